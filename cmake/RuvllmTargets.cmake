@@ -1,0 +1,61 @@
+# One library per layer, one executable per test file, the same flags everywhere.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+add_library(ruvllm_flags INTERFACE)
+target_include_directories(ruvllm_flags INTERFACE
+  "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>")
+# -ffp-contract=off: a * b + c rounds twice unless the code asks for fma, so that the same source
+# gives the same bits under every compiler and ISA.
+target_compile_options(ruvllm_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -ffp-contract=off -fno-math-errno -fstack-protector-strong
+  $<$<BOOL:${RUVLLM_WARNINGS_AS_ERRORS}>:-Werror>)
+target_compile_definitions(ruvllm_flags INTERFACE
+  $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS> $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+target_link_options(ruvllm_flags INTERFACE -Wl,-z,relro,-z,now)
+if(RUVLLM_SANITIZE)
+  target_compile_options(ruvllm_flags INTERFACE
+    -fsanitize=${RUVLLM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(ruvllm_flags INTERFACE -fsanitize=${RUVLLM_SANITIZE})
+endif()
+
+# ruvllm_layer(base SOURCES a.cc … DEPS tensor … LIBS fmt::fmt …) -> target ruvllm_base
+function(ruvllm_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  list(TRANSFORM ARG_DEPS PREPEND ruvllm_)
+  if(ARG_SOURCES)
+    add_library(ruvllm_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(ruvllm_${name} PUBLIC ruvllm_flags ${ARG_DEPS} ${ARG_LIBS})
+  else()
+    add_library(ruvllm_${name} INTERFACE)
+    target_link_libraries(ruvllm_${name} INTERFACE ruvllm_flags ${ARG_DEPS} ${ARG_LIBS})
+  endif()
+endfunction()
+
+# ruvllm_test(base core/checked_test.cc …): one test executable per file, registered with CTest as
+# <layer>/<file without _test>; links the layer and GoogleTest.
+function(ruvllm_test layer)
+  if(NOT RUVLLM_BUILD_TESTS)
+    return()
+  endif()
+  foreach(source ${ARGN})
+    get_filename_component(stem ${source} NAME_WE)
+    set(test_target ${layer}_${stem})
+    add_executable(${test_target} ${source})
+    target_link_libraries(${test_target} PRIVATE ruvllm_${layer} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${test_target} PRIVATE RUVLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    set_target_properties(${test_target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    string(REGEX REPLACE "_test$" "" test_name ${stem})
+    add_test(NAME ${layer}/${test_name} COMMAND ${test_target} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  endforeach()
+endfunction()

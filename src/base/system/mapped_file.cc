@@ -1,0 +1,75 @@
+#include "base/system/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace ruvllm {
+namespace {
+
+// Closes the descriptor on every path out of open().
+struct Descriptor {
+  int fd = -1;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+std::unexpected<Error> open_failure(const std::string& path, int error) {
+  const ErrorCode code = error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable;
+  return fail(code, "{}: cannot open: {}; check the path and its permissions", path,
+              std::strerror(error));
+}
+
+}  // namespace
+
+Result<MappedFile> MappedFile::open(const std::string& path) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) return open_failure(path, errno);
+  struct stat info {};
+  if (::fstat(file.fd, &info) != 0) return open_failure(path, errno);
+  if (!S_ISREG(info.st_mode)) {
+    return fail(ErrorCode::kInvalidArgument, "{}: not a regular file; name a model file", path);
+  }
+  const size_t size = static_cast<size_t>(info.st_size);
+  if (size == 0) return fail(ErrorCode::kCorrupt, "{}: file is empty; download it again", path);
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (data == MAP_FAILED) {
+    return fail(ErrorCode::kUnavailable, "{}: cannot map {} bytes: {}", path, size,
+                std::strerror(errno));
+  }
+  return MappedFile(path, static_cast<const std::byte*>(data), size);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+size_t MappedFile::resident_bytes() const {
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((size_ + page - 1) / page);
+  if (::mincore(const_cast<std::byte*>(data_), size_, pages.data()) != 0) return 0;
+  size_t resident = 0;
+  for (const unsigned char flags : pages) resident += (flags & 1u) != 0 ? page : 0;
+  return resident < size_ ? resident : size_;
+}
+
+}  // namespace ruvllm
