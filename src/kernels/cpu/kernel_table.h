@@ -1,0 +1,23 @@
+// The function table of the CPU backend. Start from fill_generic(), then lay ISAs over it that the
+// processor has; every entry names its implementation. Chosen once by `device`, then immutable.
+#pragma once
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/matmul.h"
+#include "tensor/dtype.h"
+
+namespace ruvllm::kernels {
+
+struct KernelTable {
+  MatmulKernel matmul[kNumDTypes];  // by DType
+  ElementwiseKernels elementwise;
+  AttentionKernels attention;
+};
+
+void fill_generic(KernelTable& table);
+#if defined(__x86_64__)
+void overlay_avx2(KernelTable& table);  // needs AVX2, FMA and F16C
+#endif
+
+}  // namespace ruvllm::kernels

@@ -1,0 +1,69 @@
+// Matrix products with quantized weights: the function types that every CPU ISA fills in.
+//
+// dst[m, r] = sum over k of weight[r, k] * x[m, k], weights as the file stores them (tensor/blocks.h).
+//
+// Determinism: an element's bits depend on its weight row and its x row alone; not on how many other
+// rows of either are in the call, nor on gemv or gemm, nor on the thread. Quantized types also give
+// the same bits on every ISA, because integer sums are exact and the float part is this chain, in the
+// order of k, one fused multiply-add a step:
+//   32-blocks (q4_0, q5_0, q8_0):  acc = fma(d_w * d_x, float(isum), acc)
+//   q4_K, q5_K, per superblock:    acc = fma(d_w * d_x, float(isum), acc);
+//                                  acc = fma(-(dmin_w * d_x), float(msum), acc)
+//   q6_K, per superblock:          acc = fma(d_w * d_x, float(isum), acc)
+// where isum holds the integer block scales and offsets: sum_j scale_j * sum_k (q - offset) * x, and
+// msum = sum_j min_j * sum_k x. Float types (f32, f16, bf16) fix their own order for each ISA.
+//
+// Thread-safe; no allocation; pointers need no alignment beyond that of their element type, except
+// `scratch`: 64 bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ruvllm::kernels {
+
+enum class ActivationKind : uint8_t {
+  kF32,         // float rows as they are
+  kQ8Group32,   // int8 with a float scale per 32: d = amax / 127, q = round(x / d)
+  kQ8Group256,  // int8 with a float scale per 256
+};
+inline constexpr int kNumActivationKinds = 3;
+
+// Rows of activations, [num_rows, num_cols], contiguous. Values are in [-127, 127], never -128.
+// Which pointers are set depends on the kind.
+struct ActivationRows {
+  const float* f32 = nullptr;       // kF32
+  const int8_t* q8 = nullptr;       // kQ8*
+  const float* scales = nullptr;    // [num_rows, num_cols / group]
+  const int16_t* sums16 = nullptr;  // kQ8Group256: sums of q8 over 16, [num_rows, num_cols / 16]
+  const int16_t* sums32 = nullptr;  // kQ8*: sums of q8 over 32, [num_rows, num_cols / 32]
+};
+
+struct MatmulArgs {
+  const std::byte* weights = nullptr;  // first row of this chunk
+  size_t weight_row_stride = 0;        // bytes
+  int32_t num_weight_rows = 0;         // any number >= 1
+  int32_t num_cols = 0;                // k; whole blocks
+  ActivationRows x;
+  int32_t num_x_rows = 0;
+  float* dst = nullptr;   // dst[m * dst_stride + r], r counted from this chunk's first row
+  size_t dst_stride = 0;  // elements
+  std::byte* scratch = nullptr;  // scratch_bytes(num_cols) bytes, private to the caller's thread
+};
+
+using MatmulFn = void (*)(const MatmulArgs& args) noexcept;
+
+struct MatmulKernel {
+  const char* name = nullptr;  // e.g. "avx2 q4_K", for reports
+  ActivationKind activation = ActivationKind::kF32;
+  // Streams the weights once for each few x rows; best for num_x_rows < gemm_min_x_rows.
+  MatmulFn gemv = nullptr;
+  // Decodes chunk_rows weight rows into a panel in scratch, then walks all x rows over it.
+  MatmulFn gemm = nullptr;
+  int32_t gemm_min_x_rows = 1;
+  int32_t gemv_chunk_rows = 8;   // calls run best on multiples of this many weight rows
+  int32_t gemm_chunk_rows = 64;  // no call of gemm has more weight rows than this
+  size_t (*scratch_bytes)(int32_t num_cols) = nullptr;
+};
+
+}  // namespace ruvllm::kernels
