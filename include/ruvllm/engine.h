@@ -1,0 +1,194 @@
+// The engine: one model, many requests at once.
+//
+// Engine::create maps the model file and starts one engine thread that runs the step loop; requests
+// are submitted from any thread and read as a stream of events. A request's tokens do not depend on
+// what else is running nor on the number of threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <ruvllm/error.h>
+#include <ruvllm/latency.h>
+#include <ruvllm/sampling.h>
+#include <ruvllm/tokenizer.h>
+
+namespace ruvllm {
+
+enum class DeviceType : uint8_t { Cpu, Cuda, Metal };
+
+struct EngineOptions {
+  std::string model_path;
+  uint32_t num_threads = 0;      // 0: processors allowed by affinity and cgroup quota
+  uint32_t context_length = 0;   // tokens of one sequence; 0: the model's, as far as memory allows
+  uint32_t max_sequences = 1;    // running at once; more wait in the queue
+  uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
+  DeviceType device = DeviceType::Cpu;
+  std::string cpu_isa;           // "": the best one here; "generic", "avx2", … forces it
+};
+
+struct GenerationRequest {
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  uint32_t max_tokens = 0;         // 0: until the context is full
+  std::vector<std::string> stop;   // cut from the answer; at most 16 of 256 bytes
+  bool ignore_end = false;         // go on past end-of-generation tokens (benchmarks)
+};
+
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
+const char* finish_reason_name(FinishReason reason);  // "stop", "length", "cancelled"
+
+struct TokenLogprob {
+  TokenId id = 0;
+  float logprob = 0.0f;
+};
+
+// One generated token. `text` is what became certain with it: never broken UTF-8, never a part of a
+// stop string that might still complete.
+struct GenerationEvent {
+  TokenId id = 0;
+  std::string text;
+  float logprob = 0.0f;                  // if num_logprobs >= 0
+  std::vector<TokenLogprob> top_logprobs;
+};
+
+struct GenerationSummary {
+  FinishReason finish_reason = FinishReason::kStop;
+  std::string trailing_text;  // text held back until the end came
+  uint32_t prompt_tokens = 0;
+  uint32_t cached_prompt_tokens = 0;  // prompt tokens whose keys and values were still in the cache
+  uint32_t completion_tokens = 0;
+  uint64_t seed = 0;
+  LatencyBreakdown latency;
+};
+
+// A running request. One reader; cancel() from any thread. Destroying it cancels.
+class Generation {
+ public:
+  Generation(Generation&&) noexcept;
+  Generation& operator=(Generation&&) noexcept;
+  ~Generation();
+
+  // Waits for the next event; std::nullopt at the end, then summary() is set. An error ends it too.
+  Result<std::optional<GenerationEvent>> next();
+  const GenerationSummary& summary() const;
+  // Takes effect at the next step; next() then ends with FinishReason::kCancelled.
+  void cancel();
+
+ private:
+  friend class Engine;
+  struct Impl;
+  explicit Generation(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Loss over a text in windows without overlap; every token but a window's first is scored.
+struct ScoreOptions {
+  uint32_t context_length = 512;
+  std::string logits_path;  // "": none; else float32 logits of every scored position, row by row
+};
+struct ScoreProgress {
+  uint64_t tokens_done = 0;
+  uint64_t tokens_total = 0;
+  double nll_sum = 0.0;     // nats
+  uint64_t num_scored = 0;
+  uint64_t kv_bytes = 0;    // keys and values of one full window
+  double seconds = 0.0;
+};
+class Scorer {
+ public:
+  Scorer(Scorer&&) noexcept;
+  Scorer& operator=(Scorer&&) noexcept;
+  ~Scorer();
+  // Scores one window; false when all is done.
+  Result<bool> step();
+  const ScoreProgress& progress() const;
+
+ private:
+  friend class Engine;
+  struct Impl;
+  explicit Scorer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Bytes by purpose.
+struct MemoryReport {
+  uint64_t weights_mapped = 0;
+  uint64_t weights_resident = 0;
+  uint64_t cache_reserved = 0;   // address space of the page pool
+  uint64_t cache_used = 0;       // pages taken by sequences
+  uint64_t workspace = 0;
+  uint64_t process_resident = 0;
+};
+
+struct EngineInfo {
+  std::string model_name;
+  std::string architecture;
+  std::string device;  // "cpu"
+  std::string isa;     // "avx2"
+  uint32_t num_threads = 0;
+  uint32_t context_length = 0;
+  uint32_t model_context_length = 0;
+  uint32_t vocab_size = 0;
+  uint64_t num_parameters = 0;
+  double load_ms = 0.0;
+  bool has_chat_template = false;
+};
+
+struct BenchOptions {
+  uint32_t prompt_tokens = 512;
+  uint32_t generated_tokens = 64;
+  std::vector<uint32_t> batch_sizes = {1};
+  uint32_t depth = 0;        // tokens already in the cache when the clock starts
+  uint32_t repetitions = 3;
+};
+struct BenchDecode {
+  uint32_t batch = 0;
+  double tok_s = 0.0;   // of all sequences together, median of the repetitions
+  double ms_p50 = 0.0;  // a step
+  double ms_p99 = 0.0;
+};
+struct BenchReport {
+  double prefill_tok_s = 0.0;
+  std::vector<BenchDecode> decode;
+  double load_ms = 0.0;
+  uint64_t peak_rss_bytes = 0;
+  double bandwidth_gb_s = 0.0;     // read bandwidth of this machine with the engine's threads, measured
+  double roofline_fraction = 0.0;  // bytes read by a decode step (batch 1) / time / bandwidth
+  std::string isa;
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> create(const EngineOptions& options);
+  ~Engine();  // cancels what still runs
+
+  const EngineInfo& info() const;
+  const Tokenizer& tokenizer() const;
+  MemoryReport memory() const;
+
+  // The model's chat template over the messages; kNotFound if the model has none.
+  Result<std::string> apply_chat_template(std::span<const ChatMessage> messages,
+                                          bool add_generation_prompt) const;
+
+  // kResourceExhausted when the queue is full; kInvalidArgument for an empty or over-long prompt,
+  // ids out of range or parameters out of theirs.
+  Result<Generation> submit(GenerationRequest request);
+
+  // Perplexity; runs on the caller's thread's behalf in the step loop, beside other requests.
+  Result<Scorer> score(std::vector<TokenId> tokens, const ScoreOptions& options);
+
+  Result<BenchReport> benchmark(const BenchOptions& options);
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ruvllm

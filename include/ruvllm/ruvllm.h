@@ -1,0 +1,11 @@
+// Everything public in one include.
+#pragma once
+
+#include <ruvllm/engine.h>
+#include <ruvllm/error.h>
+#include <ruvllm/inspect.h>
+#include <ruvllm/latency.h>
+#include <ruvllm/sampling.h>
+#include <ruvllm/settings.h>
+#include <ruvllm/synth.h>
+#include <ruvllm/tokenizer.h>

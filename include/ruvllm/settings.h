@@ -1,0 +1,36 @@
+// Settings from the environment (RUVLLM_*) and a TOML file; flags of the caller go over them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <ruvllm/error.h>
+
+namespace ruvllm {
+
+// Unset: nobody said anything. Environment wins over file. Names: RUVLLM_MODEL and `model`,
+// RUVLLM_THREADS and `threads`, RUVLLM_CTX and `ctx`, RUVLLM_DEVICE and `device`,
+// RUVLLM_CPU_ISA and `cpu_isa`; RUVLLM_CONFIG names the file.
+struct Settings {
+  std::optional<std::string> model;
+  std::optional<uint32_t> threads;
+  std::optional<uint32_t> ctx;
+  std::optional<std::string> device;
+  std::optional<std::string> cpu_isa;
+  bool no_color = false;  // NO_COLOR is set and not empty (https://no-color.org)
+};
+
+// config_path "": RUVLLM_CONFIG, else $XDG_CONFIG_HOME/ruvllm/config.toml if it exists. Unknown keys
+// and values of a wrong type are errors that name file, line and key.
+Result<Settings> load_settings(const std::string& config_path);
+
+// The demo model beside the binary: of the source tree, or as installed. kNotFound names the places.
+Result<std::string> bundled_model_path();
+
+// File for the chat's input history, folder created: $XDG_DATA_HOME/ruvllm/history.
+Result<std::string> history_path();
+
+const char* version();
+
+}  // namespace ruvllm
