@@ -1,0 +1,85 @@
+#include "device/cpu_device.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/system/cpu_info.h"
+#include "tensor/dtype.h"
+
+namespace ruvllm::device {
+namespace {
+
+struct Isa {
+  const char* name;
+  bool (*supported)(const CpuFeatures& features);
+  void (*overlay)(kernels::KernelTable& table);
+};
+
+// Worst first: each is laid over the ones before it.
+constexpr Isa kIsas[] = {
+    {"generic", [](const CpuFeatures&) { return true; }, kernels::fill_generic},
+#if defined(__x86_64__)
+    {"avx2", [](const CpuFeatures& features) { return features.avx2; }, kernels::overlay_avx2},
+#endif
+};
+
+constexpr uint32_t kMaxThreads = 256;
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : kIsas) {
+    if (isa.supported(cpu_features())) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
+Result<KernelChoice> choose_kernels(std::string_view forced_isa) {
+  const bool known = forced_isa.empty() ||
+                     std::ranges::any_of(kIsas, [&](const Isa& isa) { return isa.name == forced_isa; });
+  const std::vector<std::string> available = available_isas();
+  if (!known) {
+    return fail(ErrorCode::kInvalidArgument, "instruction set '{}' is unknown; this machine has: {}",
+                forced_isa, fmt::join(available, ", "));
+  }
+  if (!forced_isa.empty() && std::ranges::find(available, forced_isa) == available.end()) {
+    return fail(ErrorCode::kUnsupported,
+                "instruction set '{}' is not supported by this processor; it has: {}", forced_isa,
+                fmt::join(available, ", "));
+  }
+  KernelChoice choice;
+  for (const Isa& isa : kIsas) {
+    if (!isa.supported(cpu_features())) continue;
+    isa.overlay(choice.table);
+    choice.isa = isa.name;
+    if (choice.isa == forced_isa) break;
+  }
+  return choice;
+}
+
+std::vector<std::pair<std::string, std::string>> describe_kernels(
+    const kernels::KernelTable& table) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (size_t i = 0; i < kNumDTypes; ++i) {
+    const DTypeInfo& info = dtype_info(static_cast<DType>(i));
+    rows.emplace_back(fmt::format("matmul {}", info.name), table.matmul[i].name);
+  }
+  rows.emplace_back("elementwise", table.elementwise.name);
+  rows.emplace_back("attention", table.attention.name);
+  return rows;
+}
+
+Result<std::unique_ptr<CpuDevice>> CpuDevice::create(uint32_t num_threads,
+                                                     std::string_view forced_isa) {
+  if (num_threads > kMaxThreads) {
+    return fail(ErrorCode::kInvalidArgument, "{} threads asked for; the limit is {}", num_threads,
+                kMaxThreads);
+  }
+  RUVLLM_ASSIGN(KernelChoice choice, choose_kernels(forced_isa));
+  const uint32_t threads = num_threads != 0 ? num_threads : cpu_allowance().num_threads();
+  return std::unique_ptr<CpuDevice>(new CpuDevice(std::move(choice), threads));
+}
+
+}  // namespace ruvllm::device

@@ -1,0 +1,25 @@
+#include <fmt/ranges.h>
+
+#include "model/arch/architecture.h"
+
+namespace ruvllm::model {
+namespace {
+constexpr const Architecture* kArchitectures[] = {&kLlama, &kQwen2};
+}  // namespace
+
+std::vector<std::string> architecture_names() {
+  std::vector<std::string> names;
+  for (const Architecture* architecture : kArchitectures) names.emplace_back(architecture->name);
+  return names;
+}
+
+Result<const Architecture*> find_architecture(const formats::GgufFile& file) {
+  RUVLLM_ASSIGN(const std::string_view name, file.get_string("general.architecture"));
+  for (const Architecture* architecture : kArchitectures) {
+    if (architecture->name == name) return architecture;
+  }
+  return fail(ErrorCode::kUnsupported, "{}: architecture '{}' is not supported; supported are: {}",
+              file.path(), name, fmt::join(architecture_names(), ", "));
+}
+
+}  // namespace ruvllm::model

@@ -1,0 +1,52 @@
+// Rows of activations in every form that the weights of one product group want.
+//
+// Rows are quantized once and shared by all products that read them (q, k, v; gate, up).
+#pragma once
+
+#include <cstdint>
+
+#include "base/memory/arena.h"
+#include "device/cpu_device.h"
+#include "kernels/cpu/matmul.h"
+
+namespace ruvllm::ops {
+
+// Set of ActivationKind, as bits.
+using ActivationKinds = uint8_t;
+constexpr ActivationKinds kind_bit(kernels::ActivationKind kind) {
+  return static_cast<ActivationKinds>(1u << static_cast<unsigned>(kind));
+}
+
+class ActivationBuffer {
+ public:
+  // Room for max_rows rows of up to max_cols columns in all of `kinds`.
+  void plan(Arena& arena, int64_t max_rows, int64_t max_cols, ActivationKinds kinds);
+  void bind(const Arena& arena);
+
+  // The float row that store_row() quantizes; written in place by the caller.
+  float* row(int32_t row_idx, int32_t num_cols) const {
+    return f32_ + static_cast<int64_t>(row_idx) * num_cols;
+  }
+  // Fills the quantized forms of one row from row(row_idx). Rows may be stored by different threads.
+  void store_row(const kernels::ElementwiseKernels& kernels, int32_t row_idx, int32_t num_cols,
+                 ActivationKinds kinds) const;
+
+  kernels::ActivationRows view(kernels::ActivationKind kind) const;
+
+ private:
+  struct Quantized {
+    Arena::Slot<int8_t> q8_slot;
+    Arena::Slot<float> scales_slot;
+    Arena::Slot<int16_t> sums16_slot, sums32_slot;
+    int8_t* q8 = nullptr;
+    float* scales = nullptr;
+    int16_t* sums16 = nullptr;  // group256 only
+    int16_t* sums32 = nullptr;
+  };
+  Arena::Slot<float> f32_slot_;
+  float* f32_ = nullptr;
+  Quantized group32_, group256_;
+  ActivationKinds kinds_ = 0;
+};
+
+}  // namespace ruvllm::ops
