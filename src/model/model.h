@@ -1,0 +1,58 @@
+// A loaded model: config, weights over the mapped file, and its forward pass.
+//
+// Immutable after load; several engines may share one. step() and logits() use the device's team and
+// the caller's workspace, so one call runs at a time for each device.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/core/error.h"
+#include "device/cpu_device.h"
+#include "formats/gguf/gguf.h"
+#include "model/activation_tap.h"
+#include "model/config.h"
+#include "model/weights.h"
+#include "model/workspace.h"
+#include "ops/rope.h"
+#include "ops/views.h"
+
+namespace ruvllm::model {
+
+class Model {
+ public:
+  static Result<std::unique_ptr<const Model>> load(formats::GgufFile file,
+                                                   const device::CpuDevice& device);
+
+  const ModelConfig& config() const { return config_; }
+  const ModelWeights& weights() const { return weights_; }
+  const formats::GgufFile& file() const { return file_; }
+  uint64_t num_parameters() const;
+  // Weight bytes that one decoded token reads: every layer, the output matrix, one embedding row.
+  uint64_t bytes_per_token() const;
+
+  // One forward pass over the batch, then workspace.logits[i] = logits of row logit_rows[i].
+  // At most workspace.max_rows() rows and max_logit_rows() logit rows. No allocation, no failure.
+  void step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,
+            const ops::KvView& kv, std::span<const int32_t> logit_rows,
+            ActivationTap* tap = nullptr) const noexcept;
+
+  // Logits of more rows of the last step().
+  void logits(device::CpuDevice& device, Workspace& workspace,
+              std::span<const int32_t> rows) const noexcept;
+
+ private:
+  Model(formats::GgufFile file, ModelConfig config, ModelWeights weights, ops::RopeAngles rope)
+      : file_(std::move(file)),
+        config_(std::move(config)),
+        weights_(std::move(weights)),
+        rope_(std::move(rope)) {}
+
+  formats::GgufFile file_;
+  ModelConfig config_;
+  ModelWeights weights_;
+  ops::RopeAngles rope_;
+};
+
+}  // namespace ruvllm::model

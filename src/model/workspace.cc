@@ -1,0 +1,85 @@
+#include "model/workspace.h"
+
+#include <algorithm>
+
+namespace ruvllm::model {
+namespace {
+
+struct InputKinds {
+  ops::ActivationKinds hidden = 0, attn = 0, ffn = 0;
+};
+
+InputKinds kinds_of(const ModelWeights& weights) {
+  InputKinds kinds;
+  for (const LayerWeights& layer : weights.layers) {
+    for (const ops::LinearPlan* plan : {&layer.q, &layer.k, &layer.v, &layer.gate, &layer.up}) {
+      kinds.hidden |= plan->activation_kind();
+    }
+    kinds.attn |= layer.attn_output.activation_kind();
+    kinds.ffn |= layer.down.activation_kind();
+  }
+  return kinds;
+}
+
+size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& config,
+                       const ModelWeights& weights) {
+  const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim, 1.0f};
+  size_t bytes = std::max(weights.output.scratch_bytes(),
+                          ops::attention_scratch_bytes(device.kernels().attention, shape));
+  for (const LayerWeights& layer : weights.layers) {
+    for (const ops::LinearPlan* plan : {&layer.q, &layer.k, &layer.v, &layer.attn_output,
+                                        &layer.gate, &layer.up, &layer.down}) {
+      bytes = std::max(bytes, plan->scratch_bytes());
+    }
+  }
+  return (bytes + 63) / 64 * 64;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& device,
+                                                     const ModelConfig& config,
+                                                     const ModelWeights& weights, int32_t max_rows,
+                                                     int32_t max_logit_rows, uint32_t num_threads) {
+  std::unique_ptr<Workspace> ws(new Workspace());
+  ws->max_rows_ = max_rows;
+  ws->max_logit_rows_ = max_logit_rows;
+  Arena& arena = ws->arena_;
+  const auto rows_of = [&](int32_t dim) {
+    return arena.add<float>(static_cast<size_t>(max_rows) * static_cast<size_t>(dim));
+  };
+  const auto residual = rows_of(config.hidden_dim), delta = rows_of(config.hidden_dim);
+  const auto q = rows_of(config.q_dim());
+  const auto k = rows_of(config.kv_dim()), v = rows_of(config.kv_dim());
+  const auto gate = rows_of(config.ffn_dim), up = rows_of(config.ffn_dim);
+  const auto cos = rows_of(config.rope_dim / 2), sin = rows_of(config.rope_dim / 2);
+  const auto logits = arena.add<float>(static_cast<size_t>(max_logit_rows) *
+                                       static_cast<size_t>(config.vocab_size));
+  const InputKinds kinds = kinds_of(weights);
+  ws->hidden_in.plan(arena, max_rows, config.hidden_dim, kinds.hidden);
+  ws->attn_in.plan(arena, max_rows, config.q_dim(), kinds.attn);
+  ws->ffn_in.plan(arena, max_rows, config.ffn_dim, kinds.ffn);
+  ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
+  ws->scratch_stride_ = largest_scratch(device, config, weights);
+  const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * num_threads);
+  RUVLLM_TRY(arena.commit(HugePages::kNo, "workspace"));
+
+  ws->residual = arena.at(residual);
+  ws->delta = arena.at(delta);
+  ws->q = arena.at(q);
+  ws->k = arena.at(k);
+  ws->v = arena.at(v);
+  ws->gate = arena.at(gate);
+  ws->up = arena.at(up);
+  ws->rope_cos = arena.at(cos);
+  ws->rope_sin = arena.at(sin);
+  ws->logits = arena.at(logits);
+  for (ops::ActivationBuffer* buffer :
+       {&ws->hidden_in, &ws->attn_in, &ws->ffn_in, &ws->logits_in}) {
+    buffer->bind(arena);
+  }
+  ws->scratch_ = arena.at(scratch);
+  return ws;
+}
+
+}  // namespace ruvllm::model
