@@ -164,7 +164,6 @@ void DecoderPass::run_layers(ThreadTeam::Worker& worker,
     attention_block(worker, batch, layer_idx);
     feed_forward_block(worker, batch.num_rows, layer_idx);
   }
-  worker.barrier();
 }
 
 void DecoderPass::run_logits(ThreadTeam::Worker& worker,
@@ -186,7 +185,6 @@ void DecoderPass::run_logits(ThreadTeam::Worker& worker,
   const std::array<ops::LinearCall, 1> output = {{{&c_.weights.output, ws.logits}}};
   ops::run_linear(worker, output, ws.logits_in, num_rows,
                   ws.thread_scratch(worker.index()));
-  worker.barrier();
 }
 
 }  // namespace ruvllm::model

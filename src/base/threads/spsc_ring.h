@@ -19,11 +19,13 @@ class SpscRing {
   explicit SpscRing(uint32_t capacity) : slots_(capacity), mask_(capacity - 1) {}
 
   // Producer.
-  bool full() const {
-    return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire) > mask_;
+  uint32_t free_slots() const {
+    const uint32_t used =
+        tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire);
+    return mask_ + 1 - used;
   }
   bool push(const T& value) {
-    if (full()) return false;
+    if (free_slots() == 0) return false;
     const uint32_t tail = tail_.load(std::memory_order_relaxed);
     slots_[tail & mask_] = value;
     tail_.store(tail + 1, std::memory_order_release);

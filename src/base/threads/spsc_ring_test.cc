@@ -10,7 +10,7 @@ namespace {
 TEST(SpscRing, IsBoundedAndOrdered) {
   SpscRing<int> ring(4);
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(ring.push(i));
-  EXPECT_TRUE(ring.full());
+  EXPECT_EQ(ring.free_slots(), 0u);
   EXPECT_FALSE(ring.push(4));
   int value = -1;
   for (int i = 0; i < 4; ++i) {

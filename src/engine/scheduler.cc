@@ -1,0 +1,26 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+
+namespace ruvllm::engine {
+
+void schedule(std::span<const SchedulerEntry> entries, int32_t max_rows,
+              std::vector<ScheduledSpan>& spans) {
+  spans.clear();
+  int32_t budget = max_rows;
+  const auto add = [&](size_t entry_idx, int32_t num_rows) {
+    spans.push_back({static_cast<int32_t>(entry_idx), num_rows});
+    budget -= num_rows;
+  };
+  for (size_t i = 0; i < entries.size() && budget > 0; ++i) {
+    const SchedulerEntry& entry = entries[i];
+    if (!entry.blocked && entry.num_known - entry.num_computed == 1) add(i, 1);
+  }
+  for (size_t i = 0; i < entries.size() && budget > 0; ++i) {
+    const SchedulerEntry& entry = entries[i];
+    const int32_t missing = entry.num_known - entry.num_computed;
+    if (!entry.blocked && missing > 1) add(i, std::min(missing, budget));
+  }
+}
+
+}  // namespace ruvllm::engine

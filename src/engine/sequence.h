@@ -1,0 +1,54 @@
+// One request inside the step loop, and what its submitter holds of it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/threads/spsc_ring.h"
+#include "events/token_event.h"
+
+#include <ruvllm/sampling.h>
+
+namespace ruvllm::engine {
+
+struct SequenceRequest {
+  std::vector<int32_t> prompt;
+  SamplingParams sampling;
+  uint32_t max_tokens = 0;       // 0: until the context is full
+  std::vector<int32_t> end_ids;  // tokens that end the answer; sorted
+  // Instead of generating: the log-probability of every prompt token but the first.
+  bool score = false;
+  float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter
+};
+
+// Written by the step loop before the end event; read by the submitter after it.
+struct SequenceResult {
+  uint64_t prefill_us = 0;
+  uint64_t decode_us = 0;
+  uint64_t sampling_us = 0;
+  uint64_t seed = 0;
+  uint32_t cached_prompt_tokens = 0;
+  double nll_sum = 0.0;  // score
+};
+
+// Shared by the submitter (one reading thread) and the step loop.
+struct SequenceChannel {
+  static constexpr uint32_t kRingCapacity = 256;  // a reader further behind pauses its sequence
+  SpscRing<events::TokenEvent> ring{kRingCapacity};
+  std::atomic<bool> cancelled{false};
+  SequenceResult result;
+};
+
+struct Sequence {
+  SequenceRequest request;
+  std::shared_ptr<SequenceChannel> channel;
+  std::vector<int32_t> tokens;       // prompt and generated
+  std::vector<uint32_t> block_table;
+  int32_t num_computed = 0;
+  uint32_t num_prompt = 0;
+  uint32_t max_total = 0;  // tokens at which it ends
+};
+
+}  // namespace ruvllm::engine

@@ -1,0 +1,105 @@
+// The step loop: admit, schedule, execute, sample, commit, on one engine thread.
+//
+// submit() is thread-safe and never waits for a step. Everything else belongs to the engine thread.
+// A steady decode step allocates nothing and takes no lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/core/error.h"
+#include "cache/page_pool.h"
+#include "device/cpu_device.h"
+#include "engine/sampler.h"
+#include "engine/scheduler.h"
+#include "engine/sequence.h"
+#include "model/model.h"
+#include "model/workspace.h"
+
+namespace ruvllm::engine {
+
+struct StepLoopOptions {
+  uint32_t context_length = 0;    // tokens of one sequence
+  uint32_t max_sequences = 1;
+  uint32_t max_batch_tokens = 512;  // rows of a step
+  uint32_t max_queued = 512;
+};
+
+class StepLoop {
+ public:
+  // model and device must outlive the loop.
+  static Result<std::unique_ptr<StepLoop>> create(const model::Model& model,
+                                                  device::CpuDevice& device,
+                                                  const StepLoopOptions& options);
+  ~StepLoop();  // cancels what runs and joins the thread
+
+  // Checks the request, queues it and returns its channel. kResourceExhausted: the queue is full.
+  Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
+
+  const StepLoopOptions& options() const { return options_; }
+  uint64_t cache_bytes_reserved() const { return pool_.bytes_reserved(); }
+  uint64_t cache_bytes_used() const { return cache_bytes_used_.load(std::memory_order_relaxed); }
+  uint64_t workspace_bytes() const { return workspace_->bytes(); }
+
+ private:
+  // A finished sequence whose pages are kept: a request that starts with the same tokens (the next
+  // turn of a chat) takes them over instead of computing them again.
+  struct Retained {
+    std::vector<int32_t> tokens;  // those with keys and values
+    std::vector<uint32_t> pages;
+  };
+
+  StepLoop(const model::Model& model, device::CpuDevice& device, const StepLoopOptions& options,
+           cache::PagePool pool, std::unique_ptr<model::Workspace> workspace);
+
+  Status check(const SequenceRequest& request) const;
+  void thread_main();
+  bool wait_for_work();
+  void admit();
+  void start(std::unique_ptr<Sequence> sequence);
+  void adopt_prefix(Sequence& sequence);
+  void run_step();
+  void build_batch();
+  void reserve_pages(Sequence& sequence, int32_t num_tokens);
+  void commit(uint64_t step_us);
+  // Both return how the sequence ended, kNone if it goes on.
+  events::EndReason commit_generated(Sequence& sequence, float* logits);
+  events::EndReason commit_score(Sequence& sequence, const ops::SpanView& span);
+  void finish(size_t running_idx, events::EndReason reason);
+  void finish_marked();
+
+  const model::Model& model_;
+  device::CpuDevice& device_;
+  StepLoopOptions options_;
+  cache::PagePool pool_;
+  std::unique_ptr<model::Workspace> workspace_;
+  Sampler sampler_;
+  std::atomic<uint64_t> cache_bytes_used_{0};
+
+  // Shared with submitters, under the mutex; the counter lets the loop look without locking.
+  std::mutex inbox_mutex_;
+  std::deque<std::unique_ptr<Sequence>> inbox_;
+  std::atomic<uint32_t> inbox_events_{0};  // moves at every submit and at the end
+  std::atomic<bool> stopping_{false};
+
+  std::deque<std::unique_ptr<Sequence>> waiting_;
+  std::vector<std::unique_ptr<Sequence>> running_;
+  std::vector<events::EndReason> ended_;  // for each running one, kNone: goes on
+  std::deque<Retained> retained_;         // oldest first
+  uint32_t inbox_seen_ = 0;
+
+  // The step being built; sized once.
+  std::vector<SchedulerEntry> entries_;
+  std::vector<ScheduledSpan> scheduled_;
+  std::vector<int32_t> tokens_, positions_, row_spans_, logit_rows_, score_rows_;
+  std::vector<ops::SpanView> spans_;
+
+  std::thread thread_;
+};
+
+}  // namespace ruvllm::engine

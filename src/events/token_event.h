@@ -1,0 +1,32 @@
+// What the step loop tells the reader of one request, through its ring.
+#pragma once
+
+#include <cstdint>
+
+namespace ruvllm::events {
+
+inline constexpr int32_t kMaxTopLogprobs = 20;
+
+enum class EndReason : uint8_t {
+  kNone,          // a token; more follows
+  kEndToken,      // the model ended its answer
+  kLength,        // max_tokens or the context is reached
+  kCancelled,
+  kNumericError,  // the logits were not finite
+};
+
+struct TopLogprob {
+  int32_t id = 0;
+  float logprob = 0.0f;
+};
+
+// Either a token (end == kNone) or the end of the stream.
+struct TokenEvent {
+  int32_t id = -1;
+  EndReason end = EndReason::kNone;
+  uint8_t num_top = 0;
+  float logprob = 0.0f;
+  TopLogprob top[kMaxTopLogprobs];  // likeliest first
+};
+
+}  // namespace ruvllm::events
