@@ -1,6 +1,7 @@
 // Scalar encoders and decoders of every tensor type: the definition that all kernels are held to.
 //
-// Rows are contiguous; num_elements is a multiple of the type's block_elements. Thread-safe.
+// Rows are contiguous, at any byte address; num_elements is a multiple of the type's block_elements.
+// Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +14,9 @@ namespace ruvllm {
 // dst[i] = value of element i, in float arithmetic with the operation order of ggml.
 void decode_row(DType dtype, const void* src, size_t num_elements, float* dst);
 
-// Quantizes with ggml's reference rounding (k-quants: its iterative search for scale and min,
-// without an importance matrix). Non-finite input is encoded as zero.
+// Quantizes with ggml's reference rounding (k-quants: a search for scale and min of the same kind,
+// without an importance matrix). Non-finite input is encoded as zero; finite input decodes to finite
+// values: what a type cannot hold becomes its largest number.
 void encode_row(DType dtype, const float* src, size_t num_elements, void* dst);
 
 }  // namespace ruvllm
