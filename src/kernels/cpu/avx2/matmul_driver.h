@@ -1,0 +1,207 @@
+// Loops around the block kernels of the quantized types.
+//
+// A Format provides
+//   kBlockElements, kBlockBytes, kGroupElements (activations per float scale)
+//   struct Panel                     one decoded block of 16 rows, lane = row
+//   gemv_block<kNumX>(weights, stride, x, block_idx, acc)
+//       adds one block of 8 rows times kNumX x rows to acc[x], lane = row
+//   decode(weights, stride, panel)   one block of 16 rows
+//   tile<kNumX>(panels, num_blocks, x, first_block, acc)
+//       adds num_blocks blocks of 16 rows times kNumX x rows to acc[x][2]
+// Both ways compute the same exact integers and the same chain of floats, so their bits agree.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <immintrin.h>
+
+#include "kernels/cpu/avx2/matmul_simd.h"
+#include "kernels/cpu/matmul.h"
+
+namespace ruvllm::kernels::avx2 {
+
+struct XRow {
+  const int8_t* q8;
+  const float* scales;
+  const int16_t* sums16;
+  const int16_t* sums32;
+};
+
+// Columns decoded at a time: small enough that the panel of 16 rows stays in the first-level cache.
+constexpr int kPanelElements = 1024;
+// With few x rows the panel is one superblock, so that reading weights and multiplying overlap.
+constexpr int kSmallPanelElements = 256;
+constexpr int kSmallNumX = 16;
+
+template <class Format>
+RUVLLM_INLINE XRow x_row(const MatmulArgs& args, size_t row) {
+  const size_t num_cols = static_cast<size_t>(args.num_cols);
+  XRow x = {};
+  x.q8 = args.x.q8 + row * num_cols;
+  x.scales = args.x.scales + row * (num_cols / Format::kGroupElements);
+  if (args.x.sums16 != nullptr) x.sums16 = args.x.sums16 + row * (num_cols / 16);
+  if (args.x.sums32 != nullptr) x.sums32 = args.x.sums32 + row * (num_cols / 32);
+  return x;
+}
+
+// 8 weight rows times kNumX x rows. `prefetch` walks the next 8 rows while these are used.
+template <class Format, size_t kNumX>
+RUVLLM_INLINE void gemv_rows(const MatmulArgs& args, const uint8_t* weights, size_t stride,
+                             const uint8_t* prefetch, size_t first_x, float out[kNumX][8]) {
+  constexpr int kStepBytes = kGroupRows * Format::kBlockBytes;
+  XRow x[kNumX];
+  __m256 acc[kNumX];
+  for (size_t i = 0; i < kNumX; ++i) {
+    x[i] = x_row<Format>(args, first_x + i);
+    acc[i] = _mm256_setzero_ps();
+  }
+  const int num_blocks = args.num_cols / Format::kBlockElements;
+  for (int block_idx = 0; block_idx < num_blocks; ++block_idx) {
+    prefetch_lines(prefetch, (kStepBytes + 63) / 64);
+    Format::template gemv_block<kNumX>(weights, stride, x, block_idx, acc);
+    weights += Format::kBlockBytes;
+    prefetch += kStepBytes;
+  }
+  for (size_t i = 0; i < kNumX; ++i) _mm256_storeu_ps(out[i], acc[i]);
+}
+
+template <class Format, size_t kNumX>
+static __attribute__((noinline)) void gemv_rows_to(const MatmulArgs& args, const uint8_t* weights,
+                                                   size_t stride, const uint8_t* prefetch,
+                                                   size_t first_x, float* dst, int num_stored) {
+  float out[kNumX][8];
+  gemv_rows<Format, kNumX>(args, weights, stride, prefetch, first_x, out);
+  for (size_t i = 0; i < kNumX; ++i) {
+    float* row = dst + i * args.dst_stride;
+    if (num_stored == kGroupRows) {
+      __builtin_memcpy(row, out[i], sizeof(out[i]));
+    } else {
+      for (int r = 0; r < num_stored; ++r) row[r] = out[i][r];
+    }
+  }
+}
+
+template <class Format>
+RUVLLM_INLINE void gemv_all_x(const MatmulArgs& args, const uint8_t* weights, size_t stride,
+                              const uint8_t* prefetch, float* dst, int num_stored) {
+  const size_t num_x = static_cast<size_t>(args.num_x_rows);
+  for (size_t m = 0; m < num_x;) {
+    float* out = dst + m * args.dst_stride;
+    switch (num_x - m) {
+      case 1:
+        gemv_rows_to<Format, 1>(args, weights, stride, prefetch, m, out, num_stored);
+        return;
+      case 3:
+        gemv_rows_to<Format, 3>(args, weights, stride, prefetch, m, out, num_stored);
+        return;
+      default:
+        gemv_rows_to<Format, 2>(args, weights, stride, prefetch, m, out, num_stored);
+        m += 2;
+    }
+  }
+}
+
+template <class Format>
+RUVLLM_INLINE void gemv(const MatmulArgs& args) {
+  const auto* weights = reinterpret_cast<const uint8_t*>(args.weights);
+  const size_t stride = args.weight_row_stride;
+  const int32_t num_rows = args.num_weight_rows;
+  if (num_rows < kGroupRows) {  // stride 0: one row in all lanes
+    for (int32_t r = 0; r < num_rows; ++r) {
+      const uint8_t* row = weights + static_cast<size_t>(r) * stride;
+      gemv_all_x<Format>(args, row, 0, row, args.dst + r, 1);
+    }
+    return;
+  }
+  for (int32_t r = 0; r < num_rows; r += kGroupRows) {
+    // The last group overlaps the one before it and stores the same values again.
+    const int32_t first = r + kGroupRows <= num_rows ? r : num_rows - kGroupRows;
+    const int32_t next = first + 2 * kGroupRows <= num_rows ? first + kGroupRows : first;
+    gemv_all_x<Format>(args, weights + static_cast<size_t>(first) * stride, stride,
+                       weights + static_cast<size_t>(next) * stride, args.dst + first, kGroupRows);
+  }
+}
+
+template <class Format, size_t kNumX>
+static __attribute__((noinline)) void tile_to(const MatmulArgs& args,
+                                              const typename Format::Panel* panels, int num_blocks,
+                                              int first_block, size_t first_x, float* dst) {
+  XRow x[kNumX];
+  __m256 acc[kNumX][2];
+  for (size_t i = 0; i < kNumX; ++i) {
+    x[i] = x_row<Format>(args, first_x + i);
+    const float* row = dst + i * args.dst_stride;
+    acc[i][0] = first_block == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(row);
+    acc[i][1] = first_block == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(row + 8);
+  }
+  Format::template tile<kNumX>(panels, num_blocks, x, first_block, acc);
+  for (size_t i = 0; i < kNumX; ++i) {
+    float* row = dst + i * args.dst_stride;
+    _mm256_storeu_ps(row, acc[i][0]);
+    _mm256_storeu_ps(row + 8, acc[i][1]);
+  }
+}
+
+template <class Format>
+RUVLLM_INLINE void tile_all_x(const MatmulArgs& args, const typename Format::Panel* panels,
+                              int num_blocks, int first_block, float* dst) {
+  const size_t num_x = static_cast<size_t>(args.num_x_rows);
+  for (size_t m = 0; m < num_x;) {
+    const size_t left = num_x - m;
+    float* out = dst + m * args.dst_stride;
+    if (left == 1) {
+      tile_to<Format, 1>(args, panels, num_blocks, first_block, m, out);
+      m += 1;
+    } else if (left == 2) {
+      tile_to<Format, 2>(args, panels, num_blocks, first_block, m, out);
+      m += 2;
+    } else if (left == 3 || left == 5 || left == 6) {  // 3 + 2 and 3 + 3 beat 4 + 1 and 4 + 2
+      tile_to<Format, 3>(args, panels, num_blocks, first_block, m, out);
+      m += 3;
+    } else {
+      tile_to<Format, kMaxTileX>(args, panels, num_blocks, first_block, m, out);
+      m += kMaxTileX;
+    }
+  }
+}
+
+template <class Format>
+static __attribute__((noinline)) void decode_panel(const uint8_t* weights, size_t stride,
+                                                   int num_blocks, typename Format::Panel* panels) {
+  for (int i = 0; i < num_blocks; ++i) {
+    Format::decode(weights + static_cast<size_t>(i) * Format::kBlockBytes, stride, &panels[i]);
+  }
+}
+
+template <class Format>
+RUVLLM_INLINE void gemm(const MatmulArgs& args) {
+  const int32_t num_rows = args.num_weight_rows;
+  if (num_rows < kSliceRows) {
+    gemv<Format>(args);
+    return;
+  }
+  auto* panels = reinterpret_cast<typename Format::Panel*>(args.scratch);
+  const size_t stride = args.weight_row_stride;
+  const int num_blocks = args.num_cols / Format::kBlockElements;
+  const int panel_blocks = (args.num_x_rows <= kSmallNumX ? kSmallPanelElements : kPanelElements) /
+                           Format::kBlockElements;
+  for (int32_t r = 0; r < num_rows; r += kSliceRows) {
+    const int32_t first = r + kSliceRows <= num_rows ? r : num_rows - kSliceRows;
+    const auto* weights =
+        reinterpret_cast<const uint8_t*>(args.weights) + static_cast<size_t>(first) * stride;
+    for (int b = 0; b < num_blocks; b += panel_blocks) {
+      const int count = num_blocks - b < panel_blocks ? num_blocks - b : panel_blocks;
+      decode_panel<Format>(weights + static_cast<size_t>(b) * Format::kBlockBytes, stride, count,
+                           panels);
+      tile_all_x<Format>(args, panels, count, b, args.dst + first);
+    }
+  }
+}
+
+template <class Format>
+constexpr size_t panel_scratch_bytes() {
+  return sizeof(typename Format::Panel) * (kPanelElements / Format::kBlockElements);
+}
+
+}  // namespace ruvllm::kernels::avx2

@@ -1,0 +1,67 @@
+// Compiled for the baseline: only the entries themselves need AVX2.
+#include "kernels/cpu/avx2/matmul_table.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/avx2/matmul_entries.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+size_t no_scratch(int32_t) { return 0; }
+
+constexpr int32_t kGemvChunkRows = 8;
+constexpr int32_t kGemmChunkRows = 64;
+
+// gemm_min_x_rows: measured with matmul_bench on Zen 4.
+MatmulKernel quantized(const char* name, ActivationKind activation, MatmulFn gemv, MatmulFn gemm,
+                       int32_t gemm_min_x_rows, size_t (*scratch_bytes)(int32_t)) {
+  return {.name = name,
+          .activation = activation,
+          .gemv = gemv,
+          .gemm = gemm,
+          .gemm_min_x_rows = gemm_min_x_rows,
+          .gemv_chunk_rows = kGemvChunkRows,
+          .gemm_chunk_rows = kGemmChunkRows,
+          .scratch_bytes = scratch_bytes};
+}
+
+MatmulKernel floating(const char* name, MatmulFn function) {
+  return {.name = name,
+          .activation = ActivationKind::kF32,
+          .gemv = function,
+          .gemm = function,
+          .gemm_min_x_rows = 2,
+          .gemv_chunk_rows = kGemvChunkRows,
+          .gemm_chunk_rows = kGemmChunkRows,
+          .scratch_bytes = no_scratch};
+}
+
+}  // namespace
+
+void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
+  using enum DType;
+  constexpr auto kGroup32 = ActivationKind::kQ8Group32;
+  constexpr auto kGroup256 = ActivationKind::kQ8Group256;
+  const auto entry = [&](DType dtype) -> MatmulKernel& {
+    return matmul[static_cast<size_t>(dtype)];
+  };
+  entry(kF32) = floating("avx2 f32", avx2::matmul_f32);
+  entry(kF16) = floating("avx2 f16", avx2::matmul_f16);
+  entry(kBF16) = floating("avx2 bf16", avx2::matmul_bf16);
+  entry(kQ4_0) = quantized("avx2 q4_0", kGroup32, avx2::gemv_q4_0, avx2::gemm_q4_0, 4,
+                           avx2::scratch_bytes_block32);
+  entry(kQ5_0) = quantized("avx2 q5_0", kGroup32, avx2::gemv_q5_0, avx2::gemm_q5_0, 4,
+                           avx2::scratch_bytes_block32);
+  entry(kQ8_0) = quantized("avx2 q8_0", kGroup32, avx2::gemv_q8_0, avx2::gemm_q8_0, 4,
+                           avx2::scratch_bytes_block32);
+  entry(kQ4_K) = quantized("avx2 q4_K", kGroup256, avx2::gemv_q4_k, avx2::gemm_q4_k, 4,
+                           avx2::scratch_bytes_q45_k);
+  entry(kQ5_K) = quantized("avx2 q5_K", kGroup256, avx2::gemv_q5_k, avx2::gemm_q5_k, 4,
+                           avx2::scratch_bytes_q45_k);
+  entry(kQ6_K) = quantized("avx2 q6_K", kGroup256, avx2::gemv_q6_k, avx2::gemm_q6_k, 4,
+                           avx2::scratch_bytes_q6_k);
+}
+
+}  // namespace ruvllm::kernels

@@ -1,0 +1,153 @@
+#include "kernels/cpu/generic/matmul_generic.h"
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/numeric/half.h"
+#include "kernels/cpu/generic/matmul_unpack.h"
+#include "tensor/blocks.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+size_t no_scratch(int32_t) { return 0; }
+
+constexpr int kMaxTileX = 8;  // x rows that share one unpacking of the weights
+
+struct XBlock {
+  const int8_t* q8;
+  const int16_t* sums32;
+  float d;
+};
+
+int32_t dot(const int8_t* a, const int8_t* b, int count) {
+  int32_t sum = 0;
+  for (int i = 0; i < count; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// The chains of matmul.h, one block of one weight row times one x row.
+float add_block32(const UnpackedBlock& weight, const XBlock& x, float acc) {
+  return std::fma(weight.d * x.d, static_cast<float>(dot(weight.q, x.q8, kBlock32)), acc);
+}
+
+template <int kScaleGroup>
+float add_scaled(const UnpackedBlock& weight, const XBlock& x, float acc) {
+  int32_t isum = 0;
+  for (int i = 0; i < kSuperblock / kScaleGroup; ++i) {
+    isum += weight.scale[i] * dot(weight.q + kScaleGroup * i, x.q8 + kScaleGroup * i, kScaleGroup);
+  }
+  return std::fma(weight.d * x.d, static_cast<float>(isum), acc);
+}
+
+float add_with_mins(const UnpackedBlock& weight, const XBlock& x, float acc) {
+  int32_t msum = 0;
+  for (int i = 0; i < kSuperblock / 32; ++i) msum += weight.min[i] * x.sums32[i];
+  acc = add_scaled<32>(weight, x, acc);
+  return std::fma(-(weight.dmin * x.d), static_cast<float>(msum), acc);
+}
+
+using AddBlock = float (*)(const UnpackedBlock&, const XBlock&, float);
+
+template <class Block, int kElements, AddBlock kAddBlock>
+void matmul_quantized(const MatmulArgs& args) noexcept {
+  const size_t num_cols = static_cast<size_t>(args.num_cols);
+  const size_t num_blocks = num_cols / kElements;
+  const size_t num_x_rows = static_cast<size_t>(args.num_x_rows);
+  for (int32_t r = 0; r < args.num_weight_rows; ++r) {
+    const std::byte* row = args.weights + static_cast<size_t>(r) * args.weight_row_stride;
+    for (size_t first = 0; first < num_x_rows; first += kMaxTileX) {
+      const size_t count = num_x_rows - first < kMaxTileX ? num_x_rows - first : kMaxTileX;
+      float acc[kMaxTileX] = {};
+      for (size_t b = 0; b < num_blocks; ++b) {
+        Block block;
+        std::memcpy(&block, row + b * sizeof(Block), sizeof(Block));
+        UnpackedBlock weight;
+        unpack(block, &weight);
+        for (size_t i = 0; i < count; ++i) {
+          const size_t m = first + i;
+          const XBlock x = {.q8 = args.x.q8 + m * num_cols + b * kElements,
+                            .sums32 = args.x.sums32 + (m * num_cols + b * kElements) / 32,
+                            .d = args.x.scales[m * num_blocks + b]};
+          acc[i] = kAddBlock(weight, x, acc[i]);
+        }
+      }
+      for (size_t i = 0; i < count; ++i) {
+        args.dst[(first + i) * args.dst_stride + static_cast<size_t>(r)] = acc[i];
+      }
+    }
+  }
+}
+
+float load_f32(const std::byte* src) {
+  float value;
+  std::memcpy(&value, src, sizeof(value));
+  return value;
+}
+
+uint16_t load_u16(const std::byte* src) {
+  uint16_t value;
+  std::memcpy(&value, src, sizeof(value));
+  return value;
+}
+
+float load_f16(const std::byte* src) { return f16_to_f32(load_u16(src)); }
+float load_bf16(const std::byte* src) { return bf16_to_f32(load_u16(src)); }
+
+// Order of an element's sum: 8 lanes, lane l adding elements l, l + 8, … ; then lanes pairwise.
+template <size_t kBytes, float (*kLoad)(const std::byte*)>
+void matmul_float(const MatmulArgs& args) noexcept {
+  constexpr size_t kLanes = 8;
+  const size_t num_cols = static_cast<size_t>(args.num_cols);
+  for (size_t r = 0; r < static_cast<size_t>(args.num_weight_rows); ++r) {
+    const std::byte* row = args.weights + r * args.weight_row_stride;
+    for (size_t m = 0; m < static_cast<size_t>(args.num_x_rows); ++m) {
+      const float* x = args.x.f32 + m * num_cols;
+      float lanes[kLanes] = {};
+      for (size_t k = 0; k < num_cols; k += kLanes) {
+        const size_t count = num_cols - k < kLanes ? num_cols - k : kLanes;
+        for (size_t l = 0; l < count; ++l) lanes[l] += kLoad(row + (k + l) * kBytes) * x[k + l];
+      }
+      for (size_t half = kLanes / 2; half > 0; half /= 2) {
+        for (size_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+      }
+      args.dst[m * args.dst_stride + r] = lanes[0];
+    }
+  }
+}
+
+MatmulKernel entry(const char* name, ActivationKind activation, MatmulFn function) {
+  return {.name = name,
+          .activation = activation,
+          .gemv = function,
+          .gemm = function,
+          .gemm_min_x_rows = 2,
+          .gemv_chunk_rows = 8,
+          .gemm_chunk_rows = 64,
+          .scratch_bytes = no_scratch};
+}
+
+}  // namespace
+
+void fill_generic_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
+  using enum DType;
+  constexpr auto kF32Rows = ActivationKind::kF32;
+  constexpr auto kGroup32 = ActivationKind::kQ8Group32;
+  constexpr auto kGroup256 = ActivationKind::kQ8Group256;
+  const auto set = [&](DType dtype, MatmulKernel kernel) {
+    matmul[static_cast<size_t>(dtype)] = kernel;
+  };
+  set(kF32, entry("generic f32", kF32Rows, matmul_float<4, load_f32>));
+  set(kF16, entry("generic f16", kF32Rows, matmul_float<2, load_f16>));
+  set(kBF16, entry("generic bf16", kF32Rows, matmul_float<2, load_bf16>));
+  set(kQ4_0, entry("generic q4_0", kGroup32, matmul_quantized<BlockQ4_0, 32, add_block32>));
+  set(kQ5_0, entry("generic q5_0", kGroup32, matmul_quantized<BlockQ5_0, 32, add_block32>));
+  set(kQ8_0, entry("generic q8_0", kGroup32, matmul_quantized<BlockQ8_0, 32, add_block32>));
+  set(kQ4_K, entry("generic q4_K", kGroup256, matmul_quantized<BlockQ4_K, 256, add_with_mins>));
+  set(kQ5_K, entry("generic q5_K", kGroup256, matmul_quantized<BlockQ5_K, 256, add_with_mins>));
+  set(kQ6_K, entry("generic q6_K", kGroup256, matmul_quantized<BlockQ6_K, 256, add_scaled<16>>));
+}
+
+}  // namespace ruvllm::kernels

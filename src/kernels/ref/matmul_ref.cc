@@ -1,0 +1,149 @@
+#include "kernels/ref/matmul_ref.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "base/core/check.h"
+#include "base/numeric/half.h"
+#include "kernels/cpu/generic/matmul_unpack.h"
+#include "tensor/blocks.h"
+
+namespace ruvllm::kernels::ref {
+namespace {
+
+template <class Block>
+UnpackedBlock unpack_at(const std::byte* row, size_t block_idx) {
+  Block block;
+  std::memcpy(&block, row + block_idx * sizeof(Block), sizeof(Block));
+  UnpackedBlock out;
+  unpack(block, &out);
+  return out;
+}
+
+bool is_float(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+size_t block_elements(DType dtype) {
+  switch (activation_kind(dtype)) {
+    case ActivationKind::kF32:
+      return 1;
+    case ActivationKind::kQ8Group32:
+      return kBlock32;
+    case ActivationKind::kQ8Group256:
+      return kSuperblock;
+  }
+  RUVLLM_CHECK(false);
+}
+
+double float_value(DType dtype, const std::byte* row, size_t k) {
+  if (dtype == DType::kF32) {
+    float value;
+    std::memcpy(&value, row + 4 * k, sizeof(value));
+    return static_cast<double>(value);
+  }
+  uint16_t bits;
+  std::memcpy(&bits, row + 2 * k, sizeof(bits));
+  return static_cast<double>(dtype == DType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits));
+}
+
+// The two parts of a quantized weight, d * scale * q and dmin * min.
+struct WeightParts {
+  double product = 0.0;
+  double min = 0.0;
+};
+
+UnpackedBlock unpack_block(DType dtype, const std::byte* row, size_t block_idx) {
+  switch (dtype) {
+    case DType::kQ4_0:
+      return unpack_at<BlockQ4_0>(row, block_idx);
+    case DType::kQ5_0:
+      return unpack_at<BlockQ5_0>(row, block_idx);
+    case DType::kQ8_0:
+      return unpack_at<BlockQ8_0>(row, block_idx);
+    case DType::kQ4_K:
+      return unpack_at<BlockQ4_K>(row, block_idx);
+    case DType::kQ5_K:
+      return unpack_at<BlockQ5_K>(row, block_idx);
+    case DType::kQ6_K:
+      return unpack_at<BlockQ6_K>(row, block_idx);
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16:
+      break;
+  }
+  RUVLLM_CHECK(false);
+}
+
+WeightParts parts(DType dtype, const UnpackedBlock& block, size_t i) {
+  const double d = static_cast<double>(block.d);
+  switch (dtype) {
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+      return {d * block.scale[i / 32] * block.q[i],
+              static_cast<double>(block.dmin) * block.min[i / 32]};
+    case DType::kQ6_K:
+      return {d * block.scale[i / 16] * block.q[i], 0.0};
+    default:
+      return {d * block.q[i], 0.0};
+  }
+}
+
+}  // namespace
+
+ActivationKind activation_kind(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16:
+      return ActivationKind::kF32;
+    case DType::kQ4_0:
+    case DType::kQ5_0:
+    case DType::kQ8_0:
+      return ActivationKind::kQ8Group32;
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+    case DType::kQ6_K:
+      return ActivationKind::kQ8Group256;
+  }
+  RUVLLM_CHECK(false);
+}
+
+double weight_value(DType dtype, const std::byte* row, size_t k) {
+  if (is_float(dtype)) return float_value(dtype, row, k);
+  const size_t elements = block_elements(dtype);
+  const WeightParts part = parts(dtype, unpack_block(dtype, row, k / elements), k % elements);
+  return part.product - part.min;
+}
+
+ReferenceDot dot(DType dtype, const MatmulArgs& args, int32_t weight_row, int32_t x_row) {
+  const std::byte* row = args.weights + static_cast<size_t>(weight_row) * args.weight_row_stride;
+  const size_t num_cols = static_cast<size_t>(args.num_cols);
+  const size_t x_begin = static_cast<size_t>(x_row) * num_cols;
+  ReferenceDot out;
+  if (is_float(dtype)) {
+    for (size_t k = 0; k < num_cols; ++k) {
+      const double term = float_value(dtype, row, k) * static_cast<double>(args.x.f32[x_begin + k]);
+      out.value += term;
+      out.magnitude += std::fabs(term);
+    }
+    return out;
+  }
+  const size_t elements = block_elements(dtype);
+  for (size_t b = 0; b < num_cols / elements; ++b) {
+    const UnpackedBlock block = unpack_block(dtype, row, b);
+    const double dx = static_cast<double>(args.x.scales[x_begin / elements + b]);
+    double product = 0.0, min = 0.0;
+    for (size_t i = 0; i < elements; ++i) {
+      const WeightParts part = parts(dtype, block, i);
+      const double x = dx * args.x.q8[x_begin + b * elements + i];
+      product += part.product * x;
+      min += part.min * x;
+    }
+    out.value += product - min;
+    out.magnitude += std::fabs(product) + std::fabs(min);
+  }
+  return out;
+}
+
+}  // namespace ruvllm::kernels::ref
