@@ -11,6 +11,8 @@
 #include <string_view>
 #include <utility>
 
+#include <ruvllm/export.h>
+
 namespace ruvllm {
 
 enum class ErrorCode : uint8_t {
@@ -27,9 +29,9 @@ enum class ErrorCode : uint8_t {
 };
 
 // Stable lower-case name, e.g. "corrupt".
-std::string_view error_code_name(ErrorCode code);
+RUVLLM_API std::string_view error_code_name(ErrorCode code);
 
-class [[nodiscard]] Error {
+class [[nodiscard]] RUVLLM_API Error {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
 
