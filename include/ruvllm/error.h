@@ -1,8 +1,8 @@
 // Errors of the public interface: a code for programs, a message for people.
 //
-// Every function that can fail on untrusted input (files, requests, templates, stored state) returns
-// Result<T>; no exception crosses a library boundary. A message names the thing (file, tensor,
-// field, byte offset), the reason and what to do about it.
+// Every function that can fail on untrusted input (files, requests, templates, stored state)
+// returns Result<T>; no exception crosses a library boundary. A message names the thing (file,
+// tensor, field, byte offset), the reason and what to do about it.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // Incremental detokenizer for one stream: token ids in, text out that is always valid UTF-8.
 //
 // Bytes of an unfinished character are held back until it completes; bytes that can never be valid
-// become U+FFFD (one per maximal subpart, as in the Unicode standard, section 3.9). Not thread-safe.
+// become U+FFFD (one per maximal subpart, as in the Unicode standard, section 3.9). Not
+// thread-safe.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ class Detokenizer {
  public:
   explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool render_special = false);
 
-  // Text completed by this token; often the token's own text, empty while a character is unfinished.
+  // Text completed by this token; often the token's own text, empty while a character is
+  // unfinished.
   std::string push(TokenId id);
   // What was held back, as replacement characters. Call once at the end of the stream.
   std::string flush();

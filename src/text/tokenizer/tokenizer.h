@@ -31,7 +31,8 @@ class Tokenizer {
 
   // Never fails: any bytes (also invalid UTF-8) encode, and decode(encode(x)) == x for byte-level
   // vocabularies that have all 256 byte tokens. Time is linear in text.size() up to a log factor.
-  virtual std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const = 0;
+  virtual std::vector<TokenId> encode(std::string_view text,
+                                      const EncodeOptions& options) const = 0;
 
   // Raw bytes of one token; empty for control tokens unless `render_special`. Ids out of range
   // give an empty piece.
