@@ -56,9 +56,10 @@ function(ruvllm_layer name)
   endif()
 endfunction()
 
-# ruvllm_test(base core/checked_test.cc ... THREADS concurrency/pool_test.cc ...): one test executable
-# per file, registered with CTest as <layer>/<file without _test>; links the layer and GoogleTest.
-# Those after THREADS start threads: they get the label `threads` and run under ThreadSanitizer too.
+# ruvllm_test(base core/checked_test.cc ...): one test executable per file, registered with CTest as
+# <layer>/<file without _test>; links the layer and GoogleTest. A test that starts threads gets the
+# label `threads` and runs under ThreadSanitizer too: one that includes <thread>, or comes after the
+# word THREADS.
 add_custom_target(ruvllm_unit_tests)
 add_custom_target(ruvllm_thread_tests)
 function(ruvllm_test layer)
@@ -80,7 +81,9 @@ function(ruvllm_test layer)
     set(test_name ${layer}/${test_name})
     add_test(NAME ${test_name} COMMAND ${test_target} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
     set_tests_properties(${test_name} PROPERTIES LABELS unit TIMEOUT 600)
-    if(source IN_LIST ARG_THREADS)
+    file(STRINGS ${source} thread_include REGEX "^#include <thread>" LIMIT_COUNT 1)
+    if(thread_include OR source IN_LIST ARG_THREADS)
+      set_property(GLOBAL PROPERTY RUVLLM_HAS_THREAD_TESTS ON)
       add_dependencies(ruvllm_thread_tests ${test_target})
       set_tests_properties(${test_name} PROPERTIES LABELS "unit;threads")
     endif()
