@@ -1,1 +1,74 @@
+# What `cmake --install` puts in place: the shared library with its headers, CMake package and
+# pkg-config file, the command with manual page and completions, and the bundled model.
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# One shared library of all layers. Only names marked RUVLLM_API leave it.
+file(GLOB public_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/ruvllm/*.h")
+file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/ruvllm_shared.cc"
+  CONTENT "// The library is made of the archives of its layers.\n")
+add_library(ruvllm_shared SHARED "${CMAKE_CURRENT_BINARY_DIR}/ruvllm_shared.cc")
+set_target_properties(ruvllm_shared PROPERTIES
+  OUTPUT_NAME ruvllm
+  EXPORT_NAME ruvllm
+  VERSION ${PROJECT_VERSION}
+  SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+  LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib"
+  VERIFY_INTERFACE_HEADER_SETS ON)
+add_library(ruvllm::ruvllm ALIAS ruvllm_shared)
+target_compile_features(ruvllm_shared PUBLIC cxx_std_23)
+target_sources(ruvllm_shared PUBLIC FILE_SET HEADERS
+  BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${public_headers})
+target_link_libraries(ruvllm_shared PRIVATE ruvllm_flags)
+foreach(layer ${RUVLLM_LAYERS})
+  get_target_property(type ruvllm_${layer} TYPE)
+  if(type STREQUAL "STATIC_LIBRARY")
+    # Whole, because nothing inside the library calls its public functions; the override settles
+    # the same archive being asked for plainly by the layers above it.
+    target_link_libraries(ruvllm_shared PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,ruvllm_${layer}>")
+    list(APPEND whole_archives ruvllm_${layer})
+  endif()
+endforeach()
+list(JOIN whole_archives "," whole_archives)
+set_target_properties(ruvllm_shared PROPERTIES
+  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${whole_archives}")
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/ruvllm")
+install(TARGETS ruvllm_shared EXPORT ruvllmTargets
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT ruvllmTargets NAMESPACE ruvllm:: DESTINATION "${package_dir}")
+configure_package_config_file(cmake/ruvllmConfig.cmake.in "${CMAKE_BINARY_DIR}/ruvllmConfig.cmake"
+  INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${CMAKE_BINARY_DIR}/ruvllmConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${CMAKE_BINARY_DIR}/ruvllmConfig.cmake"
+              "${CMAKE_BINARY_DIR}/ruvllmConfigVersion.cmake" DESTINATION "${package_dir}")
+configure_file(cmake/ruvllm.pc.in "${CMAKE_BINARY_DIR}/ruvllm.pc" @ONLY)
+install(FILES "${CMAKE_BINARY_DIR}/ruvllm.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+install(FILES models/demo-q8_0.gguf models/README.md models/LICENSE.md
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/ruvllm/models")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+# ruvllm_generated(<file> <destination> <arguments>...): `ruvllm <arguments>` writes an installed
+# file, so that manual page and completions cannot differ from the command's own definition.
+function(ruvllm_generated file destination)
+  set(output "${CMAKE_BINARY_DIR}/generated/${file}")
+  add_custom_command(OUTPUT "${output}"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_BINARY_DIR}/generated"
+    COMMAND ruvllm ${ARGN} > "${output}"
+    DEPENDS ruvllm VERBATIM)
+  set_property(TARGET ruvllm_generated_files APPEND PROPERTY SOURCES "${output}")
+  install(FILES "${output}" DESTINATION "${destination}")
+endfunction()
+
+if(TARGET ruvllm)
+  install(TARGETS ruvllm RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  add_custom_target(ruvllm_generated_files ALL)
+  ruvllm_generated(ruvllm.1 "${CMAKE_INSTALL_MANDIR}/man1" __man)
+  ruvllm_generated(ruvllm "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+    __completion bash)
+  ruvllm_generated(_ruvllm "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" __completion zsh)
+  ruvllm_generated(ruvllm.fish "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d"
+    __completion fish)
+endif()

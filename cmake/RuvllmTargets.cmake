@@ -11,6 +11,11 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
 add_library(ruvllm_flags INTERFACE)
 target_include_directories(ruvllm_flags INTERFACE
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>")
@@ -29,7 +34,16 @@ if(RUVLLM_SANITIZE)
   target_link_options(ruvllm_flags INTERFACE -fsanitize=${RUVLLM_SANITIZE})
 endif()
 
-# ruvllm_layer(base SOURCES a.cc … DEPS tensor … LIBS fmt::fmt …) -> target ruvllm_base
+if(RUVLLM_COVERAGE)
+  target_compile_options(ruvllm_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  target_link_options(ruvllm_flags INTERFACE -fprofile-instr-generate)
+endif()
+if(RUVLLM_BUILD_FUZZERS)
+  # Libraries report the edges they take to libFuzzer; only fuzz/ links its main.
+  target_compile_options(ruvllm_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# ruvllm_layer(base SOURCES a.cc ... DEPS tensor ... LIBS fmt::fmt ...) -> target ruvllm_base
 function(ruvllm_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
   list(TRANSFORM ARG_DEPS PREPEND ruvllm_)
@@ -42,20 +56,36 @@ function(ruvllm_layer name)
   endif()
 endfunction()
 
-# ruvllm_test(base core/checked_test.cc …): one test executable per file, registered with CTest as
-# <layer>/<file without _test>; links the layer and GoogleTest.
+# ruvllm_test(base core/checked_test.cc ...): one test executable per file, registered with CTest as
+# <layer>/<file without _test>; links the layer and GoogleTest. A test that starts threads gets the
+# label `threads` and runs under ThreadSanitizer too: one that includes <thread>, or comes after the
+# word THREADS.
+add_custom_target(ruvllm_unit_tests)
+add_custom_target(ruvllm_thread_tests)
 function(ruvllm_test layer)
   if(NOT RUVLLM_BUILD_TESTS)
     return()
   endif()
-  foreach(source ${ARGN})
+  cmake_parse_arguments(ARG "" "" "THREADS" ${ARGN})
+  foreach(source ${ARG_UNPARSED_ARGUMENTS} ${ARG_THREADS})
     get_filename_component(stem ${source} NAME_WE)
     set(test_target ${layer}_${stem})
     add_executable(${test_target} ${source})
-    target_link_libraries(${test_target} PRIVATE ruvllm_${layer} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${test_target}
+      PRIVATE ruvllm_${layer} GTest::gtest GTest::gmock GTest::gtest_main)
     target_compile_definitions(${test_target} PRIVATE RUVLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    set_target_properties(${test_target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    set_target_properties(${test_target} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    add_dependencies(ruvllm_unit_tests ${test_target})
     string(REGEX REPLACE "_test$" "" test_name ${stem})
-    add_test(NAME ${layer}/${test_name} COMMAND ${test_target} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    set(test_name ${layer}/${test_name})
+    add_test(NAME ${test_name} COMMAND ${test_target} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    set_tests_properties(${test_name} PROPERTIES LABELS unit TIMEOUT 600)
+    file(STRINGS ${source} thread_include REGEX "^#include <thread>" LIMIT_COUNT 1)
+    if(thread_include OR source IN_LIST ARG_THREADS)
+      set_property(GLOBAL PROPERTY RUVLLM_HAS_THREAD_TESTS ON)
+      add_dependencies(ruvllm_thread_tests ${test_target})
+      set_tests_properties(${test_name} PROPERTIES LABELS "unit;threads")
+    endif()
   endforeach()
 endfunction()

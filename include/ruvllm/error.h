@@ -1,8 +1,8 @@
 // Errors of the public interface: a code for programs, a message for people.
 //
-// Every function that can fail on untrusted input (files, requests, templates, stored state) returns
-// Result<T>; no exception crosses a library boundary. A message names the thing (file, tensor,
-// field, byte offset), the reason and what to do about it.
+// Every function that can fail on untrusted input (files, requests, templates, stored state)
+// returns Result<T>; no exception crosses a library boundary. A message names the thing (file,
+// tensor, field, byte offset), the reason and what to do about it.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <ruvllm/export.h>
 
 namespace ruvllm {
 
@@ -27,9 +29,9 @@ enum class ErrorCode : uint8_t {
 };
 
 // Stable lower-case name, e.g. "corrupt".
-std::string_view error_code_name(ErrorCode code);
+RUVLLM_API std::string_view error_code_name(ErrorCode code);
 
-class [[nodiscard]] Error {
+class [[nodiscard]] RUVLLM_API Error {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
 

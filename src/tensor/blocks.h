@@ -1,15 +1,15 @@
 // Quantization blocks exactly as GGUF stores them (little endian, no padding).
 //
-// Scales are binary16 bits. The element order of each block and the formula for its values are those
-// of ggml; codec.cc is their executable definition.
+// Scales are binary16 bits. The element order of each block and the formula for its values are
+// those of ggml; codec.cc is their executable definition.
 #pragma once
 
 #include <cstdint>
 
 namespace ruvllm {
 
-inline constexpr int kBlock32 = 32;        // elements of a q4_0, q5_0 or q8_0 block
-inline constexpr int kSuperblock = 256;    // elements of a k-quant block
+inline constexpr int kBlock32 = 32;      // elements of a q4_0, q5_0 or q8_0 block
+inline constexpr int kSuperblock = 256;  // elements of a k-quant block
 
 struct BlockQ4_0 {  // value = d * (q - 8)
   uint16_t d;

@@ -1,10 +1,10 @@
 // Helpers to make and to pass on errors; the types are public (ruvllm/error.h).
 #pragma once
 
-#include <fmt/format.h>
-
 #include <expected>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include <ruvllm/error.h>
 
@@ -23,19 +23,19 @@ template <typename... Args>
 #define RUVLLM_CONCAT(a, b) RUVLLM_CONCAT_INNER(a, b)
 
 // RUVLLM_TRY(expr): evaluates a Status or Result<T>, drops the value, returns its error from here.
-#define RUVLLM_TRY(expr)                                                \
-  do {                                                                  \
-    if (auto ruvllm_status = (expr); !ruvllm_status.has_value()) {      \
+#define RUVLLM_TRY(expr)                                                         \
+  do {                                                                           \
+    if (auto ruvllm_status = (expr); !ruvllm_status.has_value()) {               \
       return std::unexpected<::ruvllm::Error>(std::move(ruvllm_status).error()); \
-    }                                                                   \
+    }                                                                            \
   } while (false)
 
 // RUVLLM_ASSIGN(auto value, expr): unwraps a Result<T> or returns its error from here.
 #define RUVLLM_ASSIGN(target, expr) \
   RUVLLM_ASSIGN_INNER(RUVLLM_CONCAT(ruvllm_result_, __LINE__), target, expr)
-#define RUVLLM_ASSIGN_INNER(result, target, expr)                              \
-  auto result = (expr);                                                        \
-  if (!result.has_value()) {                                                   \
-    return std::unexpected<::ruvllm::Error>(std::move(result).error());        \
-  }                                                                            \
+#define RUVLLM_ASSIGN_INNER(result, target, expr)                       \
+  auto result = (expr);                                                 \
+  if (!result.has_value()) {                                            \
+    return std::unexpected<::ruvllm::Error>(std::move(result).error()); \
+  }                                                                     \
   target = *std::move(result)

@@ -9,9 +9,7 @@ namespace ruvllm {
 using F16Bits = uint16_t;
 using BF16Bits = uint16_t;
 
-inline float f16_to_f32(F16Bits half) {
-  return static_cast<float>(std::bit_cast<_Float16>(half));
-}
+inline float f16_to_f32(F16Bits half) { return static_cast<float>(std::bit_cast<_Float16>(half)); }
 
 inline F16Bits f32_to_f16(float value) {
   return std::bit_cast<F16Bits>(static_cast<_Float16>(value));

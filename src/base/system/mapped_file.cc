@@ -1,14 +1,14 @@
 #include "base/system/mapped_file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <utility>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace ruvllm {
 namespace {
@@ -32,7 +32,7 @@ std::unexpected<Error> open_failure(const std::string& path, int error) {
 Result<MappedFile> MappedFile::open(const std::string& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return open_failure(path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd, &info) != 0) return open_failure(path, errno);
   if (!S_ISREG(info.st_mode)) {
     return fail(ErrorCode::kInvalidArgument, "{}: not a regular file; name a model file", path);

@@ -1,10 +1,10 @@
 #include "base/system/mapped_file.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdio>
 #include <fstream>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace ruvllm {
 namespace {

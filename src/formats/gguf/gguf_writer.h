@@ -1,6 +1,6 @@
-// Writes GGUF v3: metadata and tensor descriptions first, then tensor data streamed in order, so that
-// files larger than memory can be made. Writes to "<path>.partial" and renames at finish(): nothing
-// half-written is left behind under the real name. Not thread-safe.
+// Writes GGUF v3: metadata and tensor descriptions first, then tensor data streamed in order, so
+// that files larger than memory can be made. Writes to "<path>.partial" and renames at finish():
+// nothing half-written is left behind under the real name. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +38,9 @@ class GgufWriter {
   // Declares a tensor; data follows in the same order.
   void declare_tensor(std::string_view name, DType dtype, std::span<const uint64_t> dims);
 
-  Status begin_tensors();                             // writes header, metadata, descriptions
+  Status begin_tensors();  // writes header, metadata, descriptions
   Status write_tensor_data(std::span<const std::byte> bytes);  // any chunking, in tensor order
-  Status finish();                                    // checks sizes, fsync, rename
+  Status finish();                                             // checks sizes, fsync, rename
 
  private:
   struct Impl;

@@ -21,8 +21,8 @@ enum class TokenKind : uint8_t {  // values as in GGUF's tokenizer.ggml.token_ty
 };
 
 struct VocabSpec {
-  std::string model;                // "gpt2": byte-level BPE
-  std::string pre;                  // pre-tokenizer pattern name: "qwen2", "llama-bpe", "gpt-2", …
+  std::string model;  // "gpt2": byte-level BPE
+  std::string pre;    // pre-tokenizer pattern name: "qwen2", "llama-bpe", "gpt-2", ...
   std::vector<std::string> tokens;  // id -> text (byte-level alphabet for BPE, not raw bytes)
   std::vector<TokenKind> kinds;     // empty or one per token
   std::vector<std::string> merges;  // "left right", best first
