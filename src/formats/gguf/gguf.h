@@ -21,22 +21,34 @@
 namespace ruvllm::formats {
 
 enum class GgufType : uint32_t {
-  kUint8 = 0, kInt8, kUint16, kInt16, kUint32, kInt32, kFloat32, kBool, kString, kArray, kUint64,
-  kInt64, kFloat64
+  kUint8 = 0,
+  kInt8,
+  kUint16,
+  kInt16,
+  kUint32,
+  kInt32,
+  kFloat32,
+  kBool,
+  kString,
+  kArray,
+  kUint64,
+  kInt64,
+  kFloat64
 };
 
 struct GgufTensor {
   std::string_view name;
   DType dtype;
-  uint32_t num_dims;      // 1..4
-  uint64_t dims[4];       // dims[0] is the contiguous one (row length); unused ones are 1
+  uint32_t num_dims;  // 1..4
+  uint64_t dims[4];   // dims[0] is the contiguous one (row length); unused ones are 1
   std::span<const std::byte> data;
 
   // As [num_rows, num_cols] = [dims[1] * dims[2] * dims[3], dims[0]].
   MatrixView matrix() const;
 };
 
-// One metadata entry, for `show`: a scalar or string rendered as text, arrays as "[n] first, …".
+// One metadata entry; format_value() renders it: scalars and strings as text, arrays as "[n] first,
+// …".
 struct GgufEntry {
   std::string_view key;
   GgufType type;
@@ -46,8 +58,8 @@ struct GgufEntry {
 
 class GgufFile {
  public:
-  // Opens `path`; if it is the first of a split set ("…-00001-of-0000N.gguf", split.count > 1) opens
-  // and checks all parts. A file without tensors (vocabulary only) is fine.
+  // Opens `path`; if it is the first of a split set ("…-00001-of-0000N.gguf", split.count > 1)
+  // opens and checks all parts. A file without tensors (vocabulary only) is fine.
   static Result<GgufFile> open(const std::string& path);
 
   // The same from memory (fuzzing, tests); `name` is used in errors. Does not copy.
@@ -62,8 +74,13 @@ class GgufFile {
   std::span<const GgufEntry> entries() const;
   std::span<const GgufTensor> tensors() const;
   const GgufTensor* find_tensor(std::string_view name) const;  // nullptr if absent
+  const GgufEntry* find_entry(std::string_view key) const;     // nullptr if absent
   bool has(std::string_view key) const;
+  // "" if absent. Control characters are escaped: the text may go to a terminal.
   std::string format_value(std::string_view key, size_t max_items) const;
+  // The value as it stands in the file, after its type tag (arrays: element type, count, elements);
+  // empty if absent. For copying entries.
+  std::span<const std::byte> encoded_value(std::string_view key) const;
 
   // Scalars. Any integer type converts if the value fits; floats accept f32 and f64 and must be
   // finite. kNotFound if absent, kCorrupt if of another type or out of range.
