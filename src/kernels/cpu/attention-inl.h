@@ -20,7 +20,7 @@ namespace {
 
 // Up to this many rows, converting binary16 in each register tile costs less than a pass that
 // converts the page to floats.
-constexpr int32_t kMaxRowsDirect = 3;
+constexpr int32_t kMaxRowsDirect = 4;
 
 constexpr size_t kMaxRows = static_cast<size_t>(kMaxAttentionRows);
 constexpr size_t kKeys = static_cast<size_t>(kPageTokens);
@@ -76,11 +76,30 @@ RUVLLM_ALWAYS_INLINE V load_operand(const B* src) {
   }
 }
 
+// The next page comes in from memory while this one is multiplied: its address is one that the
+// processor's own prefetchers cannot guess, and asking for all its lines at once would stall, so
+// every step of a tile asks for a little.
+template <class V>
+struct PageStream {
+  const std::byte* next;
+  size_t step;  // bytes
+
+  PageStream(const uint16_t* page, size_t page_bytes, size_t num_steps)
+      : next(reinterpret_cast<const std::byte*>(page)), step(page_bytes / num_steps) {}
+  RUVLLM_ALWAYS_INLINE void advance() {
+    V::prefetch(next);
+    next += step;
+  }
+};
+
 // sums[row][vec] += sum over k < depth of a[row][k] * b[k * b_stride + vec * kLanes ...].
 template <size_t kRows, size_t kVecs, class V, class B>
 RUVLLM_ALWAYS_INLINE void multiply_tile(const float* const* a, const B* b, size_t b_stride,
-                                        size_t depth, V (&sums)[kRows][kVecs]) {
+                                        size_t depth, V (&sums)[kRows][kVecs],
+                                        PageStream<V>& stream) {
+  PageStream<V> local_stream = stream;
   for (size_t k = 0; k < depth; ++k, b += b_stride) {
+    local_stream.advance();
     V left[kRows];
     for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
     for (size_t vec = 0; vec < kVecs; ++vec) {
@@ -90,11 +109,13 @@ RUVLLM_ALWAYS_INLINE void multiply_tile(const float* const* a, const B* b, size_
       }
     }
   }
+  stream = local_stream;
 }
 
 // Scores of kRows rows, named by `rows`, with all keys of the page.
 template <size_t kRows, class V, class B>
-void score_tile(const AttentionState<V>& state, const int32_t* rows, const B* keys) {
+RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_t* rows,
+                                    const B* keys, PageStream<V>& stream) {
   constexpr size_t kTileKeys = V::kTileVecs * V::kLanes;
   static_assert(kKeys % kTileKeys == 0);
   const float* q[kRows];
@@ -106,7 +127,7 @@ void score_tile(const AttentionState<V>& state, const int32_t* rows, const B* ke
     for (auto& row : sums) {
       for (V& sum : row) sum = V::zero();
     }
-    multiply_tile<kRows, V::kTileVecs>(q, keys + key, kKeys, state.head_dim, sums);
+    multiply_tile<kRows, V::kTileVecs>(q, keys + key, kKeys, state.head_dim, sums, stream);
     for (size_t row = 0; row < kRows; ++row) {
       float* const dst = state.scores + static_cast<size_t>(rows[row]) * kKeys + key;
       for (size_t vec = 0; vec < V::kTileVecs; ++vec) sums[row][vec].store(dst + vec * V::kLanes);
@@ -116,8 +137,9 @@ void score_tile(const AttentionState<V>& state, const int32_t* rows, const B* ke
 
 // output[row, dim ...] = output * rescale + weights * values, for keys [0, depth) of the page.
 template <size_t kRows, size_t kVecs, class V, class B>
-void output_tile(const AttentionState<V>& state, const int32_t* rows, size_t dim, const B* values,
-                 size_t value_stride) {
+RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32_t* rows,
+                                     size_t dim, const B* values, size_t value_stride,
+                                     PageStream<V>& stream) {
   const float* weights[kRows];
   float* dst[kRows];
   V sums[kRows][kVecs];
@@ -133,7 +155,7 @@ void output_tile(const AttentionState<V>& state, const int32_t* rows, size_t dim
     }
   }
   const size_t depth = static_cast<size_t>(shared);
-  multiply_tile<kRows, kVecs>(weights, values, value_stride, depth, sums);
+  multiply_tile<kRows, kVecs>(weights, values, value_stride, depth, sums, stream);
   for (size_t row = 0; row < kRows; ++row) {
     // A row must not touch values it does not see: weight 0 times a stale NaN is NaN. The rows of
     // the tile that see more than the others continue their chains alone.
@@ -143,7 +165,7 @@ void output_tile(const AttentionState<V>& state, const int32_t* rows, size_t dim
       for (size_t vec = 0; vec < kVecs; ++vec) rest[0][vec] = sums[row][vec];
       const float* const rest_weights = weights[row] + depth;
       multiply_tile<1, kVecs>(&rest_weights, values + depth * value_stride, value_stride,
-                              visible - depth, rest);
+                              visible - depth, rest, stream);
       for (size_t vec = 0; vec < kVecs; ++vec) rest[0][vec].store(dst[row] + vec * V::kLanes);
     } else {
       for (size_t vec = 0; vec < kVecs; ++vec) sums[row][vec].store(dst[row] + vec * V::kLanes);
@@ -154,17 +176,17 @@ void output_tile(const AttentionState<V>& state, const int32_t* rows, size_t dim
 template <size_t kRows, class V, class B>
 RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
                                        size_t dim, size_t num_vecs, const B* values,
-                                       size_t value_stride) {
+                                       size_t value_stride, PageStream<V>& stream) {
   static_assert(V::kTileVecs == 4);
   switch (num_vecs) {
     case 1:
-      return output_tile<kRows, 1>(state, rows, dim, values, value_stride);
+      return output_tile<kRows, 1>(state, rows, dim, values, value_stride, stream);
     case 2:
-      return output_tile<kRows, 2>(state, rows, dim, values, value_stride);
+      return output_tile<kRows, 2>(state, rows, dim, values, value_stride, stream);
     case 3:
-      return output_tile<kRows, 3>(state, rows, dim, values, value_stride);
+      return output_tile<kRows, 3>(state, rows, dim, values, value_stride, stream);
     default:
-      return output_tile<kRows, 4>(state, rows, dim, values, value_stride);
+      return output_tile<kRows, 4>(state, rows, dim, values, value_stride, stream);
   }
 }
 
@@ -231,25 +253,18 @@ void update_softmax(AttentionState<V>& state) {
 }
 
 template <class V>
-void convert_keys(const AttentionState<V>& state, const uint16_t* keys, const uint16_t* next) {
+void convert_keys(const AttentionState<V>& state, const uint16_t* keys) {
   const size_t count = state.head_dim * kKeys;
-  for (size_t i = 0; i < count; i += kKeys) {
-    V::prefetch(next + i);
-    for (size_t lane = i; lane < i + kKeys; lane += V::kLanes) {
-      V::load_f16(keys + lane).store(state.keys + lane);
-    }
-  }
+  for (size_t i = 0; i < count; i += V::kLanes) V::load_f16(keys + i).store(state.keys + i);
 }
 
 // Values go to blocks of 32 dimensions, so that a tile walks contiguous memory.
 template <class V>
-void convert_values(const AttentionState<V>& state, const uint16_t* values, int32_t num_keys,
-                    const uint16_t* next) {
+void convert_values(const AttentionState<V>& state, const uint16_t* values, int32_t num_keys) {
   for (int32_t key = 0; key < num_keys; ++key) {
     const uint16_t* const src = values + static_cast<size_t>(key) * state.head_dim;
     float* dst = state.values + static_cast<size_t>(key) * kKeys;
     for (size_t dim = 0; dim < state.head_dim; dim += kKeys, dst += kKeys * kKeys) {
-      V::prefetch(next + static_cast<size_t>(key) * state.head_dim + dim);
       for (size_t lane = 0; lane < kKeys && dim + lane < state.head_dim; lane += V::kLanes) {
         V::load_f16(src + dim + lane).store(dst + lane);
       }
@@ -257,16 +272,34 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values, int3
   }
 }
 
+template <class V>
+size_t num_row_tiles(const AttentionState<V>& state) {
+  return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
+}
+
+template <class V, class B>
+void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_t* next_keys) {
+  constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
+  const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
+  PageStream<V> stream(next_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  for_each_row_tile(state, [&](const int32_t* rows, auto count) {
+    score_tile<decltype(count)::value>(state, rows, keys, stream);
+  });
+}
+
 template <class V, class B>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride) {
+                       size_t block_stride, const uint16_t* next_values) {
   constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
+  const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
+  const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
+  PageStream<V> stream(next_values, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
   for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
     const size_t left = state.head_dim - dim;
     const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
     const B* const block = values + dim / kKeys * block_stride + dim % kKeys;
     for_each_row_tile(state, [&](const int32_t* rows, auto count) {
-      output_block<decltype(count)::value>(state, rows, dim, num_vecs, block, value_stride);
+      output_block<decltype(count)::value>(state, rows, dim, num_vecs, block, value_stride, stream);
     });
   }
 }
@@ -283,26 +316,12 @@ RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) {
           reinterpret_cast<const uint16_t*>(base + kv.v_offset)};
 }
 
-// While a page is converted, the next one is prefetched: it starts at an address that the
-// processor's own prefetchers cannot guess.
 template <class V>
 void process_page(AttentionState<V>& state, const Page& page, const Page& next) {
-  const uint16_t* const keys = page.keys;
-  const uint16_t* const values = page.values;
-  const bool direct = state.num_active <= kMaxRowsDirect;
-  if (direct) {
-    for_each_row_tile(state, [&](const int32_t* rows, auto count) {
-      score_tile<decltype(count)::value>(state, rows, keys);
-    });
-  } else {
-    convert_keys(state, keys, next.keys);
-    for_each_row_tile(state, [&](const int32_t* rows, auto count) {
-      score_tile<decltype(count)::value>(state, rows, static_cast<const float*>(state.keys));
-    });
-  }
-  update_softmax(state);
-  if (direct) {
-    accumulate_output(state, values, state.head_dim, kKeys);
+  if (state.num_active <= kMaxRowsDirect) {
+    compute_scores(state, page.keys, next.keys);
+    update_softmax(state);
+    accumulate_output(state, page.values, state.head_dim, kKeys, next.values);
     return;
   }
   int32_t num_keys = 0;
@@ -310,8 +329,12 @@ void process_page(AttentionState<V>& state, const Page& page, const Page& next) 
     const int32_t visible = state.visible_keys[state.active[i]];
     if (visible > num_keys) num_keys = visible;
   }
-  convert_values(state, values, num_keys, next.values);
-  accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys);
+  convert_keys(state, page.keys);
+  compute_scores(state, static_cast<const float*>(state.keys), next.keys);
+  update_softmax(state);
+  convert_values(state, page.values, num_keys);
+  accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
+                    next.values);
 }
 
 // Selects the rows that see a key of the page starting at token `first_key`.
