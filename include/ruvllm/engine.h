@@ -175,6 +175,10 @@ class Engine {
   // The model's chat template over the messages; kNotFound if the model has none.
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages,
                                           bool add_generation_prompt) const;
+  // Token ids of that. Only the template's own text makes control tokens: the messages' content
+  // cannot forge a role marker.
+  Result<std::vector<TokenId>> encode_chat(std::span<const ChatMessage> messages,
+                                           bool add_generation_prompt) const;
 
   // kResourceExhausted when the queue is full; kInvalidArgument for an empty or over-long prompt,
   // ids out of range or parameters out of theirs.
