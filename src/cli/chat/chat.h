@@ -1,0 +1,23 @@
+// Conversation at a terminal.
+#pragma once
+
+#include <string>
+
+#include "base/core/error.h"
+#include "cli/options/generation.h"
+#include "cli/terminal/output.h"
+#include <ruvllm/engine.h>
+
+namespace ruvllm::cli {
+
+struct ChatOptions {
+  GenerationOptions generation;
+  std::string system;
+  bool raw = false;      // no chat template, as for models that have none
+  bool verbose = false;  // speed after each answer
+};
+
+// Until /exit, Ctrl-D, or Ctrl-C twice at an empty prompt. Standard input and output are terminals.
+Status run_chat(Engine& engine, const ChatOptions& options, Output& output);
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,134 @@
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/core/checked.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/model.h"
+#include "cli/terminal/text.h"
+#include <ruvllm/engine.h>
+
+namespace ruvllm::cli {
+namespace {
+
+struct BenchFlags {
+  std::string model;
+  BenchOptions bench;
+};
+
+Json bench_json(const BenchReport& report, const BenchOptions& options, const EngineInfo& info) {
+  Json decode = Json::array();
+  for (const BenchDecode& row : report.decode) {
+    decode.push_back({{"batch", row.batch},
+                      {"tok_s", row.tok_s},
+                      {"ms_p50", row.ms_p50},
+                      {"ms_p99", row.ms_p99}});
+  }
+  return Json{{"prefill_tok_s", report.prefill_tok_s},
+              {"decode", decode},
+              {"load_ms", report.load_ms},
+              {"peak_rss_bytes", report.peak_rss_bytes},
+              {"bandwidth_gb_s", report.bandwidth_gb_s},
+              {"roofline_fraction", report.roofline_fraction},
+              {"isa", report.isa},
+              {"model", info.model_name},
+              {"device", info.device},
+              {"threads", info.num_threads},
+              {"prompt_tokens", options.prompt_tokens},
+              {"generated_tokens", options.generated_tokens},
+              {"depth", options.depth},
+              {"repetitions", options.repetitions}};
+}
+
+std::string bench_table(const BenchReport& report, const BenchOptions& options,
+                        const EngineInfo& info) {
+  using enum Table::Align;
+  Table speeds({kLeft, kRight, kRight, kRight});
+  speeds.add_row({"", "tok/s", "ms p50", "ms p99"});
+  speeds.add_row({fmt::format("prefill {} tokens", options.prompt_tokens),
+                  fmt::format("{:.1f}", report.prefill_tok_s)});
+  for (const BenchDecode& row : report.decode) {
+    speeds.add_row({fmt::format("decode {} tokens, batch {}", options.generated_tokens, row.batch),
+                    fmt::format("{:.1f}", row.tok_s), fmt::format("{:.2f}", row.ms_p50),
+                    fmt::format("{:.2f}", row.ms_p99)});
+  }
+  Table facts({kLeft, kLeft});
+  facts.add_row({"model", fmt::format("{} ({} parameters)", info.model_name,
+                                      format_count(info.num_parameters))});
+  facts.add_row(
+      {"device", fmt::format("{} ({}), {} threads", info.device, report.isa, info.num_threads)});
+  facts.add_row(
+      {"depth", fmt::format("{} tokens, median of {} runs", options.depth, options.repetitions)});
+  facts.add_row({"load", fmt::format("{:.1f} ms", report.load_ms)});
+  facts.add_row({"peak memory", format_bytes(report.peak_rss_bytes)});
+  facts.add_row({"bandwidth", fmt::format("{:.1f} GB/s, decode uses {:.0f}%", report.bandwidth_gb_s,
+                                          report.roofline_fraction * 100.0)});
+  return facts.render() + "\n" + speeds.render();
+}
+
+Status bench(const BenchFlags& flags, CommandContext& context) {
+  const BenchOptions& options = flags.bench;
+  RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, flags.model));
+  engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
+  if (engine_settings.context_length == 0) {
+    // A decoding sequence holds its depth and what it generates; the prefill comes on its own.
+    const uint64_t tokens =
+        uint64_t{options.depth} + std::max(options.prompt_tokens, options.generated_tokens) + 1;
+    const auto context_length = checked_cast<uint32_t>(tokens);
+    if (!context_length) {
+      return fail(ErrorCode::kInvalidArgument, "bench: {} tokens do not fit any context", tokens);
+    }
+    engine_settings.context_length = *context_length;
+  }
+  RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
+  RUVLLM_ASSIGN(const BenchReport report, engine->benchmark(options));
+  if (context.output.json()) {
+    context.output.write_json(bench_json(report, options, engine->info()));
+  } else {
+    context.output.write(bench_table(report, options, engine->info()));
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_bench_command(CommandLine& line) {
+  auto flags = std::make_shared<BenchFlags>();
+  CommandLine::Command& command =
+      line.add("bench", "Measure prefill and decode speed", CommonSet::kAll);
+  CLI::App& app = *command.app;
+  BenchOptions& options = flags->bench;
+  const CLI::Range counts(1, 1 << 24, "");
+  add_model_argument(app, flags->model);
+  app.add_option("-p,--prompt-tokens", options.prompt_tokens, "Prompt tokens of the prefill")
+      ->check(counts)
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("-n,--generated-tokens", options.generated_tokens, "Tokens to decode")
+      ->check(counts)
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("-b,--batch", options.batch_sizes, "Sequences at once, e.g. 1,8")
+      ->check(CLI::Range(1, 4096, ""))
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->default_str("1");
+  app.add_option("-d,--depth", options.depth, "Tokens in the cache before the clock starts")
+      ->check(CLI::Range(0, 1 << 24, ""))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("-r,--repetitions", options.repetitions, "Runs; the median counts")
+      ->check(CLI::Range(1, 1000, ""))
+      ->type_name("N")
+      ->capture_default_str();
+  app.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");
+  command.run = [flags](CommandContext& context) { return bench(*flags, context); };
+}
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,61 @@
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/model.h"
+#include "cli/options/values.h"
+#include <ruvllm/tokenizer.h>
+
+namespace ruvllm::cli {
+namespace {
+
+struct DetokenizeOptions {
+  std::vector<TokenId> ids;
+  bool given = false;
+  bool no_specials = false;
+};
+
+Status detokenize(const DetokenizeOptions& options, CommandContext& context) {
+  std::vector<TokenId> ids = options.ids;
+  if (!options.given) {
+    RUVLLM_ASSIGN(const FileText input, read_text("-"));
+    RUVLLM_ASSIGN(ids, parse_token_ids(input.text));
+  }
+  RUVLLM_ASSIGN(const std::string path, resolve_model(context, ""));
+  RUVLLM_ASSIGN(const Tokenizer tokenizer, Tokenizer::from_file(path));
+  RUVLLM_ASSIGN(const std::string text, tokenizer.decode(ids, !options.no_specials));
+  Output& output = context.output;
+  if (output.json()) {
+    output.write_json({{"text", text}});
+  } else {
+    output.write(text);  // piped: these bytes and no others
+    if (output.out_is_terminal() && !text.ends_with('\n')) output.write("\n");
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_detokenize_command(CommandLine& line) {
+  auto options = std::make_shared<DetokenizeOptions>();
+  CommandLine::Command& command =
+      line.add("detokenize", "Turn token ids into text", CommonSet::kAll);
+  CLI::App& app = *command.app;
+  app.add_option_function<std::string>(
+         "--ids",
+         [options](const std::string& text) {
+           auto ids = parse_token_ids(text);
+           if (!ids) throw CLI::ValidationError("--ids", ids.error().message());
+           options->ids = std::move(*ids);
+           options->given = true;
+         },
+         "Token ids; default: read from standard input")
+      ->type_name("ID,...");
+  app.add_flag("--no-specials", options->no_specials, "Leave control tokens out");
+  app.footer("Examples:\n  ruvllm detokenize --ids 1001,11,1074,0");
+  command.run = [options](CommandContext& context) { return detokenize(*options, context); };
+}
+
+}  // namespace ruvllm::cli

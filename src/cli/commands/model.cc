@@ -1,0 +1,28 @@
+#include "cli/commands/model.h"
+
+#include <ruvllm/settings.h>
+
+namespace ruvllm::cli {
+
+void add_model_argument(CLI::App& command, std::string& model) {
+  command.add_option("MODEL", model, "Model file (GGUF); default: the bundled model")
+      ->type_name("FILE");
+}
+
+Result<std::string> resolve_model(const CommandContext& context, const std::string& positional) {
+  if (!positional.empty()) return positional;
+  if (!context.options.model.empty()) return context.options.model;
+  return bundled_model_path();
+}
+
+Result<EngineOptions> engine_options(const CommandContext& context, const std::string& positional) {
+  EngineOptions options;
+  RUVLLM_ASSIGN(options.model_path, resolve_model(context, positional));
+  options.num_threads = context.options.threads;
+  options.context_length = context.options.ctx;
+  options.device = context.options.device;
+  options.cpu_isa = context.options.cpu_isa;
+  return options;
+}
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,22 @@
+// From options to a model: which file, and an engine over it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "cli/app.h"
+#include <ruvllm/engine.h>
+
+namespace ruvllm::cli {
+
+// The positional MODEL of a command.
+void add_model_argument(CLI::App& command, std::string& model);
+
+// `positional` if not empty, else --model and its settings, else the bundled model.
+Result<std::string> resolve_model(const CommandContext& context, const std::string& positional);
+
+// Options for the model with the common flags applied; callers change what they need.
+Result<EngineOptions> engine_options(const CommandContext& context, const std::string& positional);
+
+}  // namespace ruvllm::cli

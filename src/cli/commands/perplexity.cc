@@ -1,0 +1,126 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/model.h"
+#include "cli/options/values.h"
+#include "cli/terminal/progress.h"
+#include "cli/terminal/text.h"
+#include <ruvllm/engine.h>
+
+namespace ruvllm::cli {
+namespace {
+
+constexpr uint32_t kDefaultWindow = 512;
+// Text read for the first N tokens: usually enough at once, else doubled.
+constexpr size_t kBytesPerToken = 16;
+constexpr size_t kLeastBytes = size_t{1} << 16;
+// Tokens near a cut may differ from those of the whole text; these are never kept.
+constexpr size_t kCutMargin = 256;
+
+struct PerplexityOptions {
+  std::string model;
+  std::string file;
+  std::string logits_file;
+  uint64_t num_tokens = 0;  // 0: all
+};
+
+// The first `limit` tokens of the file (0: all), reading no more of it than they need.
+Result<std::vector<TokenId>> read_tokens(const Tokenizer& tokenizer, const std::string& file,
+                                         uint64_t limit) {
+  const bool from_stdin = file == "-";  // cannot be read twice
+  size_t max_bytes = kWholeFile;
+  if (limit > 0 && limit < kWholeFile / (2 * kBytesPerToken) && !from_stdin) {
+    max_bytes = std::max(kLeastBytes, static_cast<size_t>(limit) * kBytesPerToken);
+  }
+  while (true) {
+    RUVLLM_ASSIGN(const FileText text, read_text(file, max_bytes));
+    std::vector<TokenId> ids = tokenizer.encode(text.text, true, false);
+    const bool enough = limit > 0 && ids.size() >= limit + kCutMargin;
+    if (text.complete || enough) {
+      if (limit > 0 && ids.size() > limit) ids.resize(limit);
+      return ids;
+    }
+    max_bytes = max_bytes > kWholeFile / 2 ? kWholeFile : max_bytes * 2;
+  }
+}
+
+Status report(const ScoreProgress& progress, uint32_t window, Output& output) {
+  const double nll = progress.nll_sum / static_cast<double>(progress.num_scored);
+  if (output.json()) {
+    output.write_json({{"nll", nll},
+                       {"ppl", std::exp(nll)},
+                       {"tokens", progress.num_scored},
+                       {"kv_bytes", progress.kv_bytes},
+                       {"seconds", progress.seconds},
+                       {"ctx", window}});
+    return {};
+  }
+  Table table({Table::Align::kLeft, Table::Align::kLeft});
+  table.add_row({"perplexity", output.out_style().bold(fmt::format("{:.4f}", std::exp(nll)))});
+  table.add_row({"loss", fmt::format("{:.5f} nat a token", nll)});
+  table.add_row({"scored", fmt::format("{} tokens in windows of {}", progress.num_scored, window)});
+  table.add_row({"keys and values", format_bytes(progress.kv_bytes)});
+  table.add_row({"time", fmt::format("{:.2f} s, {:.1f} tok/s", progress.seconds,
+                                     static_cast<double>(progress.tokens_done) /
+                                         std::max(progress.seconds, 1e-9))});
+  output.write(table.render());
+  return {};
+}
+
+Status perplexity(const PerplexityOptions& options, CommandContext& context) {
+  RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, options.model));
+  const uint32_t window = context.options.ctx > 0 ? context.options.ctx : kDefaultWindow;
+  engine_settings.context_length = window;
+  RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
+  RUVLLM_ASSIGN(std::vector<TokenId> ids,
+                read_tokens(engine->tokenizer(), options.file, options.num_tokens));
+  if (ids.size() < 2) {
+    return fail(ErrorCode::kInvalidArgument,
+                "{}: only {} tokens; a loss needs at least 2, give a longer text", options.file,
+                ids.size());
+  }
+  RUVLLM_ASSIGN(Scorer scorer, engine->score(std::move(ids), {window, options.logits_file}));
+  Progress bar(context.output, "perplexity", ProgressUnit::kTokens, scorer.progress().tokens_total);
+  while (true) {
+    RUVLLM_ASSIGN(const bool more, scorer.step());
+    if (!more) break;
+    const ScoreProgress& progress = scorer.progress();
+    const double mean =
+        progress.num_scored > 0 ? progress.nll_sum / static_cast<double>(progress.num_scored) : 0.0;
+    bar.update(progress.tokens_done, fmt::format("ppl {:.3f}", std::exp(mean)));
+  }
+  bar.finish();
+  return report(scorer.progress(), window, context.output);
+}
+
+}  // namespace
+
+void add_perplexity_command(CommandLine& line) {
+  auto options = std::make_shared<PerplexityOptions>();
+  CommandLine::Command& command =
+      line.add("perplexity", "Measure the loss of a model over a text", CommonSet::kAll);
+  CLI::App& app = *command.app;
+  add_model_argument(app, options->model);
+  app.add_option("-f,--file", options->file, "Text to score, specials parsed; -: standard input")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("--tokens", options->num_tokens, "Only the first N tokens; 0: all")
+      ->type_name("N");
+  app.add_option("--logits-out", options->logits_file, "Write float32 logits of scored positions")
+      ->type_name("FILE");
+  app.footer(
+      "Windows of --ctx tokens (default 512) without overlap; every token but the first of a\n"
+      "window is scored.\n\n"
+      "Examples:\n  ruvllm perplexity model.gguf --file text.txt --ctx 2048 --tokens 20480");
+  command.run = [options](CommandContext& context) { return perplexity(*options, context); };
+}
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,178 @@
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cli/chat/chat.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/model.h"
+#include "cli/generation/answer.h"
+#include "cli/options/generation.h"
+#include "cli/options/values.h"
+#include "cli/terminal/text.h"
+
+namespace ruvllm::cli {
+namespace {
+
+struct RunOptions {
+  std::string model;
+  std::optional<std::string> prompt;
+  std::string prompt_file;
+  std::string system;
+  bool raw = false;
+  bool verbose = false;
+  GenerationOptions generation;
+};
+
+// "Why is the sky blue?" is no file name; "model.gguf" and "hello" may be.
+bool looks_like_prompt(const std::string& text) {
+  std::error_code ignored;
+  if (text.ends_with(".gguf") || std::filesystem::exists(text, ignored)) return false;
+  return text.find_first_of(" \n?!") != std::string::npos;
+}
+
+// Who is who among the arguments without a flag: a single one is the model, unless that is named
+// already or it can only be a prompt.
+void assign_positional(RunOptions& options, const std::vector<std::string>& arguments,
+                       bool model_named) {
+  const bool prompt_named = options.prompt.has_value() || !options.prompt_file.empty();
+  const size_t most = 2 - size_t{model_named} - size_t{prompt_named};
+  if (arguments.size() > most) {
+    throw CLI::ValidationError("run", fmt::format("unexpected argument '{}': model or prompt is "
+                                                  "given already; quote a prompt with spaces",
+                                                  arguments.back()));
+  }
+  const bool single_is_prompt =
+      model_named || (!prompt_named && arguments.size() == 1 && looks_like_prompt(arguments[0]));
+  if (!arguments.empty() && !single_is_prompt) options.model = arguments.front();
+  if (arguments.size() == 2 || (arguments.size() == 1 && single_is_prompt)) {
+    options.prompt = arguments.back();
+  }
+}
+
+struct EncodedPrompt {
+  std::vector<TokenId> ids;
+  uint64_t microseconds = 0;
+};
+
+Result<EncodedPrompt> encode_prompt(const Engine& engine, const RunOptions& options) {
+  const std::string prompt = options.prompt.value_or("");
+  const auto start = std::chrono::steady_clock::now();
+  EncodedPrompt out;
+  if (options.raw) {
+    out.ids = engine.tokenizer().encode(prompt, true, true);
+  } else if (engine.info().has_chat_template) {
+    std::vector<ChatMessage> messages;
+    if (!options.system.empty()) messages.push_back({"system", options.system});
+    messages.push_back({"user", prompt});
+    RUVLLM_ASSIGN(out.ids, engine.encode_chat(messages, true));
+  } else {
+    const std::string system = options.system.empty() ? "" : options.system + "\n\n";
+    out.ids = engine.tokenizer().encode(system + prompt, false, true);
+  }
+  const auto elapsed = std::chrono::steady_clock::now() - start;
+  out.microseconds =
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+  return out;
+}
+
+std::string logprobs_table(const std::vector<GenerationEvent>& events, const Tokenizer& tokenizer) {
+  Table table({Table::Align::kLeft, Table::Align::kRight, Table::Align::kLeft});
+  for (const GenerationEvent& event : events) {
+    std::string others;
+    for (const TokenLogprob& candidate : event.top_logprobs) {
+      others +=
+          fmt::format("{} {:.3f}  ", quote(tokenizer.token_text(candidate.id)), candidate.logprob);
+    }
+    table.add_row(
+        {quote(tokenizer.token_text(event.id)), fmt::format("{:.4f}", event.logprob), others});
+  }
+  return table.render();
+}
+
+Status answer_once(Engine& engine, const RunOptions& options, Output& output) {
+  RUVLLM_ASSIGN(EncodedPrompt prompt, encode_prompt(engine, options));
+  const bool streams = !output.json();
+  RUVLLM_ASSIGN(const Answer answer,
+                generate_answer(engine, make_request(options.generation, std::move(prompt.ids)),
+                                prompt.microseconds, [&output, streams](std::string_view text) {
+                                  return !streams || output.write(text);
+                                }));
+  if (output.json()) {
+    output.write_json(answer_json(answer, engine.tokenizer()));
+  } else {
+    if (!answer.text.ends_with('\n')) output.write("\n");
+    if (!answer.events.empty()) {
+      output.write("\n" + logprobs_table(answer.events, engine.tokenizer()));
+    }
+  }
+  if (options.verbose) output.note(describe_speed(answer.summary));
+  if (answer.interrupted) return fail(ErrorCode::kCancelled, "interrupted");
+  return {};
+}
+
+Status run(RunOptions& options, CommandContext& context) {
+  std::error_code ignored;
+  if (!options.model.empty() && !std::filesystem::exists(options.model, ignored)) {
+    return fail(ErrorCode::kNotFound, "{}: no such model file; to ask the bundled model, use -p {}",
+                options.model, quote(options.model));
+  }
+  const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
+                    context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
+  if (!options.prompt && !chat) {
+    const std::string source = options.prompt_file.empty() ? "-" : options.prompt_file;
+    RUVLLM_ASSIGN(FileText text, read_text(source));
+    options.prompt = std::move(text.text);
+  }
+  RUVLLM_ASSIGN(const EngineOptions engine_settings, engine_options(context, options.model));
+  RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
+  if (!chat) return answer_once(*engine, options, context.output);
+  return run_chat(*engine, {options.generation, options.system, options.raw, options.verbose},
+                  context.output);
+}
+
+}  // namespace
+
+void add_run_command(CommandLine& line) {
+  auto options = std::make_shared<RunOptions>();
+  CommandLine::Command& command =
+      line.add("run", "Answer a prompt, or chat when none is given", CommonSet::kAll);
+  CLI::App& app = *command.app;
+  auto first = std::make_shared<std::string>();
+  auto second = std::make_shared<std::string>();
+  const CLI::Option* model =
+      app.add_option("MODEL", *first, "Model file (GGUF); default: the bundled model")
+          ->type_name("FILE");
+  const CLI::Option* text = app.add_option("PROMPT", *second, "The prompt")->type_name("TEXT");
+  CLI::Option* prompt =
+      app.add_option("-p,--prompt", options->prompt, "The prompt")->type_name("TEXT");
+  app.add_option("-f,--file", options->prompt_file,
+                 "Read the prompt from a file; -: standard input")
+      ->type_name("FILE")
+      ->excludes(prompt);
+  app.add_option("--system", options->system, "System prompt")->type_name("TEXT");
+  app.add_flag("--raw", options->raw, "No chat template: the model goes on with the text");
+  app.add_flag("-v,--verbose", options->verbose, "Report speed after each answer");
+  add_generation_flags(app, options->generation);
+  app.footer(
+      "Examples:\n"
+      "  ruvllm run -p 'What is the capital of France?'\n"
+      "  ruvllm run model.gguf\n"
+      "  ruvllm run --raw -p 'Once upon a time' -n 60 --temp 0\n"
+      "  git diff | ruvllm run -m model.gguf --system 'Write a commit message.'");
+  app.callback([options, &command, first, second, model, text] {
+    std::vector<std::string> arguments;
+    if (model->count() > 0) arguments.push_back(*first);
+    if (text->count() > 0) arguments.push_back(*second);
+    assign_positional(*options, arguments, command.flags.model.has_value());
+  });
+  command.run = [options](CommandContext& context) { return run(*options, context); };
+}
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,93 @@
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/app.h"
+#include "cli/commands/commands.h"
+#include "cli/terminal/interrupt.h"
+#include "cli/terminal/progress.h"
+#include "cli/terminal/text.h"
+#include <ruvllm/synth.h>
+
+namespace ruvllm::cli {
+namespace {
+
+struct SynthFlags {
+  SynthOptions synth;
+  bool list = false;
+};
+
+void list_choices(Output& output) {
+  const auto shapes = synth_shapes();
+  const auto types = synth_types();
+  if (output.json()) {
+    output.write_json({{"shapes", shapes}, {"types", types}});
+    return;
+  }
+  output.write(
+      fmt::format("shapes  {}\ntypes   {}\n", fmt::join(shapes, " "), fmt::join(types, " ")));
+}
+
+Status synth(const SynthFlags& flags, CommandContext& context) {
+  if (flags.list) {
+    list_choices(context.output);
+    return {};
+  }
+  InterruptScope interrupt;
+  RUVLLM_ASSIGN(Synthesizer synthesizer, Synthesizer::create(flags.synth));
+  Progress bar(context.output, "synth", ProgressUnit::kBytes, synthesizer.bytes_total());
+  while (true) {
+    RUVLLM_ASSIGN(const bool more, synthesizer.step());
+    if (!more) break;
+    bar.update(synthesizer.bytes_done());
+    if (interrupt.pending()) {
+      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", flags.synth.output_path);
+    }
+  }
+  bar.finish();
+  if (context.output.json()) {
+    context.output.write_json({{"path", flags.synth.output_path},
+                               {"shape", flags.synth.shape},
+                               {"type", flags.synth.type},
+                               {"seed", flags.synth.seed},
+                               {"bytes", synthesizer.bytes_done()}});
+  } else {
+    context.output.write(
+        fmt::format("{}: {}\n", flags.synth.output_path, format_bytes(synthesizer.bytes_done())));
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_synth_command(CommandLine& line) {
+  auto flags = std::make_shared<SynthFlags>();
+  CommandLine::Command& command = line.add(
+      "synth", "Write a model of random weights in a real model's shape", CommonSet::kOutputOnly);
+  CLI::App& app = *command.app;
+  SynthOptions& options = flags->synth;
+  const CLI::Option* shape =
+      app.add_option("SHAPE", options.shape, "Whose shape")->check(CLI::IsMember(synth_shapes()));
+  const CLI::Option* type =
+      app.add_option("TYPE", options.type, "Tensor types")->check(CLI::IsMember(synth_types()));
+  const CLI::Option* file =
+      app.add_option("OUT.gguf", options.output_path, "File to write")->type_name("FILE");
+  app.add_option("--tokenizer", options.tokenizer_path,
+                 "Model file whose tokenizer to copy; default: the bundled model")
+      ->type_name("FILE");
+  app.add_option("-s,--seed", options.seed, "Seed of the weights")
+      ->type_name("SEED")
+      ->capture_default_str();
+  app.add_flag("--list", flags->list, "List shapes and types");
+  app.footer("Examples:\n  ruvllm synth qwen2.5-1.5b q4_k_m random.gguf --tokenizer model.gguf");
+  app.callback([flags, shape, type, file] {
+    if (flags->list) return;
+    for (const CLI::Option* option : {shape, type, file}) {
+      if (option->count() == 0) throw CLI::RequiredError(option->get_name(true));
+    }
+  });
+  command.run = [flags](CommandContext& context) { return synth(*flags, context); };
+}
+
+}  // namespace ruvllm::cli

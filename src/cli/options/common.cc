@@ -1,0 +1,79 @@
+#include "cli/options/common.h"
+
+#include <array>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "cli/options/values.h"
+
+namespace ruvllm::cli {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, DeviceType>, 3> kDevices = {
+    {{"cpu", DeviceType::Cpu}, {"cuda", DeviceType::Cuda}, {"metal", DeviceType::Metal}}};
+
+void add_count(CLI::App& command, const char* name, std::optional<uint32_t>& target,
+               const char* help) {
+  command
+      .add_option_function<std::string>(
+          name,
+          [&target, name](const std::string& text) {
+            auto value = parse_number<uint32_t>(text, 0, std::numeric_limits<uint32_t>::max());
+            if (!value) throw CLI::ValidationError(name, value.error().message());
+            target = *value;
+          },
+          help)
+      ->type_name("N")
+      ->group(kCommonGroup);
+}
+
+}  // namespace
+
+void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set) {
+  if (set == CommonSet::kAll) {
+    command.add_option("-m,--model", flags.model, "Model file (GGUF); default: the bundled model")
+        ->type_name("FILE")
+        ->group(kCommonGroup);
+    add_count(command, "-t,--threads", flags.threads, "Threads; 0: all this process may use");
+    add_count(command, "--ctx", flags.ctx, "Context length in tokens; 0: the model's");
+    command.add_option("--device", flags.device, "Device to run on")
+        ->check(CLI::IsMember({"cpu", "cuda", "metal"}))
+        ->type_name("DEVICE")
+        ->group(kCommonGroup);
+    command.add_option("--cpu-isa", flags.cpu_isa, "Force kernels, e.g. generic or avx2")
+        ->type_name("ISA")
+        ->group(kCommonGroup);
+  }
+  command.add_option("--config", flags.config_path, "Settings file (TOML)")
+      ->type_name("FILE")
+      ->group(kCommonGroup);
+  command.add_flag("--json", flags.json, "Write the result as JSON")->group(kCommonGroup);
+}
+
+Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings) {
+  CommonOptions options;
+  options.model = flags.model.value_or(settings.model.value_or(""));
+  options.threads = flags.threads.value_or(settings.threads.value_or(0));
+  options.ctx = flags.ctx.value_or(settings.ctx.value_or(0));
+  options.cpu_isa = flags.cpu_isa.value_or(settings.cpu_isa.value_or(""));
+  const std::string device = flags.device.value_or(settings.device.value_or("cpu"));
+  for (const auto& [name, type] : kDevices) {
+    if (device == name) {
+      options.device = type;
+      return options;
+    }
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "device: '{}' in the environment or the settings file is not cpu, cuda or metal",
+              device);
+}
+
+const char* device_name(DeviceType device) {
+  for (const auto& [name, type] : kDevices) {
+    if (device == type) return name.data();
+  }
+  return "unknown";
+}
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,49 @@
+// Flags that every command takes, and what they mean with the settings of environment and file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "base/core/error.h"
+#include <ruvllm/engine.h>
+#include <ruvllm/settings.h>
+
+namespace ruvllm::cli {
+
+// As given on the command line; unset where the flag was not.
+struct CommonFlags {
+  std::optional<std::string> model;
+  std::optional<uint32_t> threads;
+  std::optional<uint32_t> ctx;
+  std::optional<std::string> device;
+  std::optional<std::string> cpu_isa;
+  std::string config_path;
+  bool json = false;
+};
+
+enum class CommonSet {
+  kOutputOnly,  // --json, --config: the command loads no model
+  kAll,
+};
+
+// Their group in help and man page.
+inline constexpr const char* kCommonGroup = "Common options";
+
+void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set);
+
+// Flags over settings over defaults.
+struct CommonOptions {
+  std::string model;     // "": the bundled model
+  uint32_t threads = 0;  // 0: all that this process may use
+  uint32_t ctx = 0;      // 0: nobody said anything
+  DeviceType device = DeviceType::Cpu;
+  std::string cpu_isa;
+};
+Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
+
+const char* device_name(DeviceType device);
+
+}  // namespace ruvllm::cli

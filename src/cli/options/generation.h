@@ -1,0 +1,34 @@
+// How an answer is made: one table of parameters serves the flags of `run` and the chat's /set.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/core/error.h"
+#include <ruvllm/engine.h>
+
+namespace ruvllm::cli {
+
+struct GenerationOptions {
+  SamplingParams sampling;
+  uint32_t max_tokens = 0;  // 0: until the context is full
+  std::vector<std::string> stop;
+  bool ignore_end = false;
+};
+
+void add_generation_flags(CLI::App& command, GenerationOptions& options);
+
+// "temp", "top_k" … as in /set; '-' and '_' are the same. Errors name the parameter and its range.
+Status set_parameter(GenerationOptions& options, std::string_view name, std::string_view value);
+
+// Name and present value of every parameter that set_parameter knows.
+std::vector<std::pair<std::string, std::string>> list_parameters(const GenerationOptions& options);
+
+GenerationRequest make_request(const GenerationOptions& options, std::vector<TokenId> prompt);
+
+}  // namespace ruvllm::cli
