@@ -18,6 +18,7 @@ struct Vec<Avx2Isa> {
   static constexpr int kLanes = 8;
   static constexpr size_t kTileRows = 3;
   static constexpr size_t kTileVecs = 4;
+  static constexpr int32_t kMaxRowsDirect = 12;
 
   __m256 raw;
 
@@ -134,6 +135,10 @@ struct Vec<Avx2Isa> {
   }
 
   static RUVLLM_ALWAYS_INLINE void prefetch(const void* address) { __builtin_prefetch(address); }
+
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Vec& v) {
+    __asm__ volatile("" : "+x"(v.raw) : : "memory");
+  }
 
  private:
   // All bits set in the first count lanes.
