@@ -42,7 +42,7 @@ format: ## Rewrite the sources with clang-format
 lint: ## clang-tidy: make lint FILES="src/base/core/error.cc" for some files only
 	@$(DEPENDENCIES) build test
 	@cmake --preset release -DRUVLLM_BUILD_TESTS=ON
-	@tools/ci/lint.sh $(FILES)
+	@tools/ci/lint.py $(FILES)
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (300)
 	@$(DEPENDENCIES) build test

@@ -44,6 +44,8 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/ruvllmConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_BINARY_DIR}/ruvllmConfig.cmake"
               "${CMAKE_BINARY_DIR}/ruvllmConfigVersion.cmake" DESTINATION "${package_dir}")
+# Relative, so that `cmake --install --prefix` may choose any place.
+file(RELATIVE_PATH prefix_from_pkgconfig "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file(cmake/ruvllm.pc.in "${CMAKE_BINARY_DIR}/ruvllm.pc" @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/ruvllm.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 install(FILES models/demo-q8_0.gguf models/README.md models/LICENSE.md

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <ruvllm/error.h>
+#include <ruvllm/export.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/tokenizer.h>
@@ -24,24 +25,24 @@ enum class DeviceType : uint8_t { Cpu, Cuda, Metal };
 
 struct EngineOptions {
   std::string model_path;
-  uint32_t num_threads = 0;      // 0: processors allowed by affinity and cgroup quota
-  uint32_t context_length = 0;   // tokens of one sequence; 0: the model's, as far as memory allows
-  uint32_t max_sequences = 1;    // running at once; more wait in the queue
+  uint32_t num_threads = 0;     // 0: processors allowed by affinity and cgroup quota
+  uint32_t context_length = 0;  // tokens of one sequence; 0: the model's, as far as memory allows
+  uint32_t max_sequences = 1;   // running at once; more wait in the queue
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
   DeviceType device = DeviceType::Cpu;
-  std::string cpu_isa;           // "": the best one here; "generic", "avx2", … forces it
+  std::string cpu_isa;  // "": the best one here; "generic", "avx2", … forces it
 };
 
 struct GenerationRequest {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
-  uint32_t max_tokens = 0;         // 0: until the context is full
-  std::vector<std::string> stop;   // cut from the answer; at most 16 of 256 bytes
-  bool ignore_end = false;         // go on past end-of-generation tokens (benchmarks)
+  uint32_t max_tokens = 0;        // 0: until the context is full
+  std::vector<std::string> stop;  // cut from the answer; at most 16 of 256 bytes
+  bool ignore_end = false;        // go on past end-of-generation tokens (benchmarks)
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
-const char* finish_reason_name(FinishReason reason);  // "stop", "length", "cancelled"
+RUVLLM_API const char* finish_reason_name(FinishReason reason);  // "stop", "length", "cancelled"
 
 struct TokenLogprob {
   TokenId id = 0;
@@ -53,7 +54,7 @@ struct TokenLogprob {
 struct GenerationEvent {
   TokenId id = 0;
   std::string text;
-  float logprob = 0.0f;                  // if num_logprobs >= 0
+  float logprob = 0.0f;  // if num_logprobs >= 0
   std::vector<TokenLogprob> top_logprobs;
 };
 
@@ -68,7 +69,7 @@ struct GenerationSummary {
 };
 
 // A running request. One reader; cancel() from any thread. Destroying it cancels.
-class Generation {
+class RUVLLM_API Generation {
  public:
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
@@ -95,12 +96,12 @@ struct ScoreOptions {
 struct ScoreProgress {
   uint64_t tokens_done = 0;
   uint64_t tokens_total = 0;
-  double nll_sum = 0.0;     // nats
+  double nll_sum = 0.0;  // nats
   uint64_t num_scored = 0;
-  uint64_t kv_bytes = 0;    // keys and values of one full window
+  uint64_t kv_bytes = 0;  // keys and values of one full window
   double seconds = 0.0;
 };
-class Scorer {
+class RUVLLM_API Scorer {
  public:
   Scorer(Scorer&&) noexcept;
   Scorer& operator=(Scorer&&) noexcept;
@@ -120,8 +121,8 @@ class Scorer {
 struct MemoryReport {
   uint64_t weights_mapped = 0;
   uint64_t weights_resident = 0;
-  uint64_t cache_reserved = 0;   // address space of the page pool
-  uint64_t cache_used = 0;       // pages taken by sequences
+  uint64_t cache_reserved = 0;  // address space of the page pool
+  uint64_t cache_used = 0;      // pages taken by sequences
   uint64_t workspace = 0;
   uint64_t process_resident = 0;
 };
@@ -144,7 +145,7 @@ struct BenchOptions {
   uint32_t prompt_tokens = 512;
   uint32_t generated_tokens = 64;
   std::vector<uint32_t> batch_sizes = {1};
-  uint32_t depth = 0;        // tokens already in the cache when the clock starts
+  uint32_t depth = 0;  // tokens already in the cache when the clock starts
   uint32_t repetitions = 3;
 };
 struct BenchDecode {
@@ -158,12 +159,13 @@ struct BenchReport {
   std::vector<BenchDecode> decode;
   double load_ms = 0.0;
   uint64_t peak_rss_bytes = 0;
-  double bandwidth_gb_s = 0.0;     // read bandwidth of this machine with the engine's threads, measured
+  double bandwidth_gb_s =
+      0.0;  // read bandwidth of this machine with the engine's threads, measured
   double roofline_fraction = 0.0;  // bytes read by a decode step (batch 1) / time / bandwidth
   std::string isa;
 };
 
-class Engine {
+class RUVLLM_API Engine {
  public:
   static Result<std::unique_ptr<Engine>> create(const EngineOptions& options);
   ~Engine();  // cancels what still runs
@@ -175,8 +177,8 @@ class Engine {
   // The model's chat template over the messages; kNotFound if the model has none.
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages,
                                           bool add_generation_prompt) const;
-  // Token ids of that. Only the template's own text makes control tokens: the messages' content
-  // cannot forge a role marker.
+  // The same as token ids. Control tokens come from the template alone: "<|im_start|>" inside a
+  // message's content stays ordinary text, so that nobody can forge a turn.
   Result<std::vector<TokenId>> encode_chat(std::span<const ChatMessage> messages,
                                            bool add_generation_prompt) const;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ruvllm/error.h>
+#include <ruvllm/export.h>
 
 namespace ruvllm {
 
@@ -25,18 +26,18 @@ struct ModelSummary {
   uint64_t num_parameters = 0;
   uint64_t file_bytes = 0;
   double bits_per_weight = 0.0;
-  std::string main_dtype;    // the type with most of the weights
+  std::string main_dtype;  // the type with most of the weights
   uint32_t context_length = 0;
   uint32_t vocab_size = 0;
   bool vocabulary_only = false;
-  bool supported = false;            // whether this build can run it
+  bool supported = false;  // whether this build can run it
   std::string unsupported_reason;
   std::string chat_template;
   std::vector<std::pair<std::string, std::string>> metadata;  // key, value for people
   std::vector<TensorSummary> tensors;
 };
 
-Result<ModelSummary> inspect_model(const std::string& path);
+RUVLLM_API Result<ModelSummary> inspect_model(const std::string& path);
 
 struct SystemReport {
   std::string version;
@@ -48,7 +49,7 @@ struct SystemReport {
   uint32_t num_threads = 0;         // what 0 in EngineOptions means here
   uint64_t memory_total = 0;
   uint64_t memory_available = 0;
-  uint64_t memory_limit = 0;        // cgroup; 0: no limit
+  uint64_t memory_limit = 0;  // cgroup; 0: no limit
   std::string isa;
   std::vector<std::string> isas_available;
   std::vector<std::pair<std::string, std::string>> kernels;  // operation, implementation
@@ -56,6 +57,6 @@ struct SystemReport {
 };
 
 // cpu_isa as in EngineOptions.
-Result<SystemReport> describe_system(const std::string& cpu_isa);
+RUVLLM_API Result<SystemReport> describe_system(const std::string& cpu_isa);
 
 }  // namespace ruvllm

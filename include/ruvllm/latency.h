@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include <ruvllm/export.h>
+
 namespace ruvllm {
 
-struct LatencyBreakdown {
+struct RUVLLM_API LatencyBreakdown {
   uint64_t tokenization_us = 0;  // template, encoding the prompt, decoding the answer
   uint64_t prefill_us = 0;       // steps until the first token, sampling excluded
   uint64_t decode_us = 0;        // the other steps, sampling excluded

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <ruvllm/error.h>
+#include <ruvllm/export.h>
 
 namespace ruvllm {
 
@@ -21,16 +22,17 @@ struct Settings {
   bool no_color = false;  // NO_COLOR is set and not empty (https://no-color.org)
 };
 
-// config_path "": RUVLLM_CONFIG, else $XDG_CONFIG_HOME/ruvllm/config.toml if it exists. Unknown keys
-// and values of a wrong type are errors that name file, line and key.
-Result<Settings> load_settings(const std::string& config_path);
+// config_path "": RUVLLM_CONFIG, else $XDG_CONFIG_HOME/ruvllm/config.toml if it exists. Unknown
+// keys and values of a wrong type are errors that name file, line and key.
+RUVLLM_API Result<Settings> load_settings(const std::string& config_path);
 
-// The demo model beside the binary: of the source tree, or as installed. kNotFound names the places.
-Result<std::string> bundled_model_path();
+// The demo model beside the binary: of the source tree, or as installed. kNotFound names the
+// places.
+RUVLLM_API Result<std::string> bundled_model_path();
 
 // File for the chat's input history, folder created: $XDG_DATA_HOME/ruvllm/history.
-Result<std::string> history_path();
+RUVLLM_API Result<std::string> history_path();
 
-const char* version();
+RUVLLM_API const char* version();
 
 }  // namespace ruvllm

@@ -7,22 +7,25 @@
 #include <vector>
 
 #include <ruvllm/error.h>
+#include <ruvllm/export.h>
 
 namespace ruvllm {
 
 struct SynthOptions {
-  std::string shape;           // one of synth_shapes(), e.g. "qwen2.5-1.5b"
-  std::string type;            // "q4_k_m" (llama.cpp's mixture), "q8_0", "f16", …
+  std::string shape;  // one of synth_shapes(), e.g. "qwen2.5-1.5b"
+  std::string type;   // "q4_k_m" (llama.cpp's mixture), "q8_0", "f16", …
   std::string output_path;
-  std::string tokenizer_path;  // "": the tokenizer of the bundled model; padded to the shape's vocabulary
+  std::string
+      tokenizer_path;  // "": the tokenizer of the bundled model; padded to the shape's vocabulary
   uint64_t seed = 0;
 };
 
-std::vector<std::string> synth_shapes();
-std::vector<std::string> synth_types();
+RUVLLM_API std::vector<std::string> synth_shapes();
+RUVLLM_API std::vector<std::string> synth_types();
 
-// Writes the file tensor by tensor; step() returns false when done. Nothing is left behind on error.
-class Synthesizer {
+// Writes the file tensor by tensor; step() returns false when done. Nothing is left behind on
+// error.
+class RUVLLM_API Synthesizer {
  public:
   static Result<Synthesizer> create(const SynthOptions& options);
   Synthesizer(Synthesizer&&) noexcept;

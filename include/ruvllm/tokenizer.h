@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <ruvllm/error.h>
+#include <ruvllm/export.h>
 
 namespace ruvllm {
 
@@ -24,7 +25,7 @@ struct ChatMessage {
 };
 
 // Cheap to copy (shares its state); immutable, thread-safe.
-class Tokenizer {
+class RUVLLM_API Tokenizer {
  public:
   // Reads only the metadata of the file.
   static Result<Tokenizer> from_file(const std::string& path);

@@ -26,7 +26,8 @@ uint32_t pages_for_tokens(uint64_t num_tokens) {
 
 Result<PagePool> PagePool::create(const PageShape& shape, uint32_t num_pages) {
   const std::optional<uint64_t> bytes = checked_mul<uint64_t>(shape.bytes(), num_pages);
-  if (!bytes) return fail(ErrorCode::kOutOfMemory, "{} cache pages exceed the address space", num_pages);
+  if (!bytes)
+    return fail(ErrorCode::kOutOfMemory, "{} cache pages exceed the address space", num_pages);
   RUVLLM_ASSIGN(Buffer buffer, Buffer::allocate(*bytes, HugePages::kNo, "key-value cache"));
   return PagePool(shape, std::move(buffer), num_pages);
 }

@@ -1,8 +1,8 @@
 // The paged key-value cache in its simplest form: a pool of equal pages and a free list.
 //
 // A page holds the keys and values of 32 tokens for all layers and KV heads
-// (https://arxiv.org/abs/2309.06180); a sequence's block table lists its pages. Memory is reserved at
-// create() and committed when a page is first written. Not thread-safe: the step loop owns it.
+// (https://arxiv.org/abs/2309.06180); a sequence's block table lists its pages. Memory is reserved
+// at create() and committed when a page is first written. Not thread-safe: the step loop owns it.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 #include "cache/page_pool.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace ruvllm::cache {
 namespace {

@@ -1,8 +1,8 @@
 #include "device/cpu_device.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
+
+#include <fmt/ranges.h>
 
 #include "base/system/cpu_info.h"
 #include "tensor/dtype.h"
@@ -37,12 +37,14 @@ std::vector<std::string> available_isas() {
 }
 
 Result<KernelChoice> choose_kernels(std::string_view forced_isa) {
-  const bool known = forced_isa.empty() ||
-                     std::ranges::any_of(kIsas, [&](const Isa& isa) { return isa.name == forced_isa; });
+  const bool known = forced_isa.empty() || std::ranges::any_of(kIsas, [&](const Isa& isa) {
+                       return isa.name == forced_isa;
+                     });
   const std::vector<std::string> available = available_isas();
   if (!known) {
-    return fail(ErrorCode::kInvalidArgument, "instruction set '{}' is unknown; this machine has: {}",
-                forced_isa, fmt::join(available, ", "));
+    return fail(ErrorCode::kInvalidArgument,
+                "instruction set '{}' is unknown; this machine has: {}", forced_isa,
+                fmt::join(available, ", "));
   }
   if (!forced_isa.empty() && std::ranges::find(available, forced_isa) == available.end()) {
     return fail(ErrorCode::kUnsupported,

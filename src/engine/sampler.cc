@@ -31,8 +31,8 @@ Status check_sampling(const SamplingParams& params, int32_t vocab_size) {
   for (const auto& [id, bias] : params.logit_bias) {
     RUVLLM_TRY(check_range("logit_bias", bias, -1000.0, 1000.0));
     if (id < 0 || id >= vocab_size) {
-      return fail(ErrorCode::kInvalidArgument, "logit_bias: token {} is not in the vocabulary of {}",
-                  id, vocab_size);
+      return fail(ErrorCode::kInvalidArgument,
+                  "logit_bias: token {} is not in the vocabulary of {}", id, vocab_size);
     }
   }
   return {};
@@ -119,8 +119,7 @@ void Sampler::apply_penalties(const SamplingParams& params, std::span<const int3
 
 // candidates_[0, n) = what top-k, top-p and min-p leave, likeliest first; returns n.
 size_t Sampler::truncate(const SamplingParams& params, const float* logits) {
-  const int32_t limit =
-      params.top_k == 0 ? vocab_size_ : std::min(params.top_k, vocab_size_);
+  const int32_t limit = params.top_k == 0 ? vocab_size_ : std::min(params.top_k, vocab_size_);
   // Without top-k few tokens usually reach top_p: widen only as far as the mass demands.
   constexpr int32_t kFirstWidth = 256;
   int32_t width = std::min(limit, std::max(kFirstWidth, params.top_k));

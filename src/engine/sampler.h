@@ -11,7 +11,6 @@
 #include "base/core/error.h"
 #include "events/token_event.h"
 #include "kernels/cpu/elementwise.h"
-
 #include <ruvllm/sampling.h>
 
 namespace ruvllm::engine {
@@ -50,7 +49,7 @@ class Sampler {
   const kernels::ElementwiseKernels& kernels_;
   int32_t vocab_size_;
   std::vector<Candidate> candidates_;
-  std::vector<int32_t> counts_;   // [vocab_size]: occurrences in the recent history, zero at rest
+  std::vector<int32_t> counts_;     // [vocab_size]: occurrences in the recent history, zero at rest
   std::vector<float> unpenalized_;  // [vocab_size]: the model's own logits, for log-probabilities
 };
 

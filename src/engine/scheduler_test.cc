@@ -1,8 +1,8 @@
 #include "engine/scheduler.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace ruvllm::engine {
 namespace {
@@ -18,8 +18,8 @@ TEST(Scheduler, DecodesComeBeforePrompts) {
   EXPECT_EQ(spans[1].num_rows, 63);
 }
 
-// Random workloads: budgets kept, no entry twice, nothing beyond what is missing, every decode served
-// every step, and every prompt finished in a bounded number of steps.
+// Random workloads: budgets kept, no entry twice, nothing beyond what is missing, every decode
+// served every step, and every prompt finished in a bounded number of steps.
 TEST(Scheduler, NeverStarvesNorOverdraws) {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {

@@ -8,7 +8,6 @@
 
 #include "base/threads/spsc_ring.h"
 #include "events/token_event.h"
-
 #include <ruvllm/sampling.h>
 
 namespace ruvllm::engine {
@@ -44,7 +43,7 @@ struct SequenceChannel {
 struct Sequence {
   SequenceRequest request;
   std::shared_ptr<SequenceChannel> channel;
-  std::vector<int32_t> tokens;       // prompt and generated
+  std::vector<int32_t> tokens;  // prompt and generated
   std::vector<uint32_t> block_table;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;

@@ -1,9 +1,9 @@
 #include "engine/step_loop.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <sys/random.h>
 
 #include "base/core/check.h"
 #include "base/system/clock.h"
@@ -24,6 +24,12 @@ uint64_t fresh_seed() {
   uint64_t seed = 0;
   if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) seed = monotonic_ns();
   return seed;
+}
+
+TokenEvent end_event(EndReason reason) {
+  TokenEvent event;
+  event.end = reason;
+  return event;
 }
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -94,10 +100,11 @@ Status StepLoop::check(const SequenceRequest& request) const {
   // A generated token needs a place of its own in the context.
   const size_t limit = options_.context_length - (request.score ? 0 : 1);
   if (request.prompt.size() > limit) {
-    return fail(ErrorCode::kInvalidArgument,
-                "the prompt has {} tokens, but the context holds {}; shorten it or raise the context "
-                "length",
-                request.prompt.size(), options_.context_length);
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "the prompt has {} tokens, but the context holds {}; shorten it or raise the context "
+        "length",
+        request.prompt.size(), options_.context_length);
   }
   for (const int32_t id : request.prompt) {
     if (id < 0 || id >= vocab_size) {
@@ -135,7 +142,7 @@ void StepLoop::thread_main() {
   for (auto& sequence : running_) sequence->channel->cancelled.store(true);
   admit();  // what is still queued ends as cancelled
   for (auto& sequence : waiting_) {
-    sequence->channel->ring.push(TokenEvent{.end = EndReason::kCancelled});
+    sequence->channel->ring.push(end_event(EndReason::kCancelled));
   }
   for (size_t i = running_.size(); i-- > 0;) finish(i, EndReason::kCancelled);
 }
@@ -168,7 +175,7 @@ void StepLoop::admit() {
     std::unique_ptr<Sequence> next = std::move(waiting_.front());
     waiting_.pop_front();
     if (next->channel->cancelled.load(std::memory_order_relaxed)) {
-      next->channel->ring.push(TokenEvent{.end = EndReason::kCancelled});
+      next->channel->ring.push(end_event(EndReason::kCancelled));
     } else {
       start(std::move(next));
     }
@@ -221,8 +228,8 @@ void StepLoop::adopt_prefix(Sequence& sequence) {
   retained_.erase(best);
 }
 
-// Pages for tokens [0, num_tokens). The pool holds max_sequences full contexts, so after the retained
-// ones are gone a running sequence always finds a page.
+// Pages for tokens [0, num_tokens). The pool holds max_sequences full contexts, so after the
+// retained ones are gone a running sequence always finds a page.
 void StepLoop::reserve_pages(Sequence& sequence, int32_t num_tokens) {
   const size_t needed = cache::pages_for_tokens(static_cast<uint64_t>(num_tokens));
   while (sequence.block_table.size() < needed) {
@@ -274,12 +281,9 @@ void StepLoop::run_step() {
     return;
   }
   build_batch();
-  const ops::BatchView batch{static_cast<int32_t>(tokens_.size()),
-                             tokens_.data(),
-                             positions_.data(),
-                             static_cast<int32_t>(spans_.size()),
-                             spans_.data(),
-                             row_spans_.data()};
+  const ops::BatchView batch{
+      static_cast<int32_t>(tokens_.size()), tokens_.data(), positions_.data(),
+      static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   const uint64_t begin = monotonic_us();
   model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_);
   commit(monotonic_us() - begin);
@@ -316,9 +320,8 @@ void StepLoop::commit(uint64_t step_us) {
 
 EndReason StepLoop::commit_generated(Sequence& sequence, float* logits) {
   TokenEvent event;
-  const bool finite =
-      sampler_.sample(sequence.request.sampling, sequence.channel->result.seed,
-                      sequence.tokens.size(), sequence.tokens, logits, event);
+  const bool finite = sampler_.sample(sequence.request.sampling, sequence.channel->result.seed,
+                                      sequence.tokens.size(), sequence.tokens, logits, event);
   if (!finite) return EndReason::kNumericError;
   if (std::ranges::binary_search(sequence.request.end_ids, event.id)) return EndReason::kEndToken;
   sequence.tokens.push_back(event.id);
@@ -372,7 +375,7 @@ void StepLoop::finish(size_t running_idx, EndReason reason) {
   } else {
     for (const uint32_t page : sequence.block_table) pool_.give_back(page);
   }
-  sequence.channel->ring.push(TokenEvent{.end = reason});
+  sequence.channel->ring.push(end_event(reason));
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));
   ended_.erase(ended_.begin() + static_cast<ptrdiff_t>(running_idx));
 }

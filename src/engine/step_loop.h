@@ -24,7 +24,7 @@
 namespace ruvllm::engine {
 
 struct StepLoopOptions {
-  uint32_t context_length = 0;    // tokens of one sequence
+  uint32_t context_length = 0;  // tokens of one sequence
   uint32_t max_sequences = 1;
   uint32_t max_batch_tokens = 512;  // rows of a step
   uint32_t max_queued = 512;

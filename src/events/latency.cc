@@ -1,8 +1,8 @@
-#include <ruvllm/latency.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
+
+#include <ruvllm/latency.h>
 
 namespace ruvllm {
 

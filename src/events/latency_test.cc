@@ -13,7 +13,8 @@ TEST(LatencyBreakdown, SumsAndNamesTheLargestPart) {
                                  .lora_us = 0};
   EXPECT_DOUBLE_EQ(latency.total_ms(), 32.5);
   EXPECT_EQ(latency.bottleneck(), "decode");
-  EXPECT_EQ((LatencyBreakdown{.tokenization_us = 9, .sampling_us = 3}).bottleneck(), "tokenization");
+  EXPECT_EQ((LatencyBreakdown{.tokenization_us = 9, .sampling_us = 3}).bottleneck(),
+            "tokenization");
 }
 
 }  // namespace

@@ -8,9 +8,9 @@ namespace ruvllm::events {
 inline constexpr int32_t kMaxTopLogprobs = 20;
 
 enum class EndReason : uint8_t {
-  kNone,          // a token; more follows
-  kEndToken,      // the model ended its answer
-  kLength,        // max_tokens or the context is reached
+  kNone,      // a token; more follows
+  kEndToken,  // the model ended its answer
+  kLength,    // max_tokens or the context is reached
   kCancelled,
   kNumericError,  // the logits were not finite
 };

@@ -9,9 +9,9 @@ namespace ruvllm::model {
 class ActivationTap {
  public:
   virtual ~ActivationTap() = default;
-  // Called by one thread while the others wait. site: "embd", "attn_norm", "q", "k", "v", "attn_out",
-  // "attn_residual", "ffn_norm", "ffn_out", "out", "final_norm"; layer_idx -1 outside the layers.
-  // rows: [num_rows, num_cols].
+  // Called by one thread while the others wait. site: "embd", "attn_norm", "q", "k", "v",
+  // "attn_out", "attn_residual", "ffn_norm", "ffn_out", "out", "final_norm"; layer_idx -1 outside
+  // the layers. rows: [num_rows, num_cols].
   virtual void record(std::string_view site, int32_t layer_idx, const float* rows, int32_t num_rows,
                       int32_t num_cols) = 0;
 };

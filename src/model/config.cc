@@ -1,9 +1,9 @@
 #include "model/config.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include "model/arch/architecture.h"
 
@@ -64,8 +64,8 @@ constexpr int32_t kMaxContext = 1 << 26;
 
 Status read_heads(const Reader& reader, const std::string& path, ModelConfig& config) {
   RUVLLM_ASSIGN(config.num_heads, reader.integer("attention.head_count", 1, kMaxHeads));
-  RUVLLM_ASSIGN(config.num_kv_heads, reader.integer_or("attention.head_count_kv", config.num_heads,
-                                                       1, kMaxHeads));
+  RUVLLM_ASSIGN(config.num_kv_heads,
+                reader.integer_or("attention.head_count_kv", config.num_heads, 1, kMaxHeads));
   if (config.num_heads % config.num_kv_heads != 0) {
     return fail(ErrorCode::kCorrupt, "{}: {} query heads are not a multiple of {} KV heads", path,
                 config.num_heads, config.num_kv_heads);
@@ -87,8 +87,8 @@ Status read_heads(const Reader& reader, const std::string& path, ModelConfig& co
 }
 
 Status read_rope(const Reader& reader, const std::string& path, ModelConfig& config) {
-  RUVLLM_ASSIGN(config.rope_dim, reader.integer_or("rope.dimension_count", config.head_dim, 2,
-                                                   config.head_dim));
+  RUVLLM_ASSIGN(config.rope_dim,
+                reader.integer_or("rope.dimension_count", config.head_dim, 2, config.head_dim));
   if (config.rope_dim % 2 != 0) {
     return fail(ErrorCode::kCorrupt, "{}: rope.dimension_count {} is odd", path, config.rope_dim);
   }

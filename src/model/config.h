@@ -38,7 +38,8 @@ struct ModelConfig {
 
 struct Architecture;
 
-// Reads and checks the keys that all architectures share, "<architecture>.<key>". Errors name the key.
+// Reads and checks the keys that all architectures share, "<architecture>.<key>". Errors name the
+// key.
 Result<ModelConfig> read_config(const formats::GgufFile& file, const Architecture& architecture);
 
 }  // namespace ruvllm::model

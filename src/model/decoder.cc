@@ -23,8 +23,9 @@ float* row_of(float* base, int32_t row_idx, int32_t dim) {
 
 }  // namespace
 
-// Work on rows between two products. It starts after the barrier that the product before it owes and
-// ends with one. Few rows are done by the last thread to arrive, which saves the second barrier.
+// Work on rows between two products. It starts after the barrier that the product before it owes
+// and ends with one. Few rows are done by the last thread to arrive, which saves the second
+// barrier.
 template <typename Body>
 void DecoderPass::row_phase(ThreadTeam::Worker& worker, int32_t num_rows,
                             Body&& body) const noexcept {
@@ -37,8 +38,8 @@ void DecoderPass::row_phase(ThreadTeam::Worker& worker, int32_t num_rows,
   }
   worker.barrier();
   // Chunks of a page's tokens keep two threads off the same lines of the transposed keys.
-  const int64_t chunk = std::min<int64_t>(
-      kernels::kPageTokens, (num_rows + worker.num_threads() - 1) / worker.num_threads());
+  const int64_t threads = worker.num_threads();
+  const int64_t chunk = std::min<int64_t>(kernels::kPageTokens, (num_rows + threads - 1) / threads);
   worker.for_chunks(num_rows, chunk, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) body(static_cast<int32_t>(row));
   });
@@ -86,8 +87,8 @@ void DecoderPass::rotate_and_store_row(const ops::BatchView& batch, int32_t row_
   const float* sin = row_of(ws.rope_sin, row_idx, config.rope_dim / 2);
   float* q = row_of(ws.q, row_idx, config.q_dim());
   float* k = row_of(ws.k, row_idx, config.kv_dim());
-  const auto rotate = config.rope_style == RopeStyle::kNeox ? elementwise.rope_neox
-                                                            : elementwise.rope_interleaved;
+  const auto rotate =
+      config.rope_style == RopeStyle::kNeox ? elementwise.rope_neox : elementwise.rope_interleaved;
   rotate(q, cos, sin, config.rope_dim, config.head_dim, config.num_heads);
   rotate(k, cos, sin, config.rope_dim, config.head_dim, config.num_kv_heads);
   const ops::SpanView& span = batch.spans[batch.row_spans[row_idx]];
@@ -112,7 +113,8 @@ void DecoderPass::attention_block(ThreadTeam::Worker& worker, const ops::BatchVi
   tap(worker, "attn_norm", layer_idx, ws.hidden_in.row(0, config.hidden_dim), rows,
       config.hidden_dim);
 
-  const std::array<ops::LinearCall, 3> qkv = {{{&layer.q, ws.q}, {&layer.k, ws.k}, {&layer.v, ws.v}}};
+  const std::array<ops::LinearCall, 3> qkv = {
+      {{&layer.q, ws.q}, {&layer.k, ws.k}, {&layer.v, ws.v}}};
   ops::run_linear(worker, qkv, ws.hidden_in, rows, scratch);
   row_phase(worker, rows, [&](int32_t row) { rotate_and_store_row(batch, row, layer_idx); });
   tap(worker, "q", layer_idx, ws.q, rows, config.q_dim());
@@ -175,7 +177,8 @@ void DecoderPass::run_logits(ThreadTeam::Worker& worker,
   row_phase(worker, num_rows, [&](int32_t i) {
     const int32_t row = rows[static_cast<size_t>(i)];
     float* normed = ws.logits_in.row(i, hidden);
-    std::memcpy(normed, row_of(ws.residual, row, hidden), static_cast<size_t>(hidden) * sizeof(float));
+    std::memcpy(normed, row_of(ws.residual, row, hidden),
+                static_cast<size_t>(hidden) * sizeof(float));
     elementwise.add(row_of(ws.delta, row, hidden), hidden, normed);
     elementwise.rms_norm(normed, c_.weights.output_norm.data(), c_.config.norm_epsilon, hidden,
                          normed);
@@ -183,8 +186,7 @@ void DecoderPass::run_logits(ThreadTeam::Worker& worker,
   });
   tap(worker, "final_norm", -1, ws.logits_in.row(0, hidden), num_rows, hidden);
   const std::array<ops::LinearCall, 1> output = {{{&c_.weights.output, ws.logits}}};
-  ops::run_linear(worker, output, ws.logits_in, num_rows,
-                  ws.thread_scratch(worker.index()));
+  ops::run_linear(worker, output, ws.logits_in, num_rows, ws.thread_scratch(worker.index()));
 }
 
 }  // namespace ruvllm::model

@@ -16,8 +16,8 @@
 
 namespace ruvllm::model {
 
-// One step's pass over the team; every thread of the team calls the same functions. Neither ends with
-// a barrier: ThreadTeam::run() does.
+// One step's pass over the team; every thread of the team calls the same functions. Neither ends
+// with a barrier: ThreadTeam::run() does.
 class DecoderPass {
  public:
   struct Context {

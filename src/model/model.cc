@@ -8,15 +8,16 @@ namespace ruvllm::model {
 Result<std::unique_ptr<const Model>> Model::load(formats::GgufFile file,
                                                  const device::CpuDevice& device) {
   if (file.tensors().empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "{}: the file has a vocabulary but no weights; it serves tokenize and detokenize only",
-                file.path());
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "{}: the file has a vocabulary but no weights; it serves tokenize and detokenize only",
+        file.path());
   }
   RUVLLM_ASSIGN(const Architecture* architecture, find_architecture(file));
   RUVLLM_ASSIGN(ModelConfig config, read_config(file, *architecture));
   RUVLLM_ASSIGN(ModelWeights weights, bind_weights(file, *architecture, device, config));
-  ops::RopeAngles rope({config.rope_dim, config.rope_base, config.rope_linear_scale,
-                        weights.rope_factors});
+  ops::RopeAngles rope(
+      {config.rope_dim, config.rope_base, config.rope_linear_scale, weights.rope_factors});
   return std::unique_ptr<const Model>(
       new Model(std::move(file), std::move(config), std::move(weights), std::move(rope)));
 }
@@ -35,8 +36,8 @@ uint64_t Model::bytes_per_token() const {
   };
   uint64_t total = bytes(weights_.output);
   for (const LayerWeights& layer : weights_.layers) {
-    for (const ops::LinearPlan* plan : {&layer.q, &layer.k, &layer.v, &layer.attn_output,
-                                        &layer.gate, &layer.up, &layer.down}) {
+    for (const ops::LinearPlan* plan :
+         {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.gate, &layer.up, &layer.down}) {
       total += bytes(*plan);
     }
   }

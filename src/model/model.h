@@ -1,7 +1,7 @@
 // A loaded model: config, weights over the mapped file, and its forward pass.
 //
-// Immutable after load; several engines may share one. step() and logits() use the device's team and
-// the caller's workspace, so one call runs at a time for each device.
+// Immutable after load; several engines may share one. step() and logits() use the device's team
+// and the caller's workspace, so one call runs at a time for each device.
 #pragma once
 
 #include <cstdint>

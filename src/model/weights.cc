@@ -1,11 +1,11 @@
 #include "model/weights.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <limits>
 #include <string>
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include "tensor/codec.h"
 
@@ -73,7 +73,9 @@ const float* data_or_null(const std::vector<float>& values) {
 
 Result<LayerWeights> bind_layer(const Binder& binder, const Architecture& architecture,
                                 const ModelConfig& config, int32_t layer_idx) {
-  const auto name = [&](std::string_view part) { return fmt::format("blk.{}.{}", layer_idx, part); };
+  const auto name = [&](std::string_view part) {
+    return fmt::format("blk.{}.{}", layer_idx, part);
+  };
   const int64_t hidden = config.hidden_dim;
   const int64_t q_dim = config.q_dim(), kv_dim = config.kv_dim();
   const bool bias = architecture.requires_qkv_bias;
@@ -82,12 +84,12 @@ Result<LayerWeights> bind_layer(const Binder& binder, const Architecture& archit
   RUVLLM_ASSIGN(layer.q_bias, binder.bias(name("attn_q.bias"), q_dim, bias));
   RUVLLM_ASSIGN(layer.k_bias, binder.bias(name("attn_k.bias"), kv_dim, bias));
   RUVLLM_ASSIGN(layer.v_bias, binder.bias(name("attn_v.bias"), kv_dim, bias));
-  RUVLLM_ASSIGN(layer.q, binder.linear(name("attn_q.weight"), q_dim, hidden,
-                                       data_or_null(layer.q_bias)));
-  RUVLLM_ASSIGN(layer.k, binder.linear(name("attn_k.weight"), kv_dim, hidden,
-                                       data_or_null(layer.k_bias)));
-  RUVLLM_ASSIGN(layer.v, binder.linear(name("attn_v.weight"), kv_dim, hidden,
-                                       data_or_null(layer.v_bias)));
+  RUVLLM_ASSIGN(layer.q,
+                binder.linear(name("attn_q.weight"), q_dim, hidden, data_or_null(layer.q_bias)));
+  RUVLLM_ASSIGN(layer.k,
+                binder.linear(name("attn_k.weight"), kv_dim, hidden, data_or_null(layer.k_bias)));
+  RUVLLM_ASSIGN(layer.v,
+                binder.linear(name("attn_v.weight"), kv_dim, hidden, data_or_null(layer.v_bias)));
   RUVLLM_ASSIGN(layer.attn_output, binder.linear(name("attn_output.weight"), hidden, q_dim));
   RUVLLM_ASSIGN(layer.ffn_norm, binder.vector(name("ffn_norm.weight"), hidden));
   RUVLLM_ASSIGN(layer.gate, binder.linear(name("ffn_gate.weight"), config.ffn_dim, hidden));

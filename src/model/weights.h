@@ -26,7 +26,7 @@ struct ModelWeights {
   MatrixView token_embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
   std::vector<float> output_norm;
-  ops::LinearPlan output;          // [vocab, hidden]; the embedding where they are tied
+  ops::LinearPlan output;           // [vocab, hidden]; the embedding where they are tied
   std::vector<float> rope_factors;  // [rope_dim / 2] or empty
 };
 

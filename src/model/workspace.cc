@@ -27,8 +27,8 @@ size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& confi
   size_t bytes = std::max(weights.output.scratch_bytes(),
                           ops::attention_scratch_bytes(device.kernels().attention, shape));
   for (const LayerWeights& layer : weights.layers) {
-    for (const ops::LinearPlan* plan : {&layer.q, &layer.k, &layer.v, &layer.attn_output,
-                                        &layer.gate, &layer.up, &layer.down}) {
+    for (const ops::LinearPlan* plan :
+         {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.gate, &layer.up, &layer.down}) {
       bytes = std::max(bytes, plan->scratch_bytes());
     }
   }

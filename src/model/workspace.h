@@ -24,20 +24,20 @@ class Workspace {
                                                    int32_t max_logit_rows, uint32_t num_threads);
 
   // [rows, dim] each, contiguous.
-  float* residual = nullptr;      // [rows, hidden]
-  float* delta = nullptr;         // [rows, hidden]: output of the last block, not yet added
-  float* q = nullptr;             // [rows, heads * head_dim]
-  float* k = nullptr;             // [rows, kv_heads * head_dim]
+  float* residual = nullptr;  // [rows, hidden]
+  float* delta = nullptr;     // [rows, hidden]: output of the last block, not yet added
+  float* q = nullptr;         // [rows, heads * head_dim]
+  float* k = nullptr;         // [rows, kv_heads * head_dim]
   float* v = nullptr;
-  float* gate = nullptr;          // [rows, ffn]
+  float* gate = nullptr;  // [rows, ffn]
   float* up = nullptr;
-  float* rope_cos = nullptr;      // [rows, rope_dim / 2]
+  float* rope_cos = nullptr;  // [rows, rope_dim / 2]
   float* rope_sin = nullptr;
-  float* logits = nullptr;        // [logit_rows, vocab]
-  ops::ActivationBuffer hidden_in;   // normed rows: input of q, k, v, gate, up
-  ops::ActivationBuffer attn_in;     // attention results: input of attn_output
-  ops::ActivationBuffer ffn_in;      // gated rows: input of down
-  ops::ActivationBuffer logits_in;   // final normed rows: input of output
+  float* logits = nullptr;          // [logit_rows, vocab]
+  ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up
+  ops::ActivationBuffer attn_in;    // attention results: input of attn_output
+  ops::ActivationBuffer ffn_in;     // gated rows: input of down
+  ops::ActivationBuffer logits_in;  // final normed rows: input of output
 
   std::byte* thread_scratch(uint32_t thread_idx) const {
     return scratch_ + thread_idx * scratch_stride_;

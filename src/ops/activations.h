@@ -27,7 +27,8 @@ class ActivationBuffer {
   float* row(int32_t row_idx, int32_t num_cols) const {
     return f32_ + static_cast<int64_t>(row_idx) * num_cols;
   }
-  // Fills the quantized forms of one row from row(row_idx). Rows may be stored by different threads.
+  // Fills the quantized forms of one row from row(row_idx). Rows may be stored by different
+  // threads.
   void store_row(const kernels::ElementwiseKernels& kernels, int32_t row_idx, int32_t num_cols,
                  ActivationKinds kinds) const;
 

@@ -28,8 +28,8 @@ void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionSha
                   const KvView& kv, int32_t layer_idx, const uint32_t* block_table,
                   int32_t position, const float* k, const float* v) noexcept;
 
-// q and dst: [num_rows, num_heads, head_dim]. Keys of all rows must be stored. Runs over the team as
-// one loop without a barrier at its end.
+// q and dst: [num_rows, num_heads, head_dim]. Keys of all rows must be stored. Runs over the team
+// as one loop without a barrier at its end.
 void run_attention(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,
                    const AttentionShape& shape, const BatchView& batch, const KvView& kv,
                    int32_t layer_idx, const float* q, float* dst, std::byte* scratch) noexcept;

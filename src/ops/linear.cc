@@ -23,7 +23,7 @@ int64_t gemv_piece_rows(const LinearPlan& plan, uint32_t num_threads) {
 
 struct Pieces {
   bool use_gemm;
-  int64_t rows;   // of one piece
+  int64_t rows;  // of one piece
   int64_t count;
 };
 

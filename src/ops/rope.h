@@ -7,10 +7,11 @@
 namespace ruvllm::ops {
 
 struct RopeConfig {
-  int32_t rope_dim = 0;        // rotated dimensions of a head, even
+  int32_t rope_dim = 0;  // rotated dimensions of a head, even
   double base = 10000.0;
-  double linear_scale = 1.0;   // positions are divided by it
-  std::vector<float> factors;  // [rope_dim / 2] or empty: frequencies are divided by them (Llama 3.1)
+  double linear_scale = 1.0;  // positions are divided by it
+  std::vector<float>
+      factors;  // [rope_dim / 2] or empty: frequencies are divided by them (Llama 3.1)
 };
 
 // Immutable; thread-safe.

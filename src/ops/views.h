@@ -8,9 +8,9 @@ namespace ruvllm::ops {
 
 // Consecutive tokens of one sequence in a step: a prompt chunk, or one decoded token.
 struct SpanView {
-  int32_t first_row = 0;       // in the step's rows
+  int32_t first_row = 0;  // in the step's rows
   int32_t num_rows = 0;
-  int32_t first_position = 0;  // of the first row in its sequence
+  int32_t first_position = 0;             // of the first row in its sequence
   const uint32_t* block_table = nullptr;  // pages of positions [0, first_position + num_rows)
 };
 
@@ -20,7 +20,7 @@ struct BatchView {
   const int32_t* tokens = nullptr;     // [num_rows]
   const int32_t* positions = nullptr;  // [num_rows]
   int32_t num_spans = 0;
-  const SpanView* spans = nullptr;  // [num_spans], in the order of rows, without gaps
+  const SpanView* spans = nullptr;     // [num_spans], in the order of rows, without gaps
   const int32_t* row_spans = nullptr;  // [num_rows]: the span of each row
 };
 

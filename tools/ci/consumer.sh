@@ -24,8 +24,8 @@ cmake --build "$scratch/build"
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name ruvllm.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046  # the flags are words
-"$cxx" -std=c++23 tests/consumer/main.cc $(pkg-config --define-prefix --cflags --libs ruvllm) \
-  -Wl,-rpath,"$(pkg-config --define-prefix --variable=libdir ruvllm)" -o "$scratch/by_pkg_config"
+"$cxx" -std=c++23 tests/consumer/main.cc $(pkg-config --cflags --libs ruvllm) \
+  -Wl,-rpath,"$(pkg-config --variable=libdir ruvllm)" -o "$scratch/by_pkg_config"
 [ "$("$scratch/by_pkg_config")" = corrupt ]
 
 if [ -e "$prefix/bin/ruvllm" ]; then

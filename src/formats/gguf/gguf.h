@@ -47,7 +47,8 @@ struct GgufTensor {
   MatrixView matrix() const;
 };
 
-// One metadata entry, for `show`: a scalar or string rendered as text, arrays as "[n] first, ...".
+// One metadata entry; format_value() renders it: scalars and strings as text, arrays as "[n] first,
+// …".
 struct GgufEntry {
   std::string_view key;
   GgufType type;
@@ -57,7 +58,7 @@ struct GgufEntry {
 
 class GgufFile {
  public:
-  // Opens `path`; if it is the first of a split set ("...-00001-of-0000N.gguf", split.count > 1)
+  // Opens `path`; if it is the first of a split set ("…-00001-of-0000N.gguf", split.count > 1)
   // opens and checks all parts. A file without tensors (vocabulary only) is fine.
   static Result<GgufFile> open(const std::string& path);
 
@@ -73,8 +74,13 @@ class GgufFile {
   std::span<const GgufEntry> entries() const;
   std::span<const GgufTensor> tensors() const;
   const GgufTensor* find_tensor(std::string_view name) const;  // nullptr if absent
+  const GgufEntry* find_entry(std::string_view key) const;     // nullptr if absent
   bool has(std::string_view key) const;
+  // "" if absent. Control characters are escaped: the text may go to a terminal.
   std::string format_value(std::string_view key, size_t max_items) const;
+  // The value as it stands in the file, after its type tag (arrays: element type, count, elements);
+  // empty if absent. For copying entries.
+  std::span<const std::byte> encoded_value(std::string_view key) const;
 
   // Scalars. Any integer type converts if the value fits; floats accept f32 and f64 and must be
   // finite. kNotFound if absent, kCorrupt if of another type or out of range.

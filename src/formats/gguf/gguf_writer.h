@@ -1,6 +1,9 @@
 // Writes GGUF v3: metadata and tensor descriptions first, then tensor data streamed in order, so
 // that files larger than memory can be made. Writes to "<path>.partial" and renames at finish():
 // nothing half-written is left behind under the real name. Not thread-safe.
+//
+// What cannot be stored (a key twice, a shape that is no whole number of blocks) is reported by
+// begin_tensors(). Calling out of order is a bug and checked.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +35,8 @@ class GgufWriter {
   void add_string_array(std::string_view key, std::span<const std::string> values);
   void add_int32_array(std::string_view key, std::span<const int32_t> values);
   void add_float32_array(std::string_view key, std::span<const float> values);
-  // Copies one entry of another file byte for byte (e.g. its tokenizer).
+  // Copies one entry of another file byte for byte (e.g. its tokenizer). "general.alignment" is
+  // left out: this file has its own.
   Status copy_entry(const GgufFile& source, std::string_view key);
 
   // Declares a tensor; data follows in the same order.

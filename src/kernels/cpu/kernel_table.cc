@@ -1,16 +1,28 @@
 #include "kernels/cpu/kernel_table.h"
 
+#include "kernels/cpu/generic/attention.h"
+#include "kernels/cpu/generic/elementwise.h"
 #include "kernels/cpu/generic/matmul_generic.h"
 #if defined(__x86_64__)
+#include "kernels/cpu/avx2/attention.h"
+#include "kernels/cpu/avx2/elementwise.h"
 #include "kernels/cpu/avx2/matmul_table.h"
 #endif
 
 namespace ruvllm::kernels {
 
-void fill_generic(KernelTable& table) { fill_generic_matmul(table.matmul); }
+void fill_generic(KernelTable& table) {
+  fill_generic_matmul(table.matmul);
+  fill_generic_elementwise(table.elementwise);
+  fill_generic_attention(table.attention);
+}
 
 #if defined(__x86_64__)
-void overlay_avx2(KernelTable& table) { overlay_avx2_matmul(table.matmul); }
+void overlay_avx2(KernelTable& table) {
+  overlay_avx2_matmul(table.matmul);
+  overlay_avx2_elementwise(table.elementwise);
+  overlay_avx2_attention(table.attention);
+}
 #endif
 
 }  // namespace ruvllm::kernels

@@ -45,6 +45,7 @@ class Tokenizer {
   size_t vocab_size() const { return spec_.tokens.size(); }
   // Ends a generation: eos, eot, and control tokens whose text is a known end-of-turn marker.
   bool is_end_of_generation(TokenId id) const;
+  std::span<const TokenId> end_ids() const { return end_ids_; }  // sorted
 
  protected:
   explicit Tokenizer(VocabSpec spec);

@@ -1,0 +1,88 @@
+// Builds a tokenizer from a fuzzed vocabulary and encodes fuzzed text with it.
+//
+// Input: fields of a length byte and as many bytes. The first is the text; then one per token or
+// merge: its first byte chooses which (odd: a merge) and the token's kind, the rest is its text.
+// The 256 byte tokens come first, so whatever builds must give every text back.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "text/tokenizer/detokenizer.h"
+#include "text/tokenizer/split/utf8.h"
+#include "text/tokenizer/test_vocab.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace {
+
+using ruvllm::text::Tokenizer;
+using ruvllm::text::TokenKind;
+using ruvllm::text::VocabSpec;
+
+std::string_view next_field(std::string_view& input) {
+  if (input.empty()) return {};
+  const size_t length = static_cast<uint8_t>(input[0]);
+  const std::string_view field = input.substr(1, length);
+  input.remove_prefix(1 + field.size());
+  return field;
+}
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+void check(const Tokenizer& tokenizer, std::string_view text) {
+  for (const bool parse_special : {false, true}) {
+    const auto ids = tokenizer.encode(text, {.parse_special = parse_special, .add_special = false});
+    require(tokenizer.decode(ids, true) == text);
+    for (const auto id : ids) {
+      const TokenKind kind = tokenizer.spec().kinds[static_cast<size_t>(id)];
+      require(parse_special || (kind != TokenKind::kControl && kind != TokenKind::kUnknown));
+    }
+  }
+}
+
+void check_stream(const std::shared_ptr<const Tokenizer>& tokenizer, std::string_view text) {
+  ruvllm::text::Detokenizer detokenizer(tokenizer, true);
+  std::string shown;
+  for (const auto id : tokenizer->encode(text, {})) shown += detokenizer.push(id);
+  shown += detokenizer.flush();
+  require(ruvllm::text::valid_utf8_prefix(shown) == shown.size());
+  require(shown == text || ruvllm::text::valid_utf8_prefix(text) < text.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const auto bytes_only = Tokenizer::build(ruvllm::text::byte_vocab()).value();
+  std::string_view input(reinterpret_cast<const char*>(data), size);
+  const std::string_view text = next_field(input);
+  check(*bytes_only, text);
+  check_stream(bytes_only, text);
+
+  constexpr std::string_view kPatterns[] = {"gpt-2", "llama-bpe", "qwen2", "default"};
+  VocabSpec spec = ruvllm::text::byte_vocab();
+  spec.pre = kPatterns[size % 4];
+  while (!input.empty()) {
+    const std::string_view field = next_field(input);
+    if (field.empty()) continue;
+    const auto choice = static_cast<uint8_t>(field[0]);
+    if (choice % 2 == 1) {
+      spec.merges.emplace_back(field.substr(1));
+    } else {
+      ruvllm::text::add_token(spec, std::string(field.substr(1)),
+                              static_cast<TokenKind>(choice / 2 % 8));
+    }
+  }
+  const auto tokenizer = Tokenizer::build(spec);
+  if (!tokenizer.has_value()) {
+    require(!tokenizer.error().message().empty() && tokenizer.error().message().size() < 4096);
+    return 0;
+  }
+  check(**tokenizer, text);
+  check_stream(*tokenizer, text);
+  check(**tokenizer, std::string(text) + spec.tokens.back());
+  return 0;
+}

@@ -1,0 +1,126 @@
+#include <ruvllm/engine.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "api/engine/engine_impl.h"
+#include "api/text/vocab_loader.h"
+#include "base/system/clock.h"
+#include "base/system/memory_info.h"
+#include "cache/page_pool.h"
+
+namespace ruvllm {
+namespace {
+
+constexpr uint32_t kMaxSequences = 1024;
+constexpr uint32_t kMaxBatchTokens = 8192;
+
+Status check_options(const EngineOptions& options) {
+  if (options.device != DeviceType::Cpu) {
+    return fail(ErrorCode::kUnsupported, "this build runs on the CPU only; use --device cpu");
+  }
+  if (options.max_sequences == 0 || options.max_sequences > kMaxSequences) {
+    return fail(ErrorCode::kInvalidArgument, "max_sequences is {}; expected 1 to {}",
+                options.max_sequences, kMaxSequences);
+  }
+  if (options.max_batch_tokens < options.max_sequences ||
+      options.max_batch_tokens > kMaxBatchTokens) {
+    return fail(ErrorCode::kInvalidArgument, "max_batch_tokens is {}; expected {} to {}",
+                options.max_batch_tokens, options.max_sequences, kMaxBatchTokens);
+  }
+  return {};
+}
+
+// The context asked for, or the model's own as far as half of the free memory goes.
+Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config) {
+  const uint32_t trained = static_cast<uint32_t>(config.context_length);
+  if (options.context_length > trained) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a context of {} tokens was asked for, but the model was trained for {}",
+                options.context_length, trained);
+  }
+  if (options.context_length != 0) return options.context_length;
+  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
+  const uint64_t token_bytes = std::max<uint64_t>(shape.bytes() / kernels::kPageTokens, 1);
+  const uint64_t affordable =
+      memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
+  constexpr uint64_t kSmallest = 512;
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(trained, std::max(affordable, kSmallest)));
+}
+
+Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
+  const size_t rows = static_cast<size_t>(model.config().vocab_size);
+  if (tokenizer.vocab_size() <= rows) return {};
+  return fail(ErrorCode::kCorrupt, "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
+              model.file().path(), tokenizer.vocab_size(), rows);
+}
+
+EngineInfo describe(const Engine::Impl& impl, double load_ms) {
+  const model::ModelConfig& config = impl.model->config();
+  EngineInfo info;
+  info.model_name = config.name;
+  info.architecture = config.architecture;
+  info.device = "cpu";
+  info.isa = impl.device->isa();
+  info.num_threads = impl.device->team().num_threads();
+  info.context_length = impl.loop->options().context_length;
+  info.model_context_length = static_cast<uint32_t>(config.context_length);
+  info.vocab_size = static_cast<uint32_t>(config.vocab_size);
+  info.num_parameters = impl.model->num_parameters();
+  info.load_ms = load_ms;
+  info.has_chat_template = impl.chat->has_template();
+  return info;
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
+  const uint64_t begin = monotonic_us();
+  RUVLLM_TRY(check_options(options));
+  auto impl = std::make_unique<Impl>();
+  RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, options.cpu_isa));
+  RUVLLM_ASSIGN(formats::GgufFile file, formats::GgufFile::open(options.model_path));
+  RUVLLM_ASSIGN(impl->text_tokenizer, api::load_tokenizer(file));
+  RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(file), *impl->device));
+  RUVLLM_TRY(check_vocabulary(*impl->model, *impl->text_tokenizer));
+  impl->tokenizer = std::make_unique<Tokenizer>(impl->text_tokenizer);
+  impl->chat = std::make_unique<api::ChatEncoder>(impl->text_tokenizer);
+  engine::StepLoopOptions loop_options;
+  RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
+  loop_options.max_sequences = options.max_sequences;
+  loop_options.max_batch_tokens = options.max_batch_tokens;
+  RUVLLM_ASSIGN(impl->loop,
+                engine::StepLoop::create(*impl->model, *impl->device, loop_options));
+  impl->info = describe(*impl, static_cast<double>(monotonic_us() - begin) / 1000.0);
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+const EngineInfo& Engine::info() const { return impl_->info; }
+const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+
+MemoryReport Engine::memory() const {
+  MemoryReport report;
+  report.weights_mapped = impl_->model->file().mapped_bytes();
+  report.weights_resident = impl_->model->file().resident_bytes();
+  report.cache_reserved = impl_->loop->cache_bytes_reserved();
+  report.cache_used = impl_->loop->cache_bytes_used();
+  report.workspace = impl_->loop->workspace_bytes();
+  report.process_resident = process_resident_bytes();
+  return report;
+}
+
+Result<std::string> Engine::apply_chat_template(std::span<const ChatMessage> messages,
+                                                bool add_generation_prompt) const {
+  return impl_->chat->render(messages, add_generation_prompt);
+}
+
+Result<std::vector<TokenId>> Engine::encode_chat(std::span<const ChatMessage> messages,
+                                                 bool add_generation_prompt) const {
+  return impl_->chat->encode(messages, add_generation_prompt);
+}
+
+}  // namespace ruvllm

@@ -1,0 +1,54 @@
+// What stands behind the public Engine, and the handles it gives out.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/text/chat_encoder.h"
+#include "api/text/stop_matcher.h"
+#include "device/cpu_device.h"
+#include "engine/step_loop.h"
+#include "model/model.h"
+#include "text/tokenizer/detokenizer.h"
+
+#include <ruvllm/engine.h>
+
+namespace ruvllm {
+
+struct Engine::Impl {
+  EngineInfo info;
+  // In the order of construction: the loop uses model and device.
+  std::unique_ptr<device::CpuDevice> device;
+  std::unique_ptr<const model::Model> model;
+  std::shared_ptr<const text::Tokenizer> text_tokenizer;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<api::ChatEncoder> chat;
+  std::unique_ptr<engine::StepLoop> loop;
+};
+
+struct Generation::Impl {
+  std::shared_ptr<engine::SequenceChannel> channel;
+  text::Detokenizer detokenizer;
+  api::StopMatcher stops;
+  GenerationSummary summary;
+  bool wants_logprobs = false;
+  bool finished = false;
+
+  void finish(FinishReason reason);
+};
+
+struct Scorer::Impl {
+  engine::StepLoop& loop;
+  std::vector<TokenId> tokens;
+  ScoreOptions options;
+  ScoreProgress progress;
+  uint64_t start_us = 0;
+  size_t vocab_size = 0;
+  std::vector<float> logits;        // one window's, if they are wanted
+  std::FILE* logits_file = nullptr;
+
+  ~Impl();
+};
+
+}  // namespace ruvllm

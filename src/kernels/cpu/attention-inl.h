@@ -1,0 +1,404 @@
+// Body of paged flash attention, written once against the vector type (cpu/vec.h) and compiled by
+// each ISA's attention.cc. Layouts and semantics: cpu/attention.h.
+//
+// Both products of a page are the same register tile, C[rows, vecs] += A[rows, depth] * B[depth,
+// ...]: scores with A = q, B = K^T, depth = head_dim, and the output with A = the weights e^(s -
+// max), B = V, depth = the keys that the row sees. Every element of C is one chain of mul_add in
+// the order of depth, so neither the shape of the tile nor reading B as binary16 or as floats
+// changes a bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_math-inl.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+// Up to this many rows, converting binary16 in each register tile costs less than a pass that
+// converts the page to floats.
+constexpr int32_t kMaxRowsDirect = 4;
+
+constexpr size_t kMaxRows = static_cast<size_t>(kMaxAttentionRows);
+constexpr size_t kKeys = static_cast<size_t>(kPageTokens);
+
+constexpr size_t round_up_to_block(int32_t head_dim) {
+  return (static_cast<size_t>(head_dim) + kKeys - 1) / kKeys * kKeys;
+}
+
+// Everything a call keeps between pages, in the caller's scratch and on the stack.
+template <class V>
+struct AttentionState {
+  const AttentionArgs* args;
+  size_t head_dim;
+  float* q;       // [rows, head_dim], scaled
+  float* output;  // [rows, head_dim], not yet divided by the sum
+  float* scores;  // [rows, kPageTokens]: scores, then weights
+  float* keys;    // [head_dim, kPageTokens]
+  float* values;  // [head_dim / 32 rounded up, kPageTokens, 32]
+  float max[kMaxRows];
+  float rescale[kMaxRows];  // e^(old max - new max) of the current page
+  float sum[kMaxRows * V::kLanes];
+  int32_t active[kMaxRows];        // rows that see a key of the current page
+  int32_t visible_keys[kMaxRows];  // by row, in the current page: 1..kPageTokens if active
+  int32_t num_active;
+};
+
+template <class V>
+void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) {
+  float* next = reinterpret_cast<float*>(scratch);
+  const auto take = [&next](size_t count) {
+    float* const result = next;
+    next += count;
+    return result;
+  };
+  state.scores = take(kMaxRows * kKeys);
+  state.keys = take(state.head_dim * kKeys);
+  state.values = take(round_up_to_block(static_cast<int32_t>(state.head_dim)) * kKeys);
+  state.q = take(kMaxRows * state.head_dim);
+  state.output = take(kMaxRows * state.head_dim);
+}
+
+inline size_t scratch_floats(int32_t head_dim) {
+  const size_t dim = static_cast<size_t>(head_dim);
+  return kMaxRows * kKeys + dim * kKeys + round_up_to_block(head_dim) * kKeys + 2 * kMaxRows * dim;
+}
+
+template <class V, class B>
+RUVLLM_ALWAYS_INLINE V load_operand(const B* src) {
+  if constexpr (sizeof(B) == sizeof(float)) {
+    return V::load(src);
+  } else {
+    return V::load_f16(src);
+  }
+}
+
+// The next page comes in from memory while this one is multiplied: its address is one that the
+// processor's own prefetchers cannot guess, and asking for all its lines at once would stall, so
+// every step of a tile asks for a little.
+template <class V>
+struct PageStream {
+  const std::byte* next;
+  size_t step;  // bytes
+
+  PageStream(const uint16_t* page, size_t page_bytes, size_t num_steps)
+      : next(reinterpret_cast<const std::byte*>(page)), step(page_bytes / num_steps) {}
+  RUVLLM_ALWAYS_INLINE void advance() {
+    V::prefetch(next);
+    next += step;
+  }
+};
+
+// sums[row][vec] += sum over k < depth of a[row][k] * b[k * b_stride + vec * kLanes ...].
+template <size_t kRows, size_t kVecs, class V, class B>
+RUVLLM_ALWAYS_INLINE void multiply_tile(const float* const* a, const B* b, size_t b_stride,
+                                        size_t depth, V (&sums)[kRows][kVecs],
+                                        PageStream<V>& stream) {
+  PageStream<V> local_stream = stream;
+  for (size_t k = 0; k < depth; ++k, b += b_stride) {
+    local_stream.advance();
+    V left[kRows];
+    for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
+    for (size_t vec = 0; vec < kVecs; ++vec) {
+      const V right = load_operand<V>(b + vec * V::kLanes);
+      for (size_t row = 0; row < kRows; ++row) {
+        sums[row][vec] = V::mul_add(left[row], right, sums[row][vec]);
+      }
+    }
+  }
+  stream = local_stream;
+}
+
+// Scores of kRows rows, named by `rows`, with all keys of the page.
+template <size_t kRows, class V, class B>
+RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_t* rows,
+                                    const B* keys, PageStream<V>& stream) {
+  constexpr size_t kTileKeys = V::kTileVecs * V::kLanes;
+  static_assert(kKeys % kTileKeys == 0);
+  const float* q[kRows];
+  for (size_t row = 0; row < kRows; ++row) {
+    q[row] = state.q + static_cast<size_t>(rows[row]) * state.head_dim;
+  }
+  for (size_t key = 0; key < kKeys; key += kTileKeys) {
+    V sums[kRows][V::kTileVecs];
+    for (auto& row : sums) {
+      for (V& sum : row) sum = V::zero();
+    }
+    multiply_tile<kRows, V::kTileVecs>(q, keys + key, kKeys, state.head_dim, sums, stream);
+    for (size_t row = 0; row < kRows; ++row) {
+      float* const dst = state.scores + static_cast<size_t>(rows[row]) * kKeys + key;
+      for (size_t vec = 0; vec < V::kTileVecs; ++vec) sums[row][vec].store(dst + vec * V::kLanes);
+    }
+  }
+}
+
+// output[row, dim ...] = output * rescale + weights * values, for keys [0, depth) of the page.
+template <size_t kRows, size_t kVecs, class V, class B>
+RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32_t* rows,
+                                     size_t dim, const B* values, size_t value_stride,
+                                     PageStream<V>& stream) {
+  const float* weights[kRows];
+  float* dst[kRows];
+  V sums[kRows][kVecs];
+  int32_t shared = kPageTokens;
+  for (size_t row = 0; row < kRows; ++row) {
+    const size_t index = static_cast<size_t>(rows[row]);
+    weights[row] = state.scores + index * kKeys;
+    dst[row] = state.output + index * state.head_dim + dim;
+    if (state.visible_keys[index] < shared) shared = state.visible_keys[index];
+    const V rescale = V::broadcast(state.rescale[index]);
+    for (size_t vec = 0; vec < kVecs; ++vec) {
+      sums[row][vec] = V::load(dst[row] + vec * V::kLanes) * rescale;
+    }
+  }
+  const size_t depth = static_cast<size_t>(shared);
+  multiply_tile<kRows, kVecs>(weights, values, value_stride, depth, sums, stream);
+  for (size_t row = 0; row < kRows; ++row) {
+    // A row must not touch values it does not see: weight 0 times a stale NaN is NaN. The rows of
+    // the tile that see more than the others continue their chains alone.
+    const size_t visible = static_cast<size_t>(state.visible_keys[rows[row]]);
+    if (visible > depth) {
+      V rest[1][kVecs];
+      for (size_t vec = 0; vec < kVecs; ++vec) rest[0][vec] = sums[row][vec];
+      const float* const rest_weights = weights[row] + depth;
+      multiply_tile<1, kVecs>(&rest_weights, values + depth * value_stride, value_stride,
+                              visible - depth, rest, stream);
+      for (size_t vec = 0; vec < kVecs; ++vec) rest[0][vec].store(dst[row] + vec * V::kLanes);
+    } else {
+      for (size_t vec = 0; vec < kVecs; ++vec) sums[row][vec].store(dst[row] + vec * V::kLanes);
+    }
+  }
+}
+
+template <size_t kRows, class V, class B>
+RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
+                                       size_t dim, size_t num_vecs, const B* values,
+                                       size_t value_stride, PageStream<V>& stream) {
+  static_assert(V::kTileVecs == 4);
+  switch (num_vecs) {
+    case 1:
+      return output_tile<kRows, 1>(state, rows, dim, values, value_stride, stream);
+    case 2:
+      return output_tile<kRows, 2>(state, rows, dim, values, value_stride, stream);
+    case 3:
+      return output_tile<kRows, 3>(state, rows, dim, values, value_stride, stream);
+    default:
+      return output_tile<kRows, 4>(state, rows, dim, values, value_stride, stream);
+  }
+}
+
+// Calls tile(rows, number of rows as a constant) over the active rows. A last tile of one row has
+// too few independent chains to hide the latency of mul_add, so the rest is split evenly.
+template <size_t kRows>
+struct RowCount {
+  static constexpr size_t value = kRows;
+};
+
+template <class V, class Tile>
+RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state, const Tile& tile) {
+  static_assert(V::kTileRows <= 3);
+  const size_t num_active = static_cast<size_t>(state.num_active);
+  for (size_t first = 0; first < num_active;) {
+    const size_t left = num_active - first;
+    size_t count = left < V::kTileRows ? left : V::kTileRows;
+    if (V::kTileRows > 2 && left == V::kTileRows + 1) count = V::kTileRows - 1;
+    const int32_t* const rows = state.active + first;
+    if constexpr (V::kTileRows == 3) {
+      if (count == 3) tile(rows, RowCount<3>());
+    }
+    if (count == 2) tile(rows, RowCount<2>());
+    if (count == 1) tile(rows, RowCount<1>());
+    first += count;
+  }
+}
+
+// Turns the page's scores of each active row into weights, moving its maximum and sum along.
+template <class V>
+void update_softmax(AttentionState<V>& state) {
+  const V minus_infinity = V::broadcast(-__builtin_inff());
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    const size_t row = static_cast<size_t>(state.active[i]);
+    float* const scores = state.scores + row * kKeys;
+    const float visible = static_cast<float>(state.visible_keys[row]);
+    V max = minus_infinity;
+    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+      V score = V::load(scores + key);
+      if (state.visible_keys[row] < kPageTokens) {
+        const V index = V::lane_index() + V::broadcast(static_cast<float>(key));
+        score = V::select_less(index, V::broadcast(visible), score, minus_infinity);
+        score.store(scores + key);
+      }
+      max = V::max(score, max);
+    }
+    const float page_max = max.horizontal_max();
+    const float new_max = page_max > state.max[row] ? page_max : state.max[row];
+    // While a row has only seen -infinity its weights are e^(-infinity - 0) = 0, not NaN.
+    const float reference = new_max == -__builtin_inff() ? 0.0f : new_max;
+    state.rescale[row] = state.max[row] - reference;
+    state.max[row] = new_max;
+    float* const sum = state.sum + row * V::kLanes;
+    V weights_sum = V::zero();
+    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+      const V weight = exp(V::load(scores + key) - V::broadcast(reference));
+      weight.store(scores + key);
+      weights_sum = weights_sum + weight;
+    }
+    const V rescale = exp(V::broadcast(state.rescale[row]));
+    state.rescale[row] = rescale.horizontal_max();
+    V::mul_add(V::load(sum), rescale, weights_sum).store(sum);
+  }
+}
+
+template <class V>
+void convert_keys(const AttentionState<V>& state, const uint16_t* keys) {
+  const size_t count = state.head_dim * kKeys;
+  for (size_t i = 0; i < count; i += V::kLanes) V::load_f16(keys + i).store(state.keys + i);
+}
+
+// Values go to blocks of 32 dimensions, so that a tile walks contiguous memory.
+template <class V>
+void convert_values(const AttentionState<V>& state, const uint16_t* values, int32_t num_keys) {
+  for (int32_t key = 0; key < num_keys; ++key) {
+    const uint16_t* const src = values + static_cast<size_t>(key) * state.head_dim;
+    float* dst = state.values + static_cast<size_t>(key) * kKeys;
+    for (size_t dim = 0; dim < state.head_dim; dim += kKeys, dst += kKeys * kKeys) {
+      for (size_t lane = 0; lane < kKeys && dim + lane < state.head_dim; lane += V::kLanes) {
+        V::load_f16(src + dim + lane).store(dst + lane);
+      }
+    }
+  }
+}
+
+template <class V>
+size_t num_row_tiles(const AttentionState<V>& state) {
+  return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
+}
+
+template <class V, class B>
+void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_t* next_keys) {
+  constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
+  const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
+  PageStream<V> stream(next_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  for_each_row_tile(state, [&](const int32_t* rows, auto count) {
+    score_tile<decltype(count)::value>(state, rows, keys, stream);
+  });
+}
+
+template <class V, class B>
+void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
+                       size_t block_stride, const uint16_t* next_values) {
+  constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
+  const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
+  const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
+  PageStream<V> stream(next_values, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
+    const size_t left = state.head_dim - dim;
+    const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
+    const B* const block = values + dim / kKeys * block_stride + dim % kKeys;
+    for_each_row_tile(state, [&](const int32_t* rows, auto count) {
+      output_block<decltype(count)::value>(state, rows, dim, num_vecs, block, value_stride, stream);
+    });
+  }
+}
+
+struct Page {
+  const uint16_t* keys;    // [head_dim, kPageTokens]
+  const uint16_t* values;  // [kPageTokens, head_dim]
+};
+
+RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) {
+  const size_t index = kv.block_table[token / kPageTokens];
+  const std::byte* const base = kv.pool + index * kv.page_stride;
+  return {reinterpret_cast<const uint16_t*>(base + kv.k_offset),
+          reinterpret_cast<const uint16_t*>(base + kv.v_offset)};
+}
+
+template <class V>
+void process_page(AttentionState<V>& state, const Page& page, const Page& next) {
+  if (state.num_active <= kMaxRowsDirect) {
+    compute_scores(state, page.keys, next.keys);
+    update_softmax(state);
+    accumulate_output(state, page.values, state.head_dim, kKeys, next.values);
+    return;
+  }
+  int32_t num_keys = 0;
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    const int32_t visible = state.visible_keys[state.active[i]];
+    if (visible > num_keys) num_keys = visible;
+  }
+  convert_keys(state, page.keys);
+  compute_scores(state, static_cast<const float*>(state.keys), next.keys);
+  update_softmax(state);
+  convert_values(state, page.values, num_keys);
+  accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
+                    next.values);
+}
+
+// Selects the rows that see a key of the page starting at token `first_key`.
+template <class V>
+void select_rows(AttentionState<V>& state, int32_t first_key) {
+  state.num_active = 0;
+  for (int32_t row = 0; row < state.args->num_rows; ++row) {
+    const int32_t visible = state.args->num_visible[row] - first_key;
+    if (visible <= 0) continue;
+    state.visible_keys[row] = visible < kPageTokens ? visible : kPageTokens;
+    state.active[state.num_active++] = row;
+  }
+}
+
+template <class V>
+void start_rows(AttentionState<V>& state) {
+  const AttentionArgs& args = *state.args;
+  const V scale = V::broadcast(args.scale);
+  for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
+    for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
+      const size_t i = row * state.head_dim + dim;
+      (V::load(args.q + row * args.q_stride + dim) * scale).store(state.q + i);
+      V::zero().store(state.output + i);
+    }
+    state.max[row] = -__builtin_inff();
+    V::zero().store(state.sum + row * V::kLanes);
+  }
+}
+
+template <class V>
+void finish_rows(const AttentionState<V>& state) {
+  const AttentionArgs& args = *state.args;
+  for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
+    const float sum = V::load(state.sum + row * V::kLanes).horizontal_sum();
+    // All scores were -infinity: the output is 0, as is the sum of its weights.
+    const V divisor = V::broadcast(sum == 0.0f ? 1.0f : sum);
+    for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
+      const V output = V::load(state.output + row * state.head_dim + dim);
+      (output / divisor).store(args.dst + row * args.dst_stride + dim);
+    }
+  }
+}
+
+template <class V>
+void paged_attention(const AttentionArgs& args) noexcept {
+  AttentionState<V> state;
+  state.args = &args;
+  state.head_dim = static_cast<size_t>(args.head_dim);
+  lay_out_scratch(state, args.scratch);
+  start_rows(state);
+  int32_t num_keys = 0;
+  for (int32_t row = 0; row < args.num_rows; ++row) {
+    if (args.num_visible[row] > num_keys) num_keys = args.num_visible[row];
+  }
+  Page page = page_of_token(args.kv, 0);
+  for (int32_t first_key = 0; first_key < num_keys; first_key += kPageTokens) {
+    const int32_t next_key = first_key + kPageTokens;
+    const Page next = next_key < num_keys ? page_of_token(args.kv, next_key) : page;
+    select_rows(state, first_key);
+    process_page(state, page, next);
+    page = next;
+  }
+  finish_rows(state);
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels

@@ -1,0 +1,175 @@
+// Times paged attention against the limits of the core it runs on, measured in the same process:
+// the rate of fp32 multiply-adds and the bandwidth of plain reads. Pass an ISA name to time only
+// it.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include <time.h>
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/generic/attention.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "kernels/cpu/avx2/attention.h"
+#endif
+
+namespace ruvllm::kernels {
+namespace {
+
+// CPU time of this thread: other work on the machine does not count.
+double seconds_now() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Least seconds of `repeats` calls.
+template <class Call>
+double best_seconds(int repeats, const Call& call) {
+  double best = 1e30;
+  for (int i = 0; i < repeats; ++i) {
+    const double start = seconds_now();
+    call();
+    best = std::min(best, seconds_now() - start);
+  }
+  return best;
+}
+
+volatile float g_sink;
+
+#if defined(__x86_64__)
+// Multiply-adds a second of one core, from twelve independent chains in registers.
+__attribute__((target("avx2,fma"))) double peak_multiply_adds() {
+  constexpr int kSteps = 1'000'000;
+  constexpr int kChains = 12;
+  const double time = best_seconds(15, [&]() __attribute__((target("avx2,fma"))) {
+    __m256 sums[kChains];
+    for (int i = 0; i < kChains; ++i) sums[i] = _mm256_set1_ps(static_cast<float>(i));
+    __m256 factor = _mm256_set1_ps(0.999f), term = _mm256_set1_ps(0.001f);
+    for (int step = 0; step < kSteps; ++step) {
+      for (__m256& sum : sums) sum = _mm256_fmadd_ps(sum, factor, term);
+      asm volatile("" : "+x"(factor), "+x"(term));
+    }
+    for (int i = 1; i < kChains; ++i) sums[0] = _mm256_add_ps(sums[0], sums[i]);
+    g_sink = _mm256_cvtss_f32(sums[0]);
+  });
+  return kSteps * static_cast<double>(kChains) * 8 / time;
+}
+#endif
+
+double read_bandwidth(const std::vector<std::byte>& buffer) {
+  const double time = best_seconds(9, [&] {
+    uint64_t sums[8] = {};
+    for (size_t i = 0; i + 64 <= buffer.size(); i += 64) {
+      uint64_t words[8];
+      std::memcpy(words, buffer.data() + i, 64);
+      for (int lane = 0; lane < 8; ++lane) sums[lane] += words[lane];
+    }
+    for (int lane = 1; lane < 8; ++lane) sums[0] ^= sums[lane];
+    g_sink = static_cast<float>(sums[0]);
+  });
+  return static_cast<double>(buffer.size()) / time;
+}
+
+struct Problem {
+  int32_t num_rows, head_dim, num_keys;
+};
+
+struct Rates {
+  double multiply_adds, bytes;  // a second
+};
+
+// Keys and values of as many heads as fit in `pool`, one after the other, so that with a pool
+// beyond the caches every call reads from memory.
+Rates measure(const AttentionKernels& kernels, const Problem& problem,
+              const std::vector<std::byte>& pool) {
+  const size_t dim = static_cast<size_t>(problem.head_dim);
+  const size_t rows = static_cast<size_t>(problem.num_rows);
+  const size_t page_bytes = 2 * dim * static_cast<size_t>(kPageTokens) * sizeof(uint16_t);
+  const size_t pages = static_cast<size_t>(problem.num_keys / kPageTokens);
+  const size_t num_heads = std::max<size_t>(1, pool.size() / (page_bytes * pages));
+  std::vector<uint32_t> block_table(pages * num_heads);
+  for (size_t i = 0; i < block_table.size(); ++i) block_table[i] = static_cast<uint32_t>(i);
+  std::vector<float> q(rows * dim, 0.01f), dst(rows * dim);
+  std::vector<int32_t> visible(rows, problem.num_keys);
+  const size_t scratch_bytes = (kernels.scratch_bytes(problem.head_dim) + 63) / 64 * 64;
+  std::byte* const scratch = static_cast<std::byte*>(std::aligned_alloc(64, scratch_bytes));
+
+  AttentionArgs args;
+  args.q = q.data();
+  args.q_stride = args.dst_stride = dim;
+  args.num_rows = problem.num_rows;
+  args.num_visible = visible.data();
+  args.head_dim = problem.head_dim;
+  args.scale = 0.1f;
+  args.kv = {pool.data(), page_bytes, 0, page_bytes / 2, block_table.data()};
+  args.dst = dst.data();
+  args.scratch = scratch;
+  const double time = best_seconds(9, [&] {
+    for (size_t head = 0; head < num_heads; ++head) {
+      args.kv.block_table = block_table.data() + head * pages;
+      kernels.paged(args);
+    }
+  });
+  g_sink = dst[0];
+  std::free(scratch);
+  const double heads = static_cast<double>(num_heads);
+  const double keys = static_cast<double>(problem.num_keys);
+  return {2.0 * static_cast<double>(rows * dim) * keys * heads / time,
+          static_cast<double>(page_bytes * pages) * heads / time};
+}
+
+int run(const char* only) {
+  std::vector<std::byte> large(size_t{128} << 20);
+  for (size_t i = 0; i < large.size(); i += 2) {
+    const uint16_t bits = static_cast<uint16_t>(0x2000u + (i * 2654435761u >> 20) % 0x1000u);
+    std::memcpy(large.data() + i, &bits, sizeof(bits));
+  }
+  const std::vector<std::byte> small(large.begin(), large.begin() + (1 << 20) + (1 << 19));
+  double peak = 0.0;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) peak = peak_multiply_adds();
+#endif
+  std::printf("peak %.1f GMAC/s\n", peak * 1e-9);
+
+  std::vector<AttentionKernels> implementations(1);
+  fill_generic_attention(implementations[0]);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) overlay_avx2_attention(implementations.emplace_back());
+#endif
+  const Problem problems[] = {{1, 64, 4096},  {1, 128, 4096},  {4, 128, 4096},
+                              {6, 128, 4096}, {7, 64, 4096},   {8, 256, 2048},
+                              {64, 64, 2048}, {64, 128, 2048}, {64, 256, 2048}};
+  std::printf("%-9s %5s %9s %6s   %-26s   %s\n", "", "rows", "head_dim", "keys", "in the caches",
+              "from memory");
+  for (const AttentionKernels& kernels : implementations) {
+    if (only != nullptr && std::strcmp(only, kernels.name) != 0) continue;
+    for (const Problem& problem : problems) {
+      std::printf("%-9s %5d %9d %6d", kernels.name, problem.num_rows, problem.head_dim,
+                  problem.num_keys);
+      const Rates cached = measure(kernels, problem, small);
+      std::printf("   %6.1f GMAC/s (%3.0f %% peak)", cached.multiply_adds * 1e-9,
+                  peak > 0.0 ? 100.0 * cached.multiply_adds / peak : 0.0);
+      const bool is_decode = problem.num_rows < 16;
+      if (is_decode) {
+        const double bandwidth = read_bandwidth(large);
+        const Rates rates = measure(kernels, problem, large);
+        std::printf("   %6.1f GB/s of %.1f (%3.0f %%)", rates.bytes * 1e-9, bandwidth * 1e-9,
+                    100.0 * rates.bytes / bandwidth);
+      }
+      std::printf("\n");
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels
+
+int main(int argc, char** argv) { return ruvllm::kernels::run(argc > 1 ? argv[1] : nullptr); }

@@ -1,0 +1,237 @@
+// Bodies of the row operations, written once against the vector type (cpu/vec.h) and compiled by
+// each ISA's elementwise.cc. Semantics: cpu/elementwise.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_math-inl.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+// Sums over a row: element i goes to lane i % 16 on every ISA, and the lanes are added pairwise, so
+// that the order of additions does not depend on the vector width.
+template <class V>
+struct RowSum {
+  static constexpr size_t kNumParts = kSumLanes / V::kLanes;
+  typename V::DoubleSum parts[kNumParts];
+
+  RUVLLM_ALWAYS_INLINE double total() const {
+    double lanes[kSumLanes];
+    for (size_t part = 0; part < kNumParts; ++part) parts[part].store(lanes + part * V::kLanes);
+    for (int stride = kSumLanes / 2; stride > 0; stride /= 2) {
+      for (int lane = 0; lane < stride; ++lane) lanes[lane] += lanes[lane + stride];
+    }
+    return lanes[0];
+  }
+};
+
+// Squares of floats are exact in double: no overflow, and one rounding an addition on every ISA.
+template <class V>
+void rms_norm(const float* x, const float* weight, float eps, int32_t n, float* dst) noexcept {
+  RowSum<V> sum;
+  int32_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes) {
+    for (size_t part = 0; part < RowSum<V>::kNumParts; ++part) {
+      sum.parts[part].add_square(V::load(x + i + part * V::kLanes));
+    }
+  }
+  for (size_t part = 0; i < n; i += V::kLanes, ++part) {
+    sum.parts[part].add_square(V::load_partial(x + i, lanes_below<V>(i, n), 0.0f));
+  }
+  const double mean = sum.total() / static_cast<double>(n);
+  const double root = __builtin_sqrt(mean + static_cast<double>(eps));
+  const V inverse = V::broadcast(static_cast<float>(1.0 / root));
+
+  for (i = 0; i + V::kLanes <= n; i += V::kLanes) {
+    ((V::load(x + i) * inverse) * V::load(weight + i)).store(dst + i);
+  }
+  if (const int32_t tail = n - i; tail > 0) {
+    const V scaled = V::load_partial(x + i, tail, 0.0f) * inverse;
+    (scaled * V::load_partial(weight + i, tail, 0.0f)).store_partial(dst + i, tail);
+  }
+}
+
+template <class V>
+void add(const float* x, int32_t n, float* dst) noexcept {
+  int32_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) (V::load(dst + i) + V::load(x + i)).store(dst + i);
+  if (const int32_t tail = n - i; tail > 0) {
+    const V sum = V::load_partial(dst + i, tail, 0.0f) + V::load_partial(x + i, tail, 0.0f);
+    sum.store_partial(dst + i, tail);
+  }
+}
+
+template <class V>
+void swiglu(const float* gate, const float* up, int32_t n, float* dst) noexcept {
+  int32_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) {
+    const V g = V::load(gate + i);
+    ((g * sigmoid(g)) * V::load(up + i)).store(dst + i);
+  }
+  if (const int32_t tail = n - i; tail > 0) {
+    const V g = V::load_partial(gate + i, tail, 0.0f);
+    ((g * sigmoid(g)) * V::load_partial(up + i, tail, 0.0f)).store_partial(dst + i, tail);
+  }
+}
+
+template <class V>
+void rope_neox(float* x, const float* cos, const float* sin, int32_t rope_dim, int32_t head_dim,
+               int32_t num_heads) noexcept {
+  const int32_t half = rope_dim / 2;
+  for (int32_t head = 0; head < num_heads; ++head, x += head_dim) {
+    float* const second = x + half;
+    int32_t i = 0;
+    for (; i + V::kLanes <= half; i += V::kLanes) {
+      const V a = V::load(x + i), b = V::load(second + i);
+      const V c = V::load(cos + i), s = V::load(sin + i);
+      V::mul_add(a, c, V::zero() - b * s).store(x + i);
+      V::mul_add(b, c, a * s).store(second + i);
+    }
+    if (const int32_t tail = half - i; tail > 0) {
+      const V a = V::load_partial(x + i, tail, 0.0f);
+      const V b = V::load_partial(second + i, tail, 0.0f);
+      const V c = V::load_partial(cos + i, tail, 0.0f);
+      const V s = V::load_partial(sin + i, tail, 0.0f);
+      V::mul_add(a, c, V::zero() - b * s).store_partial(x + i, tail);
+      V::mul_add(b, c, a * s).store_partial(second + i, tail);
+    }
+  }
+}
+
+template <class V>
+void rope_interleaved(float* x, const float* cos, const float* sin, int32_t rope_dim,
+                      int32_t head_dim, int32_t num_heads) noexcept {
+  for (int32_t head = 0; head < num_heads; ++head, x += head_dim) {
+    int32_t i = 0;
+    for (; i + V::kLanes <= rope_dim; i += V::kLanes) {
+      const V pairs = V::load(x + i);
+      const V turned = (pairs.swap_pairs() * V::load_pairs(sin + i / 2)).negate_even();
+      V::mul_add(pairs, V::load_pairs(cos + i / 2), turned).store(x + i);
+    }
+    if (const int32_t tail = rope_dim - i; tail > 0) {
+      const V pairs = V::load_partial(x + i, tail, 0.0f);
+      const V s = V::load_pairs_partial(sin + i / 2, tail / 2);
+      const V c = V::load_pairs_partial(cos + i / 2, tail / 2);
+      const V turned = (pairs.swap_pairs() * s).negate_even();
+      V::mul_add(pairs, c, turned).store_partial(x + i, tail);
+    }
+  }
+}
+
+// One group of n values, n a multiple of 32. Returns the scale; sums32 may be null.
+template <class V>
+RUVLLM_ALWAYS_INLINE float quantize_group(const float* x, int32_t n, int8_t* q8, int16_t* sums16,
+                                          int16_t* sums32) {
+  constexpr uint32_t kInfinityBits = 0x7f800000u;
+  const uint32_t amax_bits = V::max_abs_bits(x, n);
+  const float amax = float_from_bits(amax_bits);
+  const float inverse = 127.0f / amax;
+  // Comparing bits orders magnitudes with infinity and NaN above all finite values.
+  if (amax_bits >= kInfinityBits || float_bits(inverse) >= kInfinityBits) {
+    __builtin_memset(q8, 0, static_cast<size_t>(n));
+    if (sums16 != nullptr) __builtin_memset(sums16, 0, static_cast<size_t>(n / 16) * 2);
+    __builtin_memset(sums32, 0, static_cast<size_t>(n / 32) * 2);
+    return amax_bits >= kInfinityBits ? __builtin_nanf("") : 0.0f;
+  }
+  for (int32_t i = 0; i < n; i += 32) {
+    // |x| * (127 / amax) <= 127 (1 + 2^-23): it rounds to at most 127, no clamp needed.
+    int32_t halves[2];
+    V::quantize32(x + i, inverse, q8 + i, halves);
+    if (sums16 != nullptr) {
+      sums16[i / 16] = static_cast<int16_t>(halves[0]);
+      sums16[i / 16 + 1] = static_cast<int16_t>(halves[1]);
+    }
+    sums32[i / 32] = static_cast<int16_t>(halves[0] + halves[1]);
+  }
+  return amax / 127.0f;
+}
+
+template <class V>
+void quantize_group32(const float* x, int32_t n, int8_t* q8, float* scales,
+                      int16_t* sums32) noexcept {
+  for (int32_t i = 0; i < n; i += 32) {
+    scales[i / 32] = quantize_group<V>(x + i, 32, q8 + i, nullptr, sums32 + i / 32);
+  }
+}
+
+template <class V>
+void quantize_group256(const float* x, int32_t n, int8_t* q8, float* scales, int16_t* sums16,
+                       int16_t* sums32) noexcept {
+  for (int32_t i = 0; i < n; i += 256) {
+    scales[i / 256] = quantize_group<V>(x + i, 256, q8 + i, sums16 + i / 16, sums32 + i / 32);
+  }
+}
+
+template <class V>
+void store_f16(const float* x, int32_t n, uint16_t* dst, size_t dst_stride) noexcept {
+  int32_t i = 0;
+  if (dst_stride == 1) {
+    for (; i + V::kLanes <= n; i += V::kLanes) V::load(x + i).store_f16(dst + i);
+  }
+  for (; i < n; i += V::kLanes) {
+    const int32_t count = lanes_below<V>(i, n);
+    uint16_t halves[V::kLanes];
+    V::load_partial(x + i, count, 0.0f).store_f16(halves);
+    for (int32_t lane = 0; lane < count; ++lane) {
+      dst[static_cast<size_t>(i + lane) * dst_stride] = halves[lane];
+    }
+  }
+}
+
+template <class V>
+float row_max(const float* x, int32_t n) noexcept {
+  constexpr size_t kNumParts = kSumLanes / V::kLanes;
+  const float lowest = -__builtin_inff();
+  V parts[kNumParts];
+  for (V& part : parts) part = V::broadcast(lowest);
+  int32_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes) {
+    for (size_t part = 0; part < kNumParts; ++part) {
+      parts[part] = V::max(V::load(x + i + part * V::kLanes), parts[part]);
+    }
+  }
+  for (; i < n; i += V::kLanes) {
+    parts[0] = V::max(V::load_partial(x + i, lanes_below<V>(i, n), lowest), parts[0]);
+  }
+  for (size_t part = 1; part < kNumParts; ++part) parts[0] = V::max(parts[part], parts[0]);
+  return parts[0].horizontal_max();
+}
+
+template <class V>
+double sum_exp(const float* x, int32_t n, float max) noexcept {
+  RowSum<V> sum;
+  const V shift = V::broadcast(max);
+  int32_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes) {
+    for (size_t part = 0; part < RowSum<V>::kNumParts; ++part) {
+      sum.parts[part].add(exp(V::load(x + i + part * V::kLanes) - shift));
+    }
+  }
+  for (size_t part = 0; i < n; i += V::kLanes, ++part) {
+    const V tail = V::load_partial(x + i, lanes_below<V>(i, n), -__builtin_inff());
+    sum.parts[part].add(exp(tail - shift));
+  }
+  return sum.total();
+}
+
+template <class V>
+void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
+  kernels.name = name;
+  kernels.rms_norm = rms_norm<V>;
+  kernels.add = add<V>;
+  kernels.swiglu = swiglu<V>;
+  kernels.rope_neox = rope_neox<V>;
+  kernels.rope_interleaved = rope_interleaved<V>;
+  kernels.quantize_group32 = quantize_group32<V>;
+  kernels.quantize_group256 = quantize_group256<V>;
+  kernels.store_f16 = store_f16<V>;
+  kernels.row_max = row_max<V>;
+  kernels.sum_exp = sum_exp<V>;
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels

@@ -1,0 +1,194 @@
+// Speed of the matrix products: matmul_bench [threads] [max x rows] [type].
+// GMAC/s and GB/s of weights (best of several runs) beside the machine's plain read bandwidth.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "kernels/cpu/kernel_table.h"
+#include "tensor/dtype.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+constexpr size_t kWeightBytes = size_t{256} << 20;  // far beyond the last-level cache
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <class Function>
+double run_threads(int num_threads, Function function) {
+  std::atomic<int> ready{0};
+  std::atomic<bool> go{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < num_threads; ++t) {
+    threads.emplace_back([&, t] {
+      ++ready;
+      while (!go.load()) std::this_thread::yield();
+      function(t);
+    });
+  }
+  while (ready.load() < num_threads) std::this_thread::yield();
+  const double begin = seconds();
+  go = true;
+  for (std::thread& thread : threads) thread.join();
+  return seconds() - begin;
+}
+
+uint64_t read_all(const std::byte* data, size_t bytes) {
+  using Vector = uint64_t __attribute__((vector_size(32), aligned(1)));
+  Vector sums[8] = {};
+  const auto* vectors = reinterpret_cast<const Vector*>(data);
+  for (size_t i = 0; i + 8 <= bytes / sizeof(Vector); i += 8) {
+    for (size_t j = 0; j < 8; ++j) sums[j] += vectors[i + j];
+  }
+  uint64_t total = 0;
+  for (const Vector& sum : sums) total += sum[0] + sum[1] + sum[2] + sum[3];
+  return total;
+}
+
+double read_bandwidth(const std::byte* data, size_t bytes, int num_threads, int repeats) {
+  double best = 1e9;
+  std::atomic<uint64_t> sink{0};
+  for (int i = 0; i < repeats; ++i) {
+    const size_t part = bytes / static_cast<size_t>(num_threads) & ~size_t{63};
+    best = std::min(best, run_threads(num_threads, [&](int t) {
+                      sink += read_all(data + static_cast<size_t>(t) * part, part);
+                    }));
+  }
+  return static_cast<double>(bytes) / best * 1e-9;
+}
+
+struct Operands {
+  std::vector<int8_t> q8;
+  std::vector<float> f32, scales;
+  std::vector<int16_t> sums16, sums32;
+};
+
+// Random values of x; sums are consistent, so that nothing takes an unusual path.
+Operands make_x(size_t count) {
+  Operands x;
+  x.q8.resize(count);
+  x.f32.resize(count);
+  x.scales.assign(count / 32 + 1, 0.01f);
+  x.sums16.resize(count / 16 + 1);
+  x.sums32.resize(count / 32 + 1);
+  uint32_t state = 1;
+  for (size_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;
+    x.q8[i] = static_cast<int8_t>(static_cast<int>(state >> 24) % 255 - 127);
+    x.f32[i] = static_cast<float>(x.q8[i]) * 0.01f;
+    x.sums16[i / 16] = static_cast<int16_t>(x.sums16[i / 16] + x.q8[i]);
+    x.sums32[i / 32] = static_cast<int16_t>(x.sums32[i / 32] + x.q8[i]);
+  }
+  return x;
+}
+
+// Weight rows in chunks from a counter, as a thread team hands them out.
+double time_product(const MatmulKernel& kernel, MatmulFn function, const MatmulArgs& all,
+                    int32_t chunk_rows, int num_threads, int repeats) {
+  std::vector<std::unique_ptr<std::byte[]>> scratch;
+  const size_t bytes = kernel.scratch_bytes(all.num_cols);
+  for (int t = 0; t < num_threads; ++t)
+    scratch.push_back(std::make_unique<std::byte[]>(bytes + 64));
+  double best = 1e9;
+  for (int i = 0; i < repeats; ++i) {
+    std::atomic<int32_t> next{0};
+    best = std::min(
+        best, run_threads(num_threads, [&](int t) {
+          MatmulArgs args = all;
+          const auto address = reinterpret_cast<uintptr_t>(scratch[static_cast<size_t>(t)].get());
+          args.scratch = reinterpret_cast<std::byte*>((address + 63) & ~uintptr_t{63});
+          for (;;) {
+            const int32_t row = next.fetch_add(chunk_rows);
+            if (row >= all.num_weight_rows) return;
+            args.weights = all.weights + static_cast<size_t>(row) * all.weight_row_stride;
+            args.num_weight_rows = std::min(chunk_rows, all.num_weight_rows - row);
+            args.dst = all.dst + row;
+            function(args);
+          }
+        }));
+  }
+  return best;
+}
+
+void bench_type(DType dtype, const KernelTable& table, const std::vector<std::byte>& weights,
+                int num_threads, int32_t max_x_rows) {
+  const MatmulKernel& kernel = table.matmul[static_cast<size_t>(dtype)];
+  const char* forced = std::getenv("MATMUL_BENCH_COLS");
+  const int32_t num_cols = forced != nullptr                                  ? std::atoi(forced)
+                           : kernel.activation == ActivationKind::kQ8Group256 ? 1536
+                                                                              : 896;
+  const size_t stride = row_bytes(dtype, static_cast<uint64_t>(num_cols)).value();
+  const auto max_rows = static_cast<int32_t>(weights.size() / stride / 64 * 64);
+  for (int32_t num_x : {1, 2, 3, 4, 5, 6, 8, 16, 64, 512}) {
+    if (num_x > max_x_rows) break;
+    const int32_t num_rows = num_x > 16 ? 8960 : max_rows;
+    const Operands x = make_x(static_cast<size_t>(num_cols) * static_cast<size_t>(num_x));
+    std::vector<float> dst(static_cast<size_t>(num_rows) * static_cast<size_t>(num_x));
+    const MatmulArgs args = {
+        .weights = weights.data(),
+        .weight_row_stride = stride,
+        .num_weight_rows = num_rows,
+        .num_cols = num_cols,
+        .x = {x.f32.data(), x.q8.data(), x.scales.data(), x.sums16.data(), x.sums32.data()},
+        .num_x_rows = num_x,
+        .dst = dst.data(),
+        .dst_stride = static_cast<size_t>(num_rows),
+        .scratch = nullptr};
+    std::printf("%-10s M=%-4d", kernel.name, num_x);
+    for (const bool is_gemm : {false, true}) {
+      if (!is_gemm && num_x > 16) continue;
+      const double time =
+          time_product(kernel, is_gemm ? kernel.gemm : kernel.gemv, args,
+                       is_gemm ? kernel.gemm_chunk_rows : 128, num_threads, num_x > 16 ? 3 : 7);
+      const double weight_count = static_cast<double>(num_rows) * num_cols;
+      std::printf("  %s %6.2f GB/s %7.1f GMAC/s", is_gemm ? "gemm" : "gemv",
+                  static_cast<double>(num_rows) * static_cast<double>(stride) / time * 1e-9,
+                  weight_count * num_x / time * 1e-9);
+    }
+    if (num_x == 1) {
+      std::printf("  (plain read %.2f GB/s)",
+                  read_bandwidth(weights.data(), weights.size(), num_threads, 7));
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels
+
+int main(int argc, char** argv) {
+  using namespace ruvllm;
+  using namespace ruvllm::kernels;
+  const int num_threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  const int max_x_rows = argc > 2 ? std::atoi(argv[2]) : 512;
+  const std::string_view only = argc > 3 ? argv[3] : "";
+  KernelTable table;
+  fill_generic(table);
+#if defined(__x86_64__)
+  if (std::getenv("MATMUL_BENCH_GENERIC") == nullptr) overlay_avx2(table);
+#endif
+  std::vector<std::byte> weights(kWeightBytes);
+  uint32_t state = 1;
+  for (std::byte& b : weights) {
+    state = state * 1664525u + 1013904223u;
+    b = static_cast<std::byte>((state >> 24) & 0x3f);  // no infinite or NaN scales
+  }
+  for (size_t i = 0; i < kNumDTypes; ++i) {
+    const auto dtype = static_cast<DType>(i);
+    if (!only.empty() && only != dtype_info(dtype).name) continue;
+    bench_type(dtype, table, weights, num_threads, max_x_rows);
+  }
+  return 0;
+}

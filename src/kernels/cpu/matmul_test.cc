@@ -1,0 +1,506 @@
+#include "kernels/cpu/matmul.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/numeric/half.h"
+#include "kernels/cpu/kernel_table.h"
+#include "kernels/ref/matmul_ref.h"
+#include "tensor/blocks.h"
+#include "tensor/codec.h"
+#include "tensor/dtype.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+enum class Isa { kGeneric, kAvx2 };
+
+bool machine_has(Isa isa) {
+  if (isa == Isa::kGeneric) return true;
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+#else
+  return false;
+#endif
+}
+
+std::string_view isa_name(Isa isa) { return isa == Isa::kGeneric ? "generic" : "avx2"; }
+
+std::vector<Isa> machine_isas() {
+  std::vector<Isa> out;
+  for (Isa isa : {Isa::kGeneric, Isa::kAvx2}) {
+    if (machine_has(isa)) out.push_back(isa);
+  }
+  return out;
+}
+
+MatmulKernel kernel_of(Isa isa, DType dtype) {
+  auto table = std::make_unique<KernelTable>();
+  fill_generic(*table);
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx2) overlay_avx2(*table);
+#endif
+  return table->matmul[static_cast<size_t>(dtype)];
+}
+
+constexpr DType kAllTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ4_0, DType::kQ5_0,
+                               DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+
+bool is_quantized(DType dtype) { return ref::activation_kind(dtype) != ActivationKind::kF32; }
+
+// How the weights and activations of a problem are filled.
+enum class Fill {
+  kRandom,
+  kIntegers,    // scales one and small integers: every float operation is exact
+  kExtremes,    // all bits set, x = +-127 in runs of one sign
+  kZeroScales,  // d = dmin = 0
+  kDenormals,   // d and dmin are denormal halves, some negative
+};
+
+struct Shape {
+  int32_t num_weight_rows;
+  int32_t num_cols;
+  int32_t num_x_rows;
+};
+
+// Owns the operands; every buffer is exactly as large as the contract says, so that the address
+// sanitizer sees the first byte read beyond one.
+class Problem {
+ public:
+  Problem(DType dtype, Shape shape, Fill fill, uint32_t seed)
+      : dtype_(dtype), shape_(shape), fill_(fill), random_(seed) {
+    stride_ = row_bytes(dtype, static_cast<uint64_t>(shape.num_cols)).value();
+    // GGUF rows are aligned to their element only: start off the natural alignment of vectors.
+    offset_ = dtype == DType::kF32 ? 4 : 2;
+    weights_.resize(offset_ + stride_ * static_cast<size_t>(shape.num_weight_rows));
+    fill_weights();
+    fill_x();
+  }
+
+  MatmulArgs args() const { return args(0, shape_.num_weight_rows, 0, shape_.num_x_rows); }
+
+  // The part with weight rows [row, row + num_rows) and x rows [x_row, x_row + num_x).
+  MatmulArgs args(int32_t row, int32_t num_rows, int32_t x_row, int32_t num_x) const {
+    MatmulArgs out;
+    out.weights = weights_.data() + offset_ + static_cast<size_t>(row) * stride_;
+    out.weight_row_stride = stride_;
+    out.num_weight_rows = num_rows;
+    out.num_cols = shape_.num_cols;
+    out.num_x_rows = num_x;
+    const size_t cols = static_cast<size_t>(shape_.num_cols), first = static_cast<size_t>(x_row);
+    const ActivationKind kind = ref::activation_kind(dtype_);
+    if (kind == ActivationKind::kF32) {
+      out.x.f32 = x_f32_.data() + first * cols;
+      return out;
+    }
+    out.x.q8 = q8_.data() + first * cols;
+    out.x.scales = scales_.data() + first * (cols / group());
+    out.x.sums32 = sums32_.data() + first * (cols / 32);
+    if (kind == ActivationKind::kQ8Group256) out.x.sums16 = sums16_.data() + first * (cols / 16);
+    return out;
+  }
+
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+
+  // Bound of |kernel - reference| / magnitude, u = 2^-24.
+  //
+  // Quantized types: block b adds t_b = (d_w * d_x) * float(isum), and q4_K and q5_K a second term.
+  // Each term takes one rounding for d_w * d_x and one for the conversion; the chain of S fused
+  // steps rounds the running sum once a step, and a term is in at most S of these sums. Thus
+  // |err| <= ((1 + u)^(S + 2) - 1) * sum |t| <= (S + 3) u sum |t|.
+  // Float types: 8 lanes; a product is rounded at most once on its own (none when fused), then
+  // takes part in at most ceil(n / 8) additions of its lane and 3 of the tree: (ceil(n / 8) + 5) u
+  // sum |t|.
+  double relative_bound() const {
+    constexpr double kUnit = 0x1p-24;
+    const double cols = shape_.num_cols;
+    switch (ref::activation_kind(dtype_)) {
+      case ActivationKind::kF32:
+        return (std::ceil(cols / 8) + 5) * kUnit;
+      case ActivationKind::kQ8Group32:
+        return (cols / kBlock32 + 3) * kUnit;
+      case ActivationKind::kQ8Group256:
+        return (2 * cols / kSuperblock + 3) * kUnit;
+    }
+    return 0;
+  }
+
+ private:
+  size_t group() const {
+    return ref::activation_kind(dtype_) == ActivationKind::kQ8Group32 ? 32 : 256;
+  }
+
+  int uniform(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+
+  uint16_t scale_bits() {
+    switch (fill_) {
+      case Fill::kRandom:
+        return f32_to_f16(static_cast<float>(uniform(-1000, 1000)) * 1e-4f);
+      case Fill::kIntegers:
+        return f32_to_f16(1.0f);
+      case Fill::kExtremes:
+        return f32_to_f16(65504.0f);
+      case Fill::kZeroScales:
+        return 0;
+      case Fill::kDenormals:
+        return static_cast<uint16_t>(uniform(1, 0x3ff) | (uniform(0, 1) << 15));
+    }
+    return 0;
+  }
+
+  float float_value() {
+    switch (fill_) {
+      case Fill::kIntegers:
+        return static_cast<float>(uniform(-8, 8));
+      case Fill::kExtremes:
+        return uniform(0, 1) == 0 ? 60000.0f : 1e-4f;
+      case Fill::kZeroScales:
+        return 0.0f;
+      case Fill::kDenormals:
+        return static_cast<float>(uniform(-1000, 1000)) * 0x1p-24f;
+      case Fill::kRandom:
+        break;
+    }
+    return static_cast<float>(uniform(-100000, 100000)) * 1e-5f;
+  }
+
+  void put_u16(size_t offset, uint16_t bits) {
+    std::memcpy(weights_.data() + offset, &bits, sizeof(bits));
+  }
+
+  void fill_weights() {
+    if (!is_quantized(dtype_)) {
+      const size_t bytes = dtype_ == DType::kF32 ? 4 : 2;
+      for (size_t at = offset_; at < weights_.size(); at += bytes) {
+        const float value = float_value();
+        if (dtype_ == DType::kF32) {
+          std::memcpy(weights_.data() + at, &value, sizeof(value));
+        } else {
+          put_u16(at, dtype_ == DType::kF16 ? f32_to_f16(value) : f32_to_bf16(value));
+        }
+      }
+      return;
+    }
+    for (size_t i = offset_; i < weights_.size(); ++i) {
+      weights_[i] =
+          fill_ == Fill::kExtremes ? std::byte{0xff} : static_cast<std::byte>(uniform(0, 255));
+    }
+    const size_t block_bytes = dtype_info(dtype_).block_bytes;
+    for (size_t at = offset_; at < weights_.size(); at += block_bytes) {
+      const bool has_min = dtype_ == DType::kQ4_K || dtype_ == DType::kQ5_K;
+      put_u16(at + (dtype_ == DType::kQ6_K ? offsetof(BlockQ6_K, d) : 0), scale_bits());
+      if (has_min) put_u16(at + 2, scale_bits());
+      if (fill_ == Fill::kExtremes && dtype_ == DType::kQ8_0) {  // -128, the largest magnitude
+        std::memset(weights_.data() + at + 2, 0x80, 32);
+      }
+      if (fill_ == Fill::kExtremes && dtype_ == DType::kQ6_K) {  // scale -128, q = 63 or 0
+        std::memset(weights_.data() + at + 192, 0x80, 16);
+        if (uniform(0, 1) == 0) std::memset(weights_.data() + at, 0, 192);
+      }
+      if (fill_ == Fill::kIntegers && has_min) {  // scales and mins below 4
+        for (size_t i = 0; i < 12; ++i) weights_[at + 4 + i] &= std::byte{0x03};
+      }
+      if (fill_ == Fill::kIntegers && dtype_ == DType::kQ6_K) {
+        for (size_t i = 0; i < 16; ++i) weights_[at + 192 + i] &= std::byte{0x03};
+      }
+    }
+  }
+
+  void fill_x() {
+    const size_t count =
+        static_cast<size_t>(shape_.num_cols) * static_cast<size_t>(shape_.num_x_rows);
+    if (!is_quantized(dtype_)) {
+      x_f32_.resize(count);
+      for (float& value : x_f32_) value = float_value();
+      return;
+    }
+    q8_.resize(count);
+    int8_t sign = 1;
+    for (size_t i = 0; i < count; ++i) {
+      if (i % 64 == 0 && fill_ == Fill::kExtremes) sign = uniform(0, 1) == 0 ? 1 : -1;
+      const int limit = fill_ == Fill::kIntegers ? 4 : 127;
+      q8_[i] = static_cast<int8_t>(fill_ == Fill::kExtremes ? 127 * sign : uniform(-limit, limit));
+    }
+    scales_.resize(count / group());
+    for (float& scale : scales_) {
+      scale = fill_ == Fill::kIntegers ? 1.0f : static_cast<float>(uniform(1, 1000)) * 1e-3f;
+    }
+    sums16_.resize(count / 16);
+    sums32_.resize(count / 32);
+    for (size_t i = 0; i < count; ++i) {
+      sums16_[i / 16] = static_cast<int16_t>(sums16_[i / 16] + q8_[i]);
+      sums32_[i / 32] = static_cast<int16_t>(sums32_[i / 32] + q8_[i]);
+    }
+  }
+
+  DType dtype_;
+  Shape shape_;
+  Fill fill_;
+  std::mt19937 random_;
+  size_t stride_ = 0;
+  size_t offset_ = 0;
+  std::vector<std::byte> weights_;
+  std::vector<float> x_f32_;
+  std::vector<int8_t> q8_;
+  std::vector<float> scales_;
+  std::vector<int16_t> sums16_;
+  std::vector<int16_t> sums32_;
+};
+
+constexpr float kCanary = std::numeric_limits<float>::quiet_NaN();
+constexpr size_t kGuard = 19;          // floats before and after dst, and between its rows
+constexpr size_t kScratchGuard = 256;  // bytes
+constexpr std::byte kGuardByte{0xa5};
+
+// Runs a function on `args` with guarded dst and scratch; returns dst as [num_x_rows,
+// num_weight_rows].
+std::vector<float> run(const MatmulKernel& kernel, MatmulFn function, MatmulArgs args) {
+  const size_t num_rows = static_cast<size_t>(args.num_weight_rows);
+  const size_t num_x = static_cast<size_t>(args.num_x_rows);
+  const size_t stride = num_rows + kGuard;
+  std::vector<float> dst(kGuard + num_x * stride, kCanary);
+  const size_t scratch_bytes = kernel.scratch_bytes(args.num_cols);
+  std::vector<std::byte> scratch(scratch_bytes + kScratchGuard + 64, kGuardByte);
+  void* aligned = scratch.data();
+  size_t space = scratch.size();
+  std::align(64, scratch_bytes + kScratchGuard, aligned, space);
+  args.scratch = static_cast<std::byte*>(aligned);
+  args.dst = dst.data() + kGuard;
+  args.dst_stride = stride;
+  function(args);
+
+  const std::byte* after = args.scratch + scratch_bytes;
+  EXPECT_TRUE(std::all_of(after, after + kScratchGuard, [](std::byte b) {
+    return b == kGuardByte;
+  })) << "wrote past scratch";
+  std::vector<float> out(num_x * num_rows);
+  for (size_t i = 0; i < dst.size(); ++i) {
+    const bool inside = i >= kGuard && (i - kGuard) % stride < num_rows;
+    if (inside) {
+      EXPECT_FALSE(std::isnan(dst[i])) << "not written: " << i;
+      out[(i - kGuard) / stride * num_rows + (i - kGuard) % stride] = dst[i];
+    } else {
+      EXPECT_TRUE(std::isnan(dst[i])) << "written outside: " << i;
+    }
+  }
+  return out;
+}
+
+void expect_same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(a[i]), std::bit_cast<uint32_t>(b[i]))
+        << "element " << i << ": " << a[i] << " and " << b[i];
+  }
+}
+
+void expect_near_reference(const Problem& problem, const std::vector<float>& actual) {
+  const MatmulArgs args = problem.args();
+  double signed_error = 0.0;
+  for (int32_t m = 0; m < args.num_x_rows; ++m) {
+    for (int32_t r = 0; r < args.num_weight_rows; ++r) {
+      const ref::ReferenceDot expected = ref::dot(problem.dtype(), args, r, m);
+      const size_t at = static_cast<size_t>(m * args.num_weight_rows + r);
+      const double error = static_cast<double>(actual[at]) - expected.value;
+      ASSERT_LE(std::fabs(error), problem.relative_bound() * expected.magnitude)
+          << "row " << r << ", x row " << m << ": " << actual[at] << ", not " << expected.value;
+      if (expected.magnitude > 0) signed_error += error / expected.magnitude;
+    }
+  }
+  // Truncation instead of rounding, or a small missing term, would all fall to one side.
+  const double count = static_cast<double>(actual.size());
+  if (count >= 64) {
+    EXPECT_LE(std::fabs(signed_error / count), 0.25 * problem.relative_bound());
+  }
+}
+
+std::vector<int32_t> column_counts(DType dtype) {
+  switch (ref::activation_kind(dtype)) {
+    case ActivationKind::kF32:
+      return {1, 7, 8, 9, 67, 200};
+    case ActivationKind::kQ8Group32:
+      return {32, 64, 96, 288, 1056, 2080};
+    case ActivationKind::kQ8Group256:
+      return {256, 512, 1280, 2304};
+  }
+  return {};
+}
+
+// Weight rows 1 … 2 * tile + 3 and x rows 1 … 9 and beyond, without every combination.
+std::vector<Shape> shapes(DType dtype) {
+  const std::vector<int32_t> cols = column_counts(dtype);
+  std::vector<Shape> out;
+  for (int32_t rows = 1; rows <= 35; ++rows) {
+    const int32_t num_x = 1 + (rows * 5) % 9;
+    out.push_back({rows, cols[static_cast<size_t>(rows) % cols.size()], num_x});
+  }
+  for (int32_t num_x : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 22}) {
+    out.push_back({17, cols[static_cast<size_t>(num_x) % cols.size()], num_x});
+    out.push_back({24, cols.back(), num_x});
+  }
+  return out;
+}
+
+class MatmulTest : public ::testing::TestWithParam<std::tuple<Isa, DType>> {
+ protected:
+  Isa isa() const { return std::get<0>(GetParam()); }
+  DType dtype() const { return std::get<1>(GetParam()); }
+  MatmulKernel kernel() const { return kernel_of(isa(), dtype()); }
+};
+
+TEST_P(MatmulTest, EntryIsNamedAndComplete) {
+  const MatmulKernel entry = kernel();
+  ASSERT_NE(entry.name, nullptr);
+  EXPECT_EQ(entry.name, std::string(isa_name(isa())) + " " + std::string(dtype_info(dtype()).name));
+  EXPECT_EQ(entry.activation, ref::activation_kind(dtype()));
+  EXPECT_NE(entry.gemv, nullptr);
+  EXPECT_NE(entry.gemm, nullptr);
+  EXPECT_GE(entry.gemm_min_x_rows, 1);
+  EXPECT_GE(entry.gemm_chunk_rows, entry.gemv_chunk_rows);
+}
+
+TEST_P(MatmulTest, StaysWithinTheErrorBoundOfTheFloat64Reference) {
+  uint32_t seed = 1;
+  for (const Shape& shape : shapes(dtype())) {
+    SCOPED_TRACE(::testing::Message()
+                 << shape.num_weight_rows << " x " << shape.num_cols << " x " << shape.num_x_rows);
+    const Problem problem(dtype(), shape, Fill::kRandom, seed++);
+    const MatmulKernel entry = kernel();
+    const std::vector<float> gemv = run(entry, entry.gemv, problem.args());
+    expect_near_reference(problem, gemv);
+    expect_same_bits(gemv, run(entry, entry.gemm, problem.args()));
+  }
+}
+
+TEST_P(MatmulTest, ChunksOfRowsAndOfXGiveTheSameBits) {
+  const Problem problem(dtype(), {43, column_counts(dtype()).back(), 19}, Fill::kRandom, 7);
+  const MatmulKernel entry = kernel();
+  const size_t num_rows = 43;
+  const std::vector<float> whole = run(entry, entry.gemm, problem.args());
+  for (MatmulFn function : {entry.gemv, entry.gemm}) {
+    for (const auto& [rows, num_x] : {std::pair{1, 1}, std::pair{8, 3}, std::pair{16, 5},
+                                      std::pair{19, 19}, std::pair{43, 1}, std::pair{32, 17}}) {
+      for (int32_t row = 0; row < 43; row += rows) {
+        for (int32_t x_row = 0; x_row < 19; x_row += num_x) {
+          const int32_t count = std::min(rows, 43 - row), x_count = std::min(num_x, 19 - x_row);
+          const std::vector<float> part =
+              run(entry, function, problem.args(row, count, x_row, x_count));
+          std::vector<float> expected;
+          for (int32_t m = x_row; m < x_row + x_count; ++m) {
+            const float* begin =
+                whole.data() + static_cast<size_t>(m) * num_rows + static_cast<size_t>(row);
+            expected.insert(expected.end(), begin, begin + count);
+          }
+          expect_same_bits(expected, part);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatmulTest, IntegersAreExact) {
+  for (int32_t num_x : {1, 3, 4, 18}) {
+    const Problem problem(dtype(), {21, column_counts(dtype()).back(), num_x}, Fill::kIntegers, 3);
+    const MatmulKernel entry = kernel();
+    for (MatmulFn function : {entry.gemv, entry.gemm}) {
+      const std::vector<float> actual = run(entry, function, problem.args());
+      for (int32_t m = 0; m < num_x; ++m) {
+        for (int32_t r = 0; r < 21; ++r) {
+          ASSERT_EQ(static_cast<double>(actual[static_cast<size_t>(m * 21 + r)]),
+                    ref::dot(dtype(), problem.args(), r, m).value);
+        }
+      }
+    }
+  }
+}
+
+// Largest quantized values against x = +-127 (would saturate a careless int16 sum), zero, denormal
+// and negative scales.
+TEST_P(MatmulTest, ExtremeValues) {
+  for (Fill fill : {Fill::kExtremes, Fill::kZeroScales, Fill::kDenormals}) {
+    for (int32_t num_x : {1, 2, 3, 4, 18}) {
+      const Problem problem(dtype(), {19, column_counts(dtype()).back(), num_x}, fill, 11);
+      const MatmulKernel entry = kernel();
+      const std::vector<float> gemv = run(entry, entry.gemv, problem.args());
+      expect_near_reference(problem, gemv);
+      expect_same_bits(gemv, run(entry, entry.gemm, problem.args()));
+    }
+  }
+}
+
+TEST_P(MatmulTest, QuantizedBitsAreThoseOfTheGenericKernel) {
+  if (!is_quantized(dtype())) GTEST_SKIP() << "float types fix their order for each ISA";
+  const MatmulKernel generic = kernel_of(Isa::kGeneric, dtype()), entry = kernel();
+  for (Fill fill : {Fill::kRandom, Fill::kExtremes, Fill::kDenormals}) {
+    for (int32_t cols : column_counts(dtype())) {
+      const Problem problem(dtype(), {37, cols, 18}, fill, 5);
+      const std::vector<float> expected = run(generic, generic.gemv, problem.args());
+      expect_same_bits(expected, run(entry, entry.gemv, problem.args()));
+      expect_same_bits(expected, run(entry, entry.gemm, problem.args()));
+    }
+  }
+}
+
+std::string param_name(const ::testing::TestParamInfo<std::tuple<Isa, DType>>& info) {
+  return std::string(isa_name(std::get<0>(info.param))) + "_" +
+         std::string(dtype_info(std::get<1>(info.param)).name);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllKernels, MatmulTest,
+                         ::testing::Combine(::testing::ValuesIn(machine_isas()),
+                                            ::testing::ValuesIn(kAllTypes)),
+                         param_name);
+
+TEST(MatmulCoverage, AnAvx2MachineTestsAvx2) {
+#if defined(__x86_64__)
+  if (!machine_has(Isa::kAvx2)) GTEST_SKIP() << "this machine has no AVX2";
+  int tested = 0;
+  const auto* unit = ::testing::UnitTest::GetInstance();
+  for (int i = 0; i < unit->total_test_suite_count(); ++i) {
+    const ::testing::TestSuite* suite = unit->GetTestSuite(i);
+    for (int j = 0; j < suite->total_test_count(); ++j) {
+      if (std::string_view(suite->GetTestInfo(j)->name()).find("avx2") != std::string_view::npos) {
+        ++tested;
+      }
+    }
+  }
+  EXPECT_GE(tested, static_cast<int>(std::size(kAllTypes)));
+#endif
+}
+
+// The reference and the codec were written apart; they must define the same weights.
+TEST(MatmulReference, WeightsAgreeWithTheCodec) {
+  for (DType dtype : kAllTypes) {
+    const Problem problem(dtype, {3, 512, 1}, Fill::kRandom, 13);
+    const MatmulArgs args = problem.args();
+    std::vector<float> decoded(512);
+    for (size_t r = 0; r < 3; ++r) {
+      const std::byte* row = args.weights + r * args.weight_row_stride;
+      decode_row(dtype, row, decoded.size(), decoded.data());
+      for (size_t k = 0; k < decoded.size(); ++k) {
+        const double expected = ref::weight_value(dtype, row, k);
+        // Two roundings of parts that are at most 0.1 * 128 * 63 in magnitude.
+        ASSERT_NEAR(static_cast<double>(decoded[k]), expected, 1e-4)
+            << dtype_info(dtype).name << " element " << k;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels

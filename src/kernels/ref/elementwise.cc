@@ -1,0 +1,66 @@
+#include "kernels/ref/elementwise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace ruvllm::kernels::ref {
+
+std::vector<double> rms_norm(const std::vector<float>& x, const std::vector<float>& weight,
+                             float eps) {
+  double sum = 0.0;
+  for (const float value : x) sum += static_cast<double>(value) * static_cast<double>(value);
+  const double root = std::sqrt(sum / static_cast<double>(x.size()) + static_cast<double>(eps));
+  std::vector<double> result(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    result[i] = static_cast<double>(x[i]) / root * static_cast<double>(weight[i]);
+  }
+  return result;
+}
+
+std::vector<double> swiglu(const std::vector<float>& gate, const std::vector<float>& up) {
+  std::vector<double> result(gate.size());
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const double g = static_cast<double>(gate[i]);
+    result[i] = g * (1.0 / (1.0 + std::exp(-g))) * static_cast<double>(up[i]);
+  }
+  return result;
+}
+
+std::vector<double> rope(const std::vector<float>& x, const std::vector<float>& cos,
+                         const std::vector<float>& sin, bool interleaved, int32_t head_dim) {
+  std::vector<double> result(x.begin(), x.end());
+  const size_t half = cos.size();
+  for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim)) {
+    for (size_t i = 0; i < half; ++i) {
+      const size_t first = head + (interleaved ? 2 * i : i);
+      const size_t second = interleaved ? first + 1 : first + half;
+      const double a = static_cast<double>(x[first]), b = static_cast<double>(x[second]);
+      const double c = static_cast<double>(cos[i]), s = static_cast<double>(sin[i]);
+      result[first] = a * c - b * s;
+      result[second] = b * c + a * s;
+    }
+  }
+  return result;
+}
+
+QuantizedGroup quantize_group(const float* x, int32_t n) {
+  double amax = 0.0;
+  for (int32_t i = 0; i < n; ++i) amax = std::max(amax, std::fabs(static_cast<double>(x[i])));
+  QuantizedGroup result;
+  result.scale = amax / 127.0;
+  for (int32_t i = 0; i < n; ++i) {
+    result.values.push_back(amax == 0.0 ? 0.0 : static_cast<double>(x[i]) * 127.0 / amax);
+  }
+  return result;
+}
+
+double sum_exp(const std::vector<float>& x, float max) {
+  double sum = 0.0;
+  for (const float value : x) {
+    sum += std::exp(static_cast<double>(value) - static_cast<double>(max));
+  }
+  return sum;
+}
+
+}  // namespace ruvllm::kernels::ref

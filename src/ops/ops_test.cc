@@ -1,0 +1,192 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "base/memory/arena.h"
+#include "base/numeric/half.h"
+#include "ops/attention.h"
+#include "ops/linear.h"
+#include "ops/rope.h"
+#include "tensor/codec.h"
+
+namespace ruvllm::ops {
+namespace {
+
+std::vector<float> random_values(size_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+TEST(RopeAngles, FollowTheFormula) {
+  const RopeAngles angles(
+      {.rope_dim = 4, .base = 10000.0, .linear_scale = 2.0, .factors = {1.0f, 4.0f}});
+  float cos[2], sin[2];
+  angles.fill(6, cos, sin);
+  EXPECT_FLOAT_EQ(cos[0], static_cast<float>(std::cos(3.0)));
+  EXPECT_FLOAT_EQ(sin[1], static_cast<float>(std::sin(6.0 / 100.0 / 2.0 / 4.0)));
+}
+
+// Two products over one input, in every thread count and row count: right, and the same bits.
+TEST(Linear, SharesOneInputAndDoesNotDependOnThreads) {
+  constexpr int32_t kIn = 256, kMaxRows = 40;
+  const std::vector<std::pair<DType, int32_t>> shapes = {{DType::kQ4_K, 70}, {DType::kQ8_0, 33}};
+  const std::vector<float> bias = random_values(70, 9);
+  const std::vector<float> x = random_values(kIn * kMaxRows, 3);
+  for (const int32_t rows : {1, 5, kMaxRows}) {
+    std::vector<std::vector<float>> first_result;
+    for (const uint32_t threads : {1u, 2u, 3u}) {
+      auto device = device::CpuDevice::create(threads, "");
+      ASSERT_TRUE(device.has_value());
+      std::vector<std::vector<std::byte>> weights;
+      std::vector<LinearPlan> plans;
+      ActivationKinds kinds = 0;
+      size_t scratch_bytes = 0;
+      for (const auto& [dtype, out_dim] : shapes) {
+        const size_t stride = row_bytes(dtype, kIn).value();
+        weights.emplace_back(stride * static_cast<size_t>(out_dim));
+        encode_row(dtype, random_values(static_cast<size_t>(kIn * out_dim), 5).data(),
+                   static_cast<size_t>(kIn * out_dim), weights.back().data());
+        const MatrixView view{weights.back().data(), dtype, static_cast<uint32_t>(out_dim), kIn,
+                              stride};
+        auto plan = plan_linear(**device, view, out_dim == 70 ? bias.data() : nullptr, "test");
+        ASSERT_TRUE(plan.has_value());
+        plans.push_back(*plan);
+        kinds = static_cast<ActivationKinds>(kinds | plan->activation_kind());
+        scratch_bytes = std::max(scratch_bytes, plan->scratch_bytes());
+      }
+      Arena arena;
+      ActivationBuffer input;
+      input.plan(arena, kMaxRows, kIn, kinds);
+      scratch_bytes = (scratch_bytes + 63) / 64 * 64;
+      const auto scratch = arena.add<std::byte>(scratch_bytes * threads);
+      ASSERT_TRUE(arena.commit(HugePages::kNo, "test").has_value());
+      input.bind(arena);
+      std::copy(x.begin(), x.end(), input.row(0, kIn));
+      for (int32_t row = 0; row < rows; ++row) {
+        input.store_row((*device)->kernels().elementwise, row, kIn, kinds);
+      }
+      std::vector<std::vector<float>> results;
+      std::vector<LinearCall> calls;
+      for (const LinearPlan& plan : plans) {
+        results.emplace_back(static_cast<size_t>(rows * plan.out_dim()), NAN);
+      }
+      for (size_t i = 0; i < plans.size(); ++i) calls.push_back({&plans[i], results[i].data()});
+      (*device)->team().run([&](ThreadTeam::Worker& worker) {
+        run_linear(worker, calls, input, rows, arena.at(scratch) + worker.index() * scratch_bytes);
+      });
+      if (first_result.empty()) {
+        first_result = results;
+      } else {
+        EXPECT_EQ(first_result, results) << threads << " threads, " << rows << " rows";
+      }
+      // Against a plain product of the decoded weights: int8 activations are within amax / 254 each.
+      for (size_t p = 0; p < plans.size(); ++p) {
+        std::vector<float> decoded(kIn);
+        const int32_t row = rows - 1;
+        const float* input_row = input.row(row, kIn);
+        const float amax = std::abs(*std::max_element(
+            input_row, input_row + kIn, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+        for (int32_t r = 0; r < plans[p].out_dim(); ++r) {
+          decode_row(plans[p].weight.dtype, plans[p].weight.row(static_cast<size_t>(r)), kIn,
+                     decoded.data());
+          double sum = plans[p].bias != nullptr ? plans[p].bias[r] : 0.0;
+          double bound = 1e-4;
+          for (int32_t i = 0; i < kIn; ++i) {
+            sum += static_cast<double>(decoded[static_cast<size_t>(i)]) * input_row[i];
+            bound += std::abs(decoded[static_cast<size_t>(i)]) * amax / 253.0;
+          }
+          EXPECT_NEAR(results[p][static_cast<size_t>(row * plans[p].out_dim() + r)], sum, bound);
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, RefusesMisshapenWeights) {
+  auto device = device::CpuDevice::create(1, "");
+  ASSERT_TRUE(device.has_value());
+  const std::byte data{};
+  EXPECT_FALSE(plan_linear(**device, {&data, DType::kQ4_K, 4, 200, 144}, nullptr, "w").has_value());
+  EXPECT_FALSE(plan_linear(**device, {}, nullptr, "w").has_value());
+}
+
+// Two sequences (a prompt chunk in the middle of one, a decode of the other) with pages in a random
+// order, against attention in double over the same binary16 keys and values.
+TEST(Attention, SpansReadTheirOwnPages) {
+  const AttentionShape shape{6, 2, 16, 0.25f};
+  constexpr int32_t kTokens[2] = {70, 41};
+  constexpr int32_t kNewRows[2] = {37, 1};
+  constexpr size_t kHeadBytes = 2 * 16 * 32 * sizeof(uint16_t);
+  const KvView layout{nullptr, 2 * kHeadBytes, 2 * kHeadBytes, kHeadBytes, kHeadBytes / 2};
+  std::vector<std::byte> pool(16 * layout.page_stride, std::byte{0xff});  // NaN wherever unwritten
+  KvView kv = layout;
+  kv.pool = pool.data();
+  const std::vector<uint32_t> tables[2] = {{9, 2, 14}, {5, 0}};
+  std::vector<std::vector<float>> keys, values;
+  for (uint32_t s = 0; s < 2; ++s) {
+    auto device = device::choose_kernels("");
+    ASSERT_TRUE(device.has_value());
+    keys.push_back(random_values(static_cast<size_t>(kTokens[s]) * 32, 100 + s));
+    values.push_back(random_values(static_cast<size_t>(kTokens[s]) * 32, 200 + s));
+    for (int32_t t = 0; t < kTokens[s]; ++t) {
+      store_kv_row(device->table.elementwise, shape, kv, 0, tables[s].data(), t,
+                   keys[s].data() + t * 32, values[s].data() + t * 32);
+    }
+  }
+  const SpanView spans[2] = {{0, kNewRows[0], kTokens[0] - kNewRows[0], tables[0].data()},
+                             {kNewRows[0], kNewRows[1], kTokens[1] - 1, tables[1].data()}};
+  const BatchView batch{kNewRows[0] + kNewRows[1], nullptr, nullptr, 2, spans, nullptr};
+  const std::vector<float> q = random_values(static_cast<size_t>(batch.num_rows) * 96, 7);
+  for (const uint32_t threads : {1u, 2u}) {
+    auto device = device::CpuDevice::create(threads, "");
+    ASSERT_TRUE(device.has_value());
+    const kernels::AttentionKernels& kernels = (*device)->kernels().attention;
+    std::vector<float> result(q.size(), NAN);
+    const size_t scratch_bytes = (attention_scratch_bytes(kernels, shape) + 63) / 64 * 64;
+    Arena arena;
+    const auto scratch = arena.add<std::byte>(scratch_bytes * threads);
+    ASSERT_TRUE(arena.commit(HugePages::kNo, "test").has_value());
+    (*device)->team().run([&](ThreadTeam::Worker& worker) {
+      run_attention(worker, kernels, shape, batch, kv, 0, q.data(), result.data(),
+                    arena.at(scratch) + worker.index() * scratch_bytes);
+    });
+    for (size_t s = 0; s < 2; ++s) {
+      for (int32_t row = 0; row < spans[s].num_rows; ++row) {
+        const int32_t visible = spans[s].first_position + row + 1;
+        for (int32_t head = 0; head < 6; ++head) {
+          const size_t at = static_cast<size_t>((spans[s].first_row + row) * 96 + head * 16);
+          const size_t kv_at = static_cast<size_t>(head / 3) * 16;
+          std::vector<double> weight(static_cast<size_t>(visible));
+          double total = 0.0;
+          for (int32_t t = 0; t < visible; ++t) {
+            double score = 0.0;
+            for (size_t d = 0; d < 16; ++d) {
+              score += static_cast<double>(q[at + d]) *
+                       f16_to_f32(f32_to_f16(keys[s][static_cast<size_t>(t) * 32 + kv_at + d]));
+            }
+            weight[static_cast<size_t>(t)] = std::exp(score * 0.25);
+            total += weight[static_cast<size_t>(t)];
+          }
+          for (size_t d = 0; d < 16; ++d) {
+            double expected = 0.0;
+            for (int32_t t = 0; t < visible; ++t) {
+              expected += weight[static_cast<size_t>(t)] / total *
+                          f16_to_f32(f32_to_f16(values[s][static_cast<size_t>(t) * 32 + kv_at + d]));
+            }
+            // Scores carry up to 18 roundings of terms below 40: 1e-5 relative in each weight.
+            EXPECT_NEAR(result[at + d], expected, 5e-5) << s << " " << row << " " << head;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ruvllm::ops
