@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
@@ -71,6 +72,8 @@ CommandLine::CommandLine()
   add_doctor_command(*this);
   add_reference_commands(*this);
 }
+
+CommandLine::~CommandLine() = default;
 
 CommandLine::Command& CommandLine::add(const std::string& name, const std::string& description,
                                        CommonSet common) {

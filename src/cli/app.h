@@ -6,11 +6,14 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "base/core/error.h"
 #include "cli/options/common.h"
 #include "cli/terminal/output.h"
+
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
 
 namespace ruvllm::cli {
 
@@ -25,6 +28,7 @@ using CommandFunction = std::function<Status(CommandContext&)>;
 class CommandLine {
  public:
   CommandLine();
+  ~CommandLine();
 
   CLI::App& app() { return *app_; }
   const CLI::App& app() const { return *app_; }

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/core/checked.h"
 #include "cli/commands/commands.h"

@@ -3,6 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
 #include "cli/options/values.h"

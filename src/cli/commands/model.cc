@@ -1,5 +1,7 @@
 #include "cli/commands/model.h"
 
+#include <CLI/CLI.hpp>
+
 #include <ruvllm/settings.h>
 
 namespace ruvllm::cli {

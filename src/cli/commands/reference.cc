@@ -1,6 +1,8 @@
 #include <memory>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 #include "cli/app.h"
 #include "cli/commands/commands.h"
 #include "cli/reference/completion.h"

@@ -1,7 +1,9 @@
 #include <memory>
 #include <string>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/app.h"
 #include "cli/commands/commands.h"

@@ -5,11 +5,13 @@
 #include <optional>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "base/core/error.h"
 #include <ruvllm/engine.h>
 #include <ruvllm/settings.h>
+
+namespace CLI {
+class App;
+}
 
 namespace ruvllm::cli {
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/options/values.h"

@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/core/error.h"
 #include <ruvllm/engine.h>
+
+namespace CLI {
+class App;
+}
 
 namespace ruvllm::cli {
 

@@ -179,8 +179,9 @@ std::string render_zsh_completion(const ProgramReference& program) {
       "    local -a commands\n"
       "    commands=(\n";
   for (const CommandReference& command : program.commands) {
-    out += fmt::format("      {}\n",
-                       shell_quote(fmt::format("{}:{}", command.name, command.description)));
+    out += fmt::format(
+        "      {}\n",
+        shell_quote(fmt::format("{}:{}", command.name, escape(command.description, ":\\", "\\"))));
   }
   out +=
       "    )\n"

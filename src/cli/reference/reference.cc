@@ -3,6 +3,8 @@
 #include <sstream>
 #include <string_view>
 
+#include <CLI/CLI.hpp>
+
 namespace ruvllm::cli {
 namespace {
 
