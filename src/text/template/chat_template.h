@@ -1,8 +1,8 @@
 // Chat templates: the Jinja source that a model file carries, rendered under budgets.
 //
-// Own engine (no reflection, no I/O): the subset of Jinja2 that chat templates use. Untrusted source:
-// parsing and rendering are bounded in nesting depth, steps and output (reliability R15) and fail
-// with line, column and reason, never crash.
+// Own engine (no reflection, no I/O): the subset of Jinja2 that chat templates use. Untrusted
+// source: parsing and rendering are bounded in nesting depth, steps and output (reliability R15)
+// and fail with line, column and reason, never crash.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace ruvllm::text {
 
 struct TemplateLimits {
   uint32_t max_source_bytes = 1u << 20;
-  uint32_t max_depth = 128;          // nested expressions, blocks and macro calls
-  uint64_t max_steps = 1'000'000;    // evaluated nodes and loop turns
+  uint32_t max_depth = 128;              // nested expressions, blocks and macro calls
+  uint64_t max_steps = 1'000'000;        // evaluated nodes and loop turns
   uint64_t max_output_bytes = 4u << 20;  // also bounds every intermediate string and list
 };
 

@@ -1,7 +1,7 @@
 // The syntax tree. Names and literals point into the Program, which outlives every render.
 //
-// Chains of equal rank (a + b - c, a ~ b, a and b, a < b < c) are flat, so that their length costs no
-// nesting; the parser bounds the nesting of everything else.
+// Chains of equal rank (a + b - c, a ~ b, a and b, a < b < c) are flat, so that their length costs
+// no nesting; the parser bounds the nesting of everything else.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "text/template/value/operators.h"
 #include "text/template/value/value.h"
 
 namespace ruvllm::text::jinja {
@@ -21,11 +22,15 @@ struct Expression;
 using ExpressionPtr = std::unique_ptr<Expression>;
 
 enum class UnaryOperator : uint8_t { kNot, kNegative, kPositive };
-enum class BinaryOperator : uint8_t {
-  kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower
-};
 enum class CompareOperator : uint8_t {
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn
 };
 
 struct CallArguments {
@@ -33,28 +38,66 @@ struct CallArguments {
   std::vector<std::pair<std::string_view, ExpressionPtr>> named;
 };
 
-struct Literal { Value value; };
-struct Name { std::string_view name; };
-struct ListLiteral { ListKind kind; std::vector<ExpressionPtr> items; };
-struct DictLiteral { std::vector<std::pair<ExpressionPtr, ExpressionPtr>> entries; };
-struct Unary { UnaryOperator op; ExpressionPtr operand; };
+struct Literal {
+  Value value;
+};
+struct Name {
+  std::string_view name;
+};
+struct ListLiteral {
+  ListKind kind;
+  std::vector<ExpressionPtr> items;
+};
+struct DictLiteral {
+  std::vector<std::pair<ExpressionPtr, ExpressionPtr>> entries;
+};
+struct Unary {
+  UnaryOperator op;
+  ExpressionPtr operand;
+};
 struct Arithmetic {
   ExpressionPtr first;
   std::vector<std::pair<BinaryOperator, ExpressionPtr>> rest;  // from left to right
 };
-struct Concatenation { std::vector<ExpressionPtr> parts; };
-struct Logic { bool is_or; std::vector<ExpressionPtr> operands; };
+struct Concatenation {
+  std::vector<ExpressionPtr> parts;
+};
+struct Logic {
+  bool is_or;
+  std::vector<ExpressionPtr> operands;
+};
 struct Comparison {
   ExpressionPtr first;
   std::vector<std::pair<CompareOperator, ExpressionPtr>> rest;
 };
-struct Conditional { ExpressionPtr condition, yes, no; };  // `no` may be null
-struct Attribute { ExpressionPtr object; std::string_view name; };
-struct Subscript { ExpressionPtr object, index; };
-struct Slice { ExpressionPtr object, start, stop, step; };  // the last three may be null
-struct Call { ExpressionPtr callee; CallArguments arguments; };
-struct FilterUse { ExpressionPtr input; std::string_view name; CallArguments arguments; };
-struct TestUse { ExpressionPtr operand; std::string_view name; bool negated; CallArguments arguments; };
+struct Conditional {
+  ExpressionPtr condition, yes, no;
+};  // `no` may be null
+struct Attribute {
+  ExpressionPtr object;
+  std::string_view name;
+};
+struct Subscript {
+  ExpressionPtr object, index;
+};
+struct Slice {
+  ExpressionPtr object, start, stop, step;
+};  // the last three may be null
+struct Call {
+  ExpressionPtr callee;
+  CallArguments arguments;
+};
+struct FilterUse {
+  ExpressionPtr input;
+  std::string_view name;
+  CallArguments arguments;
+};
+struct TestUse {
+  ExpressionPtr operand;
+  std::string_view name;
+  bool negated;
+  CallArguments arguments;
+};
 // The rendered body of a filter block or block set, as the input of its filters.
 struct BlockBody {};
 
@@ -78,7 +121,10 @@ struct Target {
   std::vector<Target> elements;  // not empty: unpacks a sequence, and `name` is empty
 };
 
-struct Parameter { std::string_view name; ExpressionPtr fallback; };  // `fallback` may be null
+struct Parameter {
+  std::string_view name;
+  ExpressionPtr fallback;
+};  // `fallback` may be null
 
 // A macro, or the body of a call block (which the macro that it calls knows as `caller`).
 struct MacroBody {
@@ -90,9 +136,16 @@ struct MacroBody {
   bool uses_caller = false;
 };
 
-struct TextOutput { std::string_view text; };
-struct Output { ExpressionPtr value; };
-struct If { std::vector<std::pair<ExpressionPtr, Block>> branches; Block otherwise; };
+struct TextOutput {
+  std::string_view text;
+};
+struct Output {
+  ExpressionPtr value;
+};
+struct If {
+  std::vector<std::pair<ExpressionPtr, Block>> branches;
+  Block otherwise;
+};
 struct For {
   Target target;
   ExpressionPtr iterable;
@@ -101,13 +154,33 @@ struct For {
   Block body;
   Block otherwise;
 };
-struct Set { Target target; ExpressionPtr value; };
-struct SetBlock { Target target; ExpressionPtr filters; Block body; };  // `filters` ends in BlockBody
-struct FilterBlock { ExpressionPtr filters; Block body; };
-struct With { std::vector<std::pair<Target, ExpressionPtr>> assignments; Block body; };
-struct MacroDefinition { MacroBody macro; };
-struct CallBlock { MacroBody caller; ExpressionPtr call; };
-struct Group { Block body; };  // {% generation %}: marks, renders its body
+struct Set {
+  Target target;
+  ExpressionPtr value;
+};
+struct SetBlock {
+  Target target;
+  ExpressionPtr filters;
+  Block body;
+};  // `filters` ends in BlockBody
+struct FilterBlock {
+  ExpressionPtr filters;
+  Block body;
+};
+struct With {
+  std::vector<std::pair<Target, ExpressionPtr>> assignments;
+  Block body;
+};
+struct MacroDefinition {
+  MacroBody macro;
+};
+struct CallBlock {
+  MacroBody caller;
+  ExpressionPtr call;
+};
+struct Group {
+  Block body;
+};  // {% generation %}: marks, renders its body
 struct Break {};
 struct Continue {};
 

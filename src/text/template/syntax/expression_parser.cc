@@ -266,8 +266,10 @@ Result<ExpressionPtr> ExpressionParser::parse_unary(bool with_filters) {
 Result<ExpressionPtr> ExpressionParser::parse_primary() {
   const Token& token = stream_.current();
   switch (token.kind) {
-    case TokenKind::kName: return parse_name();
-    case TokenKind::kString: return parse_string();
+    case TokenKind::kName:
+      return parse_name();
+    case TokenKind::kString:
+      return parse_string();
     case TokenKind::kInteger:
     case TokenKind::kFloat: {
       stream_.advance();
@@ -276,7 +278,8 @@ Result<ExpressionPtr> ExpressionParser::parse_primary() {
                                                               : parse_float(token.text)));
       return make(token.offset, Literal{std::move(value)});
     }
-    default: break;
+    default:
+      break;
   }
   if (stream_.at_operator("(")) return parse_parentheses();
   if (stream_.at_operator("[")) return parse_list();

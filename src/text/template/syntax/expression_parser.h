@@ -1,4 +1,5 @@
-// Expressions, in Jinja2's precedence from loose to tight: inline if, or, and, not, comparison, + -,
+// Expressions, in Jinja2's precedence from loose to tight: inline if, or, and, not, comparison, +
+// -,
 // ~, * / // %, **, unary sign, then attributes, calls, filters and tests.
 #pragma once
 
@@ -14,15 +15,16 @@ class ExpressionParser {
  public:
   explicit ExpressionParser(TokenStream& stream) : stream_(stream) {}
 
-  Result<ExpressionPtr> parse_expression();        // with inline if
+  Result<ExpressionPtr> parse_expression();  // with inline if
   Result<ExpressionPtr> parse_without_inline_if();
   // One expression, or several with commas between them as a tuple.
   Result<ExpressionPtr> parse_tuple(bool inline_if);
-  Result<CallArguments> parse_call_arguments();    // at "("
+  Result<CallArguments> parse_call_arguments();  // at "("
   // name(arguments)|name…, as `{% filter … %}` and `{% set x | … %}` have them.
   Result<ExpressionPtr> parse_filter_chain(ExpressionPtr input);
 
-  // The special names that expressions have used since the last call; the owner of a macro body reads it.
+  // The special names that expressions have used since the last call; the owner of a macro body
+  // reads it.
   struct SpecialNames {
     bool varargs = false;
     bool kwargs = false;

@@ -42,13 +42,10 @@ class Lexer {
     return position_ + ahead < source_.size() ? source_[position_ + ahead] : '\0';
   }
   void add(TokenKind kind, size_t begin, size_t length) {
-    tokens_.push_back(
-        {kind, static_cast<uint32_t>(begin), source_.substr(begin, length)});
+    tokens_.push_back({kind, static_cast<uint32_t>(begin), source_.substr(begin, length)});
   }
   void add_text(size_t begin, size_t end, char sign, bool strip_line);
-  void skip_space() {
-    position_ = source_.size() - strip_left(source_.substr(position_)).size();
-  }
+  void skip_space() { position_ = source_.size() - strip_left(source_.substr(position_)).size(); }
   // After a block or comment: `-` eats all white space, nothing eats one line end, `+` eats none.
   void finish_tag(char sign) {
     if (sign == '-') skip_space();
@@ -164,8 +161,8 @@ Status Lexer::lex_tag(size_t begin, bool block) {
     if (position_ >= source_.size()) {
       return error(begin, "the tag is not closed; add {}", block ? "%}" : "}}");
     }
-    if (brackets_.empty() && lex_tag_end(block ? "%}" : "}}", block ? TokenKind::kBlockEnd
-                                                                    : TokenKind::kVariableEnd)) {
+    if (brackets_.empty() &&
+        lex_tag_end(block ? "%}" : "}}", block ? TokenKind::kBlockEnd : TokenKind::kVariableEnd)) {
       return {};
     }
     RUVLLM_TRY(lex_expression_token());

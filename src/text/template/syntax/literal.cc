@@ -14,8 +14,8 @@ std::string without_underscores(std::string_view literal) {
   return digits;
 }
 
-// The code point of \x, \u or \U at `position`, which moves behind it. A high surrogate takes the low
-// one that follows.
+// The code point of \x, \u or \U at `position`, which moves behind it. A high surrogate takes the
+// low one that follows.
 Result<char32_t> parse_hex_escape(std::string_view literal, size_t& position, char kind) {
   const size_t length = kind == 'x' ? 2 : kind == 'u' ? 4 : 8;
   const std::string_view digits = literal.substr(std::min(position, literal.size()), length);
@@ -82,7 +82,11 @@ Result<std::string> unescape(std::string_view literal) {
 Result<Value> parse_integer(std::string_view literal) {
   const std::string digits = without_underscores(literal);
   const char prefix = digits.size() > 2 ? static_cast<char>(digits[1] | 0x20) : '\0';
-  const int base = digits[0] != '0' ? 10 : prefix == 'x' ? 16 : prefix == 'o' ? 8 : prefix == 'b' ? 2 : 10;
+  const int base = digits[0] != '0' ? 10
+                   : prefix == 'x'  ? 16
+                   : prefix == 'o'  ? 8
+                   : prefix == 'b'  ? 2
+                                    : 10;
   const char* begin = digits.data() + (base == 10 ? 0 : 2);
   const char* end = digits.data() + digits.size();
   int64_t value = 0;

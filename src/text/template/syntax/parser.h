@@ -10,7 +10,8 @@
 
 namespace ruvllm::text::jinja {
 
-// Refuses nesting beyond `max_depth`, so that neither this parser nor the evaluator can run out of stack.
+// Refuses nesting beyond `max_depth`, so that neither this parser nor the evaluator can run out of
+// stack.
 Result<std::unique_ptr<const Program>> parse_program(std::string_view source, uint32_t max_depth);
 
 }  // namespace ruvllm::text::jinja

@@ -81,8 +81,10 @@ Result<bool> equals(Heap& heap, const Value& a, const Value& b, uint32_t depth) 
     RUVLLM_TRY(heap.spend_bytes(a.text()->view.size()));
     return a.text()->view == b.text()->view;
   }
-  if (a.list() != nullptr && b.list() != nullptr) return equal_lists(heap, *a.list(), *b.list(), depth);
-  if (a.dict() != nullptr && b.dict() != nullptr) return equal_dicts(heap, *a.dict(), *b.dict(), depth);
+  if (a.list() != nullptr && b.list() != nullptr)
+    return equal_lists(heap, *a.list(), *b.list(), depth);
+  if (a.dict() != nullptr && b.dict() != nullptr)
+    return equal_dicts(heap, *a.dict(), *b.dict(), depth);
   if (a.space() != nullptr) return a.space() == b.space();
   if (a.callable() != nullptr) return a.callable() == b.callable();
   return (a.is_none() && b.is_none()) || (a.is_undefined() && b.is_undefined());

@@ -1,8 +1,8 @@
 // The memory and the budgets of one render.
 //
-// Every string and container that a template makes is charged here before it is allocated, and every
-// operation pays steps: one a node, and one for each 256 bytes or 16 items that it walks over, so
-// that the step budget also bounds the processor time.
+// Every string and container that a template makes is charged here before it is allocated, and
+// every operation pays steps: one a node, and one for each 256 bytes or 16 items that it walks
+// over, so that the step budget also bounds the processor time.
 #pragma once
 
 #include <cstddef>

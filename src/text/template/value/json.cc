@@ -129,10 +129,12 @@ Result<Value> from_json(Heap& heap, const nlohmann::ordered_json& json, uint32_t
   using Json = nlohmann::ordered_json;
   RUVLLM_TRY(heap.admit_depth(depth));
   switch (json.type()) {
-    case Json::value_t::boolean: return Value(*json.get_ptr<const Json::boolean_t*>());
+    case Json::value_t::boolean:
+      return Value(*json.get_ptr<const Json::boolean_t*>());
     case Json::value_t::string:
       return Value::constant(*json.get_ptr<const Json::string_t*>());
-    case Json::value_t::number_float: return Value(*json.get_ptr<const Json::number_float_t*>());
+    case Json::value_t::number_float:
+      return Value(*json.get_ptr<const Json::number_float_t*>());
     case Json::value_t::number_integer:
       return Value(int64_t{*json.get_ptr<const Json::number_integer_t*>()});
     case Json::value_t::number_unsigned: {
@@ -158,7 +160,8 @@ Result<Value> from_json(Heap& heap, const nlohmann::ordered_json& json, uint32_t
     }
     case Json::value_t::null:
     case Json::value_t::binary:
-    case Json::value_t::discarded: break;
+    case Json::value_t::discarded:
+      break;
   }
   return Value(None{});
 }
@@ -168,7 +171,8 @@ Status append_json(TextBuilder& out, const Value& value, const JsonStyle& style,
   RUVLLM_TRY(out.heap().spend());
   if (value.is_none()) return out.append("null");
   if (is_number(value)) return out.append(number_text(value));
-  if (value.text() != nullptr) return append_json_string(out, value.text()->view, style.ensure_ascii);
+  if (value.text() != nullptr)
+    return append_json_string(out, value.text()->view, style.ensure_ascii);
   if (value.list() != nullptr && value.list()->kind != ListKind::kGenerator) {
     return append_array(out, *value.list(), style, depth);
   }

@@ -12,7 +12,8 @@
 
 namespace ruvllm::text::jinja {
 
-// Strings point into `json`, which must outlive the heap. Integers beyond 64 signed bits become floats.
+// Strings point into `json`, which must outlive the heap. Integers beyond 64 signed bits become
+// floats.
 Result<Value> from_json(Heap& heap, const nlohmann::ordered_json& json, uint32_t depth = 0);
 
 // json.dumps of Python.
@@ -23,6 +24,7 @@ struct JsonStyle {
   bool ensure_ascii = false;
   bool sort_keys = false;
 };
-Status append_json(TextBuilder& out, const Value& value, const JsonStyle& style, uint32_t depth = 0);
+Status append_json(TextBuilder& out, const Value& value, const JsonStyle& style,
+                   uint32_t depth = 0);
 
 }  // namespace ruvllm::text::jinja

@@ -85,7 +85,8 @@ std::string format_float(double number) {
     if (c >= '0' && c <= '9') digits.push_back(c);
   }
   const std::string sign = std::signbit(number) ? "-" : "";
-  if (exponent < 0) return sign + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
+  if (exponent < 0)
+    return sign + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
   const size_t whole = static_cast<size_t>(exponent) + 1;
   if (digits.size() <= whole) digits.append(whole + 1 - digits.size(), '0');
   return sign + digits.substr(0, whole) + "." + digits.substr(whole);

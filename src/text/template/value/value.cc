@@ -48,9 +48,12 @@ std::string_view Value::type_name() const {
   if (space() != nullptr) return "Namespace";
   if (callable() != nullptr) return "function";
   switch (list()->kind) {
-    case ListKind::kList: return "list";
-    case ListKind::kTuple: return "tuple";
-    case ListKind::kGenerator: return "generator";
+    case ListKind::kList:
+      return "list";
+    case ListKind::kTuple:
+      return "tuple";
+    case ListKind::kGenerator:
+      return "generator";
   }
   return "list";
 }

@@ -1,8 +1,8 @@
 // Values of the template language, with Python's types and truth.
 //
-// Strings are shared slices: a Text keeps its buffer alive, so that strip, split and slices copy nothing.
-// Containers belong to the render's Heap and are plain pointers here: a template may build cycles
-// (a namespace that holds itself) without a leak. No Value outlives its Heap.
+// Strings are shared slices: a Text keeps its buffer alive, so that strip, split and slices copy
+// nothing. Containers belong to the render's Heap and are plain pointers here: a template may build
+// cycles (a namespace that holds itself) without a leak. No Value outlives its Heap.
 #pragma once
 
 #include <cstddef>
@@ -108,6 +108,8 @@ enum class CallableKind : uint8_t { kNative, kMacro, kLoop };
 struct Callable {
   explicit Callable(CallableKind callable_kind) : kind(callable_kind) {}
   virtual ~Callable() = default;
+  // Undefined when there is none; a `loop` has some.
+  virtual Value attribute(std::string_view name) const { return Undefined{name}; }
   const CallableKind kind;
 };
 
