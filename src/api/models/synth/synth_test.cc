@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,7 +54,7 @@ class SynthTest : public testing::Test {
                            std::vector<float> scores) const {
     formats::GgufWriter writer(path("tokenizer.gguf"));
     std::vector<std::string> tokens;
-    for (size_t i = 0; i < num_tokens; ++i) tokens.push_back("t" + std::to_string(i));
+    for (size_t i = 0; i < num_tokens; ++i) tokens.push_back(fmt::format("t{}", i));
     writer.add_string("tokenizer.ggml.model", "llama");
     writer.add_string_array("tokenizer.ggml.tokens", tokens);
     if (!kinds.empty()) writer.add_int32_array("tokenizer.ggml.token_type", kinds);
@@ -102,14 +103,14 @@ std::vector<uint32_t> layers_with(std::string_view shape, std::string_view type,
   const std::map<std::string, DType> types = planned_types(shape, type);
   std::vector<uint32_t> layers;
   for (uint32_t i = 0; i < (*find_synth_shape(shape))->num_layers; ++i) {
-    if (types.at("blk." + std::to_string(i) + "." + std::string(part)) == dtype) {
+    if (types.at(fmt::format("blk.{}.{}", i, part)) == dtype) {
       layers.push_back(i);
     }
   }
   return layers;
 }
 
-// The lists below are what llama-quantize made of F16 files of these shapes.
+// What these tests expect is what llama-quantize made of F16 files of these shapes.
 TEST(SynthMixtureTest, MediumGivesHalfOfTheLayersSixBits) {
   for (const std::string_view part : {"attn_v.weight", "ffn_down.weight"}) {
     EXPECT_THAT(layers_with("demo", "q4_k_m", part, DType::kQ6_K), ElementsAre(0, 3, 6, 7));
