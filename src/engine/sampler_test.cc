@@ -43,7 +43,8 @@ class SamplerTest : public testing::Test {
     std::vector<int32_t> order(kVocab);
     std::iota(order.begin(), order.end(), 0);
     std::ranges::sort(order, [&](int32_t a, int32_t b) {
-      const float logit_a = logits_[static_cast<size_t>(a)], logit_b = logits_[static_cast<size_t>(b)];
+      const float logit_a = logits_[static_cast<size_t>(a)],
+                  logit_b = logits_[static_cast<size_t>(b)];
       return logit_a != logit_b ? logit_a > logit_b : a < b;
     });
     const auto weight = [&](int32_t id, double temperature) {
