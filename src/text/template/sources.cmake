@@ -33,3 +33,6 @@ set(template_sources
   template/value/print.cc
   template/value/unicode.cc
   template/value/value.cc)
+set(template_tests
+  template/chat_template_test.cc
+  template/chat_template_limits_test.cc)

@@ -6,6 +6,11 @@
 namespace ruvllm::text::jinja {
 namespace {
 
+// As Jinja2 has it, anything false (none, too) counts as an empty sequence here.
+Result<const List*> input_items(Heap& heap, const Value& self) {
+  return items_of(heap, self.truthy() ? self : Value());
+}
+
 Result<std::string_view> first_name(const Arguments& arguments, size_t idx, std::string_view what) {
   if (idx < arguments.positional.size() && arguments.positional[idx].text() != nullptr) {
     return arguments.positional[idx].text()->view;
@@ -32,7 +37,7 @@ Result<Value> map_attribute(Heap& heap, const List& list, const Arguments& argum
 }
 
 Result<Value> map(Heap& heap, const Value& self, const Arguments& arguments) {
-  RUVLLM_ASSIGN(const List* const list, items_of(heap, self));
+  RUVLLM_ASSIGN(const List* const list, input_items(heap, self));
   const bool by_attribute = arguments.positional.empty() && !arguments.named.empty();
   if (by_attribute) {
     for (const auto& argument : arguments.named) {
@@ -56,7 +61,7 @@ Result<Value> map(Heap& heap, const Value& self, const Arguments& arguments) {
 
 template <bool wanted, bool by_attribute>
 Result<Value> select(Heap& heap, const Value& self, const Arguments& arguments) {
-  RUVLLM_ASSIGN(const List* const list, items_of(heap, self));
+  RUVLLM_ASSIGN(const List* const list, input_items(heap, self));
   constexpr size_t kNameIdx = by_attribute ? 1 : 0;
   if (by_attribute && arguments.positional.empty()) {
     return fail(ErrorCode::kInvalidArgument, "selectattr and rejectattr want an attribute");

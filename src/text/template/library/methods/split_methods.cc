@@ -19,7 +19,7 @@ Status split_words(Heap& heap, const Text& text, int64_t limit, List& out) {
       if (is_space(next.value)) break;
       end += next.length;
     }
-    if (limit-- == 0) return heap.push(out, Value(text.same_owner(strip_right(rest))));
+    if (limit-- == 0) return heap.push(out, Value(text.same_owner(rest)));
     RUVLLM_TRY(heap.spend());
     RUVLLM_TRY(heap.push(out, Value(text.same_owner(rest.substr(0, end)))));
     rest = strip_left(rest.substr(end));
@@ -38,7 +38,7 @@ Status split_words_from_right(Heap& heap, const Text& text, int64_t limit, List&
       if (is_space(next.value)) begin = i;
       word = rest.substr(begin);
     }
-    if (limit-- == 0) return heap.push(out, Value(text.same_owner(strip_left(rest))));
+    if (limit-- == 0) return heap.push(out, Value(text.same_owner(rest)));
     RUVLLM_TRY(heap.spend(1 + rest.size() / 64));
     RUVLLM_TRY(heap.push(out, Value(text.same_owner(word))));
     rest = strip_right(rest.substr(0, rest.size() - word.size()));
