@@ -58,9 +58,9 @@ Status time_decode(Engine& engine, const BenchOptions& options, uint32_t batch, 
   for (uint32_t i = 0; i < batch; ++i) {
     // Those submitted earlier start earlier: they get as many more tokens as the others need steps.
     const uint32_t tokens = options.generated_tokens + 1 + batch * (depth / 64 + 2);
-    RUVLLM_ASSIGN(Generation generation,
-                  engine.submit(make_request(
-                      random_prompt(depth, engine.info().vocab_size, salt), tokens)));
+    RUVLLM_ASSIGN(
+        Generation generation,
+        engine.submit(make_request(random_prompt(depth, engine.info().vocab_size, salt), tokens)));
     generations.push_back(std::move(generation));
   }
   for (Generation& generation : generations) RUVLLM_TRY(generation.next());

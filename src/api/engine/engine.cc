@@ -1,5 +1,3 @@
-#include <ruvllm/engine.h>
-
 #include <algorithm>
 #include <cstdio>
 
@@ -8,6 +6,7 @@
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
 #include "cache/page_pool.h"
+#include <ruvllm/engine.h>
 
 namespace ruvllm {
 namespace {
@@ -45,35 +44,35 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
   const uint64_t affordable =
       memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
   constexpr uint64_t kSmallest = 512;
-  return static_cast<uint32_t>(
-      std::min<uint64_t>(trained, std::max(affordable, kSmallest)));
+  return static_cast<uint32_t>(std::min<uint64_t>(trained, std::max(affordable, kSmallest)));
 }
 
 Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
   const size_t rows = static_cast<size_t>(model.config().vocab_size);
   if (tokenizer.vocab_size() <= rows) return {};
-  return fail(ErrorCode::kCorrupt, "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
+  return fail(ErrorCode::kCorrupt,
+              "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
               model.file().path(), tokenizer.vocab_size(), rows);
 }
 
-EngineInfo describe(const Engine::Impl& impl, double load_ms) {
-  const model::ModelConfig& config = impl.model->config();
-  EngineInfo info;
-  info.model_name = config.name;
-  info.architecture = config.architecture;
-  info.device = "cpu";
-  info.isa = impl.device->isa();
-  info.num_threads = impl.device->team().num_threads();
-  info.context_length = impl.loop->options().context_length;
-  info.model_context_length = static_cast<uint32_t>(config.context_length);
-  info.vocab_size = static_cast<uint32_t>(config.vocab_size);
-  info.num_parameters = impl.model->num_parameters();
-  info.load_ms = load_ms;
-  info.has_chat_template = impl.chat->has_template();
-  return info;
-}
-
 }  // namespace
+
+EngineInfo Engine::Impl::describe(double load_ms) const {
+  const model::ModelConfig& config = model->config();
+  EngineInfo described;
+  described.model_name = config.name;
+  described.architecture = config.architecture;
+  described.device = "cpu";
+  described.isa = device->isa();
+  described.num_threads = device->team().num_threads();
+  described.context_length = loop->options().context_length;
+  described.model_context_length = static_cast<uint32_t>(config.context_length);
+  described.vocab_size = static_cast<uint32_t>(config.vocab_size);
+  described.num_parameters = model->num_parameters();
+  described.load_ms = load_ms;
+  described.has_chat_template = chat->has_template();
+  return described;
+}
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
@@ -93,9 +92,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
   loop_options.max_sequences = options.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
-  RUVLLM_ASSIGN(impl->loop,
-                engine::StepLoop::create(*impl->model, *impl->device, loop_options));
-  impl->info = describe(*impl, static_cast<double>(monotonic_us() - begin) / 1000.0);
+  RUVLLM_ASSIGN(impl->loop, engine::StepLoop::create(*impl->model, *impl->device, loop_options));
+  impl->info = impl->describe(static_cast<double>(monotonic_us() - begin) / 1000.0);
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 

@@ -1,6 +1,7 @@
 // What stands behind the public Engine, and the handles it gives out.
 #pragma once
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,7 +12,6 @@
 #include "engine/step_loop.h"
 #include "model/model.h"
 #include "text/tokenizer/detokenizer.h"
-
 #include <ruvllm/engine.h>
 
 namespace ruvllm {
@@ -25,6 +25,8 @@ struct Engine::Impl {
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<api::ChatEncoder> chat;
   std::unique_ptr<engine::StepLoop> loop;
+
+  EngineInfo describe(double load_ms) const;
 };
 
 struct Generation::Impl {
@@ -39,16 +41,17 @@ struct Generation::Impl {
 };
 
 struct Scorer::Impl {
+  explicit Impl(engine::StepLoop& step_loop) : loop(step_loop) {}
+  ~Impl();
+
   engine::StepLoop& loop;
   std::vector<TokenId> tokens;
   ScoreOptions options;
   ScoreProgress progress;
   uint64_t start_us = 0;
   size_t vocab_size = 0;
-  std::vector<float> logits;        // one window's, if they are wanted
+  std::vector<float> logits;  // one window's, if they are wanted
   std::FILE* logits_file = nullptr;
-
-  ~Impl();
 };
 
 }  // namespace ruvllm

@@ -1,7 +1,6 @@
-#include <ruvllm/engine.h>
-
 #include "api/engine/engine_impl.h"
 #include "base/system/clock.h"
+#include <ruvllm/engine.h>
 
 namespace ruvllm {
 namespace {
@@ -100,8 +99,7 @@ Result<std::optional<GenerationEvent>> Generation::next() {
       impl.summary.trailing_text = impl.stops.push(impl.detokenizer.flush());
       impl.summary.trailing_text += impl.stops.flush();
       const bool length = event.end == events::EndReason::kLength;
-      const bool cancelled =
-          event.end == events::EndReason::kCancelled && !impl.stops.stopped();
+      const bool cancelled = event.end == events::EndReason::kCancelled && !impl.stops.stopped();
       impl.finish(cancelled ? FinishReason::kCancelled
                             : (length && !impl.stops.stopped() ? FinishReason::kLength
                                                                : FinishReason::kStop));

@@ -18,15 +18,16 @@ Result<Scorer> Engine::score(std::vector<TokenId> tokens, const ScoreOptions& op
     return fail(ErrorCode::kInvalidArgument, "the text has {} tokens; scoring needs at least 2",
                 tokens.size());
   }
-  auto impl = std::unique_ptr<Scorer::Impl>(
-      new Scorer::Impl{.loop = *impl_->loop, .tokens = std::move(tokens), .options = options});
+  auto impl = std::make_unique<Scorer::Impl>(*impl_->loop);
+  impl->tokens = std::move(tokens);
+  impl->options = options;
   impl->vocab_size = impl_->info.vocab_size;
   impl->progress.tokens_total = impl->tokens.size();
   const model::ModelConfig& config = impl_->model->config();
   const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
-  impl->progress.kv_bytes = cache::pages_for_tokens(std::min<uint64_t>(
-                                options.context_length, impl->tokens.size())) *
-                            shape.bytes();
+  impl->progress.kv_bytes =
+      cache::pages_for_tokens(std::min<uint64_t>(options.context_length, impl->tokens.size())) *
+      shape.bytes();
   if (!options.logits_path.empty()) {
     impl->logits_file = std::fopen(options.logits_path.c_str(), "wb");
     if (impl->logits_file == nullptr) {
@@ -54,8 +55,7 @@ Result<bool> Scorer::step() {
   Impl& impl = *impl_;
   ScoreProgress& progress = impl.progress;
   const size_t first = progress.tokens_done;
-  const size_t count =
-      std::min<size_t>(impl.options.context_length, impl.tokens.size() - first);
+  const size_t count = std::min<size_t>(impl.options.context_length, impl.tokens.size() - first);
   if (count < 2) {  // a single last token predicts nothing
     progress.tokens_done = impl.tokens.size();
     return false;

@@ -10,7 +10,6 @@
 #include "base/core/error.h"
 #include "text/template/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
-
 #include <ruvllm/tokenizer.h>
 
 namespace ruvllm::api {

@@ -1,7 +1,6 @@
-#include <ruvllm/tokenizer.h>
-
 #include "api/text/vocab_loader.h"
 #include "text/tokenizer/detokenizer.h"
+#include <ruvllm/tokenizer.h>
 
 namespace ruvllm {
 
@@ -23,8 +22,9 @@ Result<std::string> Tokenizer::decode(std::span<const TokenId> ids, bool render_
   std::string decoded;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0 || static_cast<size_t>(ids[i]) >= impl_->vocab_size()) {
-      return fail(ErrorCode::kInvalidArgument, "id {} at position {} is not in the vocabulary of {}",
-                  ids[i], i, impl_->vocab_size());
+      return fail(ErrorCode::kInvalidArgument,
+                  "id {} at position {} is not in the vocabulary of {}", ids[i], i,
+                  impl_->vocab_size());
     }
     decoded += detokenizer.push(ids[i]);
   }

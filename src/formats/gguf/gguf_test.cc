@@ -199,19 +199,17 @@ TEST(GgufMalformed, Alignment) {
   });
 }
 
-TEST(GgufMalformed, Tensors) {
+// A file of one tensor of that shape and type.
+std::function<void(GgufBytes&)> shape(const std::vector<uint64_t>& dims, uint32_t type) {
+  return [dims, type](GgufBytes& f) {
+    f.header(1, 0).string("w").put(static_cast<uint32_t>(dims.size()));
+    for (const uint64_t dim : dims) f.put(dim);
+    f.put(type).put<uint64_t>(0).data(1024);
+  };
+}
+
+TEST(GgufMalformed, TensorNamesAndShapes) {
   const auto one = [](GgufBytes& f) -> GgufBytes& { return f.header(1, 0); };
-  const auto shape = [](std::initializer_list<uint64_t> dims, uint32_t type) {
-    const std::vector<uint64_t> copy(dims);
-    return [copy, type](GgufBytes& f) {
-      f.header(1, 0).string("w").put(static_cast<uint32_t>(copy.size()));
-      for (const uint64_t dim : copy) f.put(dim);
-      f.put(type).put<uint64_t>(0).data(1024);
-    };
-  };
-  const auto at = [](uint64_t offset) {
-    return [offset](GgufBytes& f) { f.header(1, 0).tensor("w", {8}, kGgmlF32, offset).data(64); };
-  };
   expect_refused({
       {"name too long", kCorrupt, "more than the limit of 64",
        [&](GgufBytes& f) { one(f).tensor(std::string(65, 'n'), {8}, kGgmlF32, 0).data(32); }},
@@ -236,6 +234,14 @@ TEST(GgufMalformed, Tensors) {
       {"row too long", kCorrupt, "too large", shape({1ull << 32}, kGgmlF32)},
       {"most rows of the longest row", kCorrupt, "overflows",
        shape({UINT32_MAX - 31, UINT32_MAX}, kGgmlF32)},
+  });
+}
+
+TEST(GgufMalformed, TensorTypesAndPlacement) {
+  const auto at = [](uint64_t offset) {
+    return [offset](GgufBytes& f) { f.header(1, 0).tensor("w", {8}, kGgmlF32, offset).data(64); };
+  };
+  expect_refused({
       {"unsupported type", kUnsupported, "its type 10 (Q2_K) is not supported", shape({256}, 10)},
       {"removed type", kUnsupported, "its type 31 (Q4_0_4_4)", shape({256}, 31)},
       {"unknown type", kUnsupported, "its type 43 (unknown)", shape({256}, 43)},
@@ -372,7 +378,7 @@ TEST(GgufParse, RandomLayouts) {
   std::mt19937 rng(7);
   int num_accepted = 0;
   for (int trial = 0; trial < 2000; ++trial) {
-    const uint32_t num_tensors = 1 + rng() % 5;
+    const uint32_t num_tensors = 1 + static_cast<uint32_t>(rng() % 5);
     const uint64_t data_bytes = 32 * (rng() % 24);
     std::vector<std::pair<uint64_t, uint64_t>> ranges;
     GgufBytes file;

@@ -33,7 +33,9 @@ void expect_accepted(const GgufFile& file, Getter get, const std::vector<std::st
     const auto result = get(entry.key);
     const bool wanted = std::ranges::find(keys, entry.key) != keys.end();
     EXPECT_EQ(result.has_value(), wanted) << entry.key;
-    if (!result.has_value()) EXPECT_EQ(result.error().code(), ErrorCode::kCorrupt) << entry.key;
+    if (!result.has_value()) {
+      EXPECT_EQ(result.error().code(), ErrorCode::kCorrupt) << entry.key;
+    }
   }
   EXPECT_EQ(get("absent").error().code(), ErrorCode::kNotFound);
   EXPECT_NE(get("absent").error().message().find("'absent' is missing"), std::string::npos);

@@ -65,7 +65,7 @@ class GgufBytes {
 inline constexpr uint32_t kGgmlF32 = 0;
 inline constexpr uint32_t kGgmlQ8_0 = 8;
 
-// A valid file of about 2 KiB with an entry of every value type, an array of every element type and
+// A valid file of 1376 bytes with an entry of every value type, an array of every element type and
 // three tensors.
 inline GgufBytes every_type_file() {
   GgufBytes file;

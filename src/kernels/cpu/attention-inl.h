@@ -12,15 +12,12 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_tile-inl.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/vec_math-inl.h"
 
 namespace ruvllm::kernels {
 namespace {
-
-// Up to this many rows, converting binary16 in each register tile costs less than a pass that
-// converts the page to floats.
-constexpr int32_t kMaxRowsDirect = 4;
 
 constexpr size_t kMaxRows = static_cast<size_t>(kMaxAttentionRows);
 constexpr size_t kKeys = static_cast<size_t>(kPageTokens);
@@ -40,7 +37,8 @@ struct AttentionState {
   float* keys;    // [head_dim, kPageTokens]
   float* values;  // [head_dim / 32 rounded up, kPageTokens, 32]
   float max[kMaxRows];
-  float rescale[kMaxRows];  // e^(old max - new max) of the current page
+  float reference[kMaxRows];  // what the page's scores are taken relative to
+  float rescale[kMaxRows];    // e^(old max - new max) of the current page
   float sum[kMaxRows * V::kLanes];
   int32_t active[kMaxRows];        // rows that see a key of the current page
   int32_t visible_keys[kMaxRows];  // by row, in the current page: 1..kPageTokens if active
@@ -48,7 +46,7 @@ struct AttentionState {
 };
 
 template <class V>
-void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) {
+void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) noexcept {
   float* next = reinterpret_cast<float*>(scratch);
   const auto take = [&next](size_t count) {
     float* const result = next;
@@ -62,60 +60,15 @@ void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) {
   state.output = take(kMaxRows * state.head_dim);
 }
 
-inline size_t scratch_floats(int32_t head_dim) {
+inline size_t scratch_floats(int32_t head_dim) noexcept {
   const size_t dim = static_cast<size_t>(head_dim);
   return kMaxRows * kKeys + dim * kKeys + round_up_to_block(head_dim) * kKeys + 2 * kMaxRows * dim;
-}
-
-template <class V, class B>
-RUVLLM_ALWAYS_INLINE V load_operand(const B* src) {
-  if constexpr (sizeof(B) == sizeof(float)) {
-    return V::load(src);
-  } else {
-    return V::load_f16(src);
-  }
-}
-
-// The next page comes in from memory while this one is multiplied: its address is one that the
-// processor's own prefetchers cannot guess, and asking for all its lines at once would stall, so
-// every step of a tile asks for a little.
-template <class V>
-struct PageStream {
-  const std::byte* next;
-  size_t step;  // bytes
-
-  PageStream(const uint16_t* page, size_t page_bytes, size_t num_steps)
-      : next(reinterpret_cast<const std::byte*>(page)), step(page_bytes / num_steps) {}
-  RUVLLM_ALWAYS_INLINE void advance() {
-    V::prefetch(next);
-    next += step;
-  }
-};
-
-// sums[row][vec] += sum over k < depth of a[row][k] * b[k * b_stride + vec * kLanes ...].
-template <size_t kRows, size_t kVecs, class V, class B>
-RUVLLM_ALWAYS_INLINE void multiply_tile(const float* const* a, const B* b, size_t b_stride,
-                                        size_t depth, V (&sums)[kRows][kVecs],
-                                        PageStream<V>& stream) {
-  PageStream<V> local_stream = stream;
-  for (size_t k = 0; k < depth; ++k, b += b_stride) {
-    local_stream.advance();
-    V left[kRows];
-    for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
-    for (size_t vec = 0; vec < kVecs; ++vec) {
-      const V right = load_operand<V>(b + vec * V::kLanes);
-      for (size_t row = 0; row < kRows; ++row) {
-        sums[row][vec] = V::mul_add(left[row], right, sums[row][vec]);
-      }
-    }
-  }
-  stream = local_stream;
 }
 
 // Scores of kRows rows, named by `rows`, with all keys of the page.
 template <size_t kRows, class V, class B>
 RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_t* rows,
-                                    const B* keys, PageStream<V>& stream) {
+                                    const B* keys, PageStream<V>& stream) noexcept {
   constexpr size_t kTileKeys = V::kTileVecs * V::kLanes;
   static_assert(kKeys % kTileKeys == 0);
   const float* q[kRows];
@@ -135,11 +88,24 @@ RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_
   }
 }
 
-// output[row, dim ...] = output * rescale + weights * values, for keys [0, depth) of the page.
+// dst[0 ... kVecs * kLanes) += sum over k < depth of weights[k] * values[k * value_stride ...].
+template <size_t kVecs, class V, class B>
+RUVLLM_NEVER_INLINE void continue_row(float* dst, const float* weights, const B* values,
+                                      size_t value_stride, size_t depth,
+                                      PageStream<V>& stream) noexcept {
+  V sums[1][kVecs];
+  for (size_t vec = 0; vec < kVecs; ++vec) sums[0][vec] = V::load(dst + vec * V::kLanes);
+  multiply_tile<1, kVecs>(&weights, values, value_stride, depth, sums, stream);
+  for (size_t vec = 0; vec < kVecs; ++vec) sums[0][vec].store(dst + vec * V::kLanes);
+}
+
+// output[row, dim ...] = output * rescale + weights * values, for the keys of the page that each
+// row sees. A row must not touch other values: weight 0 times a stale NaN is NaN. The rows of a
+// tile that see more than the others continue their chains alone.
 template <size_t kRows, size_t kVecs, class V, class B>
 RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32_t* rows,
                                      size_t dim, const B* values, size_t value_stride,
-                                     PageStream<V>& stream) {
+                                     PageStream<V>& stream) noexcept {
   const float* weights[kRows];
   float* dst[kRows];
   V sums[kRows][kVecs];
@@ -157,18 +123,13 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
   const size_t depth = static_cast<size_t>(shared);
   multiply_tile<kRows, kVecs>(weights, values, value_stride, depth, sums, stream);
   for (size_t row = 0; row < kRows; ++row) {
-    // A row must not touch values it does not see: weight 0 times a stale NaN is NaN. The rows of
-    // the tile that see more than the others continue their chains alone.
+    for (size_t vec = 0; vec < kVecs; ++vec) sums[row][vec].store(dst[row] + vec * V::kLanes);
+  }
+  for (size_t row = 0; row < kRows; ++row) {
     const size_t visible = static_cast<size_t>(state.visible_keys[rows[row]]);
     if (visible > depth) {
-      V rest[1][kVecs];
-      for (size_t vec = 0; vec < kVecs; ++vec) rest[0][vec] = sums[row][vec];
-      const float* const rest_weights = weights[row] + depth;
-      multiply_tile<1, kVecs>(&rest_weights, values + depth * value_stride, value_stride,
-                              visible - depth, rest, stream);
-      for (size_t vec = 0; vec < kVecs; ++vec) rest[0][vec].store(dst[row] + vec * V::kLanes);
-    } else {
-      for (size_t vec = 0; vec < kVecs; ++vec) sums[row][vec].store(dst[row] + vec * V::kLanes);
+      continue_row<kVecs>(dst[row], weights[row] + depth, values + depth * value_stride,
+                          value_stride, visible - depth, stream);
     }
   }
 }
@@ -176,7 +137,7 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
 template <size_t kRows, class V, class B>
 RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
                                        size_t dim, size_t num_vecs, const B* values,
-                                       size_t value_stride, PageStream<V>& stream) {
+                                       size_t value_stride, PageStream<V>& stream) noexcept {
   static_assert(V::kTileVecs == 4);
   switch (num_vecs) {
     case 1:
@@ -198,7 +159,8 @@ struct RowCount {
 };
 
 template <class V, class Tile>
-RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state, const Tile& tile) {
+RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state,
+                                            const Tile& tile) noexcept {
   static_assert(V::kTileRows <= 3);
   const size_t num_active = static_cast<size_t>(state.num_active);
   for (size_t first = 0; first < num_active;) {
@@ -215,52 +177,66 @@ RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state, cons
   }
 }
 
-// Turns the page's scores of each active row into weights, moving its maximum and sum along.
+// Hides the scores that a row does not see and moves its maximum along. Leaves in rescale what the
+// maximum grew by, as a number <= 0.
 template <class V>
-void update_softmax(AttentionState<V>& state) {
+RUVLLM_ALWAYS_INLINE void update_max(AttentionState<V>& state, size_t row) noexcept {
   const V minus_infinity = V::broadcast(-__builtin_inff());
+  float* const scores = state.scores + row * kKeys;
+  const int32_t visible_keys = state.visible_keys[row];
+  if (visible_keys < kPageTokens) {
+    const V visible = V::broadcast(static_cast<float>(visible_keys));
+    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+      const V index = V::lane_index() + V::broadcast(static_cast<float>(key));
+      V::select_less(index, visible, V::load(scores + key), minus_infinity).store(scores + key);
+    }
+  }
+  V max = minus_infinity;
+  for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+    max = V::max(V::load(scores + key), max);
+  }
+  const float page_max = max.horizontal_max();
+  const float new_max = page_max > state.max[row] ? page_max : state.max[row];
+  // While a row has only seen -infinity its weights are e^(-infinity - 0) = 0, not NaN.
+  state.reference[row] = new_max == -__builtin_inff() ? 0.0f : new_max;
+  state.rescale[row] = state.max[row] - state.reference[row];
+  state.max[row] = new_max;
+}
+
+// Turns the page's scores of each active row into weights.
+template <class V>
+void update_softmax(AttentionState<V>& state) noexcept {
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    update_max(state, static_cast<size_t>(state.active[i]));
+  }
+  for (int32_t row = 0; row < state.args->num_rows; row += V::kLanes) {
+    exp(V::load(state.rescale + row)).store(state.rescale + row);
+  }
   for (int32_t i = 0; i < state.num_active; ++i) {
     const size_t row = static_cast<size_t>(state.active[i]);
     float* const scores = state.scores + row * kKeys;
-    const float visible = static_cast<float>(state.visible_keys[row]);
-    V max = minus_infinity;
-    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
-      V score = V::load(scores + key);
-      if (state.visible_keys[row] < kPageTokens) {
-        const V index = V::lane_index() + V::broadcast(static_cast<float>(key));
-        score = V::select_less(index, V::broadcast(visible), score, minus_infinity);
-        score.store(scores + key);
-      }
-      max = V::max(score, max);
-    }
-    const float page_max = max.horizontal_max();
-    const float new_max = page_max > state.max[row] ? page_max : state.max[row];
-    // While a row has only seen -infinity its weights are e^(-infinity - 0) = 0, not NaN.
-    const float reference = new_max == -__builtin_inff() ? 0.0f : new_max;
-    state.rescale[row] = state.max[row] - reference;
-    state.max[row] = new_max;
-    float* const sum = state.sum + row * V::kLanes;
+    const V reference = V::broadcast(state.reference[row]);
     V weights_sum = V::zero();
     for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
-      const V weight = exp(V::load(scores + key) - V::broadcast(reference));
+      const V weight = exp(V::load(scores + key) - reference);
       weight.store(scores + key);
       weights_sum = weights_sum + weight;
     }
-    const V rescale = exp(V::broadcast(state.rescale[row]));
-    state.rescale[row] = rescale.horizontal_max();
-    V::mul_add(V::load(sum), rescale, weights_sum).store(sum);
+    float* const sum = state.sum + row * V::kLanes;
+    V::mul_add(V::load(sum), V::broadcast(state.rescale[row]), weights_sum).store(sum);
   }
 }
 
 template <class V>
-void convert_keys(const AttentionState<V>& state, const uint16_t* keys) {
+void convert_keys(const AttentionState<V>& state, const uint16_t* keys) noexcept {
   const size_t count = state.head_dim * kKeys;
   for (size_t i = 0; i < count; i += V::kLanes) V::load_f16(keys + i).store(state.keys + i);
 }
 
 // Values go to blocks of 32 dimensions, so that a tile walks contiguous memory.
 template <class V>
-void convert_values(const AttentionState<V>& state, const uint16_t* values, int32_t num_keys) {
+void convert_values(const AttentionState<V>& state, const uint16_t* values,
+                    int32_t num_keys) noexcept {
   for (int32_t key = 0; key < num_keys; ++key) {
     const uint16_t* const src = values + static_cast<size_t>(key) * state.head_dim;
     float* dst = state.values + static_cast<size_t>(key) * kKeys;
@@ -273,12 +249,13 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values, int3
 }
 
 template <class V>
-size_t num_row_tiles(const AttentionState<V>& state) {
+size_t num_row_tiles(const AttentionState<V>& state) noexcept {
   return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
 }
 
 template <class V, class B>
-void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_t* next_keys) {
+void compute_scores(const AttentionState<V>& state, const B* keys,
+                    const uint16_t* next_keys) noexcept {
   constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
   const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
   PageStream<V> stream(next_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
@@ -289,7 +266,7 @@ void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_
 
 template <class V, class B>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, const uint16_t* next_values) {
+                       size_t block_stride, const uint16_t* next_values) noexcept {
   constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
   const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
   const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
@@ -309,7 +286,7 @@ struct Page {
   const uint16_t* values;  // [kPageTokens, head_dim]
 };
 
-RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) {
+RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) noexcept {
   const size_t index = kv.block_table[token / kPageTokens];
   const std::byte* const base = kv.pool + index * kv.page_stride;
   return {reinterpret_cast<const uint16_t*>(base + kv.k_offset),
@@ -317,8 +294,8 @@ RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) {
 }
 
 template <class V>
-void process_page(AttentionState<V>& state, const Page& page, const Page& next) {
-  if (state.num_active <= kMaxRowsDirect) {
+void process_page(AttentionState<V>& state, const Page& page, const Page& next) noexcept {
+  if (state.num_active <= V::kMaxRowsDirect) {
     compute_scores(state, page.keys, next.keys);
     update_softmax(state);
     accumulate_output(state, page.values, state.head_dim, kKeys, next.values);
@@ -339,7 +316,7 @@ void process_page(AttentionState<V>& state, const Page& page, const Page& next) 
 
 // Selects the rows that see a key of the page starting at token `first_key`.
 template <class V>
-void select_rows(AttentionState<V>& state, int32_t first_key) {
+void select_rows(AttentionState<V>& state, int32_t first_key) noexcept {
   state.num_active = 0;
   for (int32_t row = 0; row < state.args->num_rows; ++row) {
     const int32_t visible = state.args->num_visible[row] - first_key;
@@ -350,7 +327,7 @@ void select_rows(AttentionState<V>& state, int32_t first_key) {
 }
 
 template <class V>
-void start_rows(AttentionState<V>& state) {
+void start_rows(AttentionState<V>& state) noexcept {
   const AttentionArgs& args = *state.args;
   const V scale = V::broadcast(args.scale);
   for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
@@ -360,12 +337,13 @@ void start_rows(AttentionState<V>& state) {
       V::zero().store(state.output + i);
     }
     state.max[row] = -__builtin_inff();
+    state.rescale[row] = 0.0f;
     V::zero().store(state.sum + row * V::kLanes);
   }
 }
 
 template <class V>
-void finish_rows(const AttentionState<V>& state) {
+void finish_rows(const AttentionState<V>& state) noexcept {
   const AttentionArgs& args = *state.args;
   for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
     const float sum = V::load(state.sum + row * V::kLanes).horizontal_sum();

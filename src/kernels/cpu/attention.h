@@ -3,7 +3,9 @@
 // One call handles one KV head of one layer of one sequence and up to kMaxAttentionRows query rows:
 // the query heads of the GQA group times some consecutive positions, which share every K/V tile.
 // Pages are walked in order with a running maximum and sum for each row, so a row's bits depend on
-// its own query and the pages alone, not on which rows are beside it.
+// its own query and the pages alone, not on which rows are beside it. Whatever bits keys and values
+// from num_visible on hold, they have no influence. A row whose scores are all -infinity gives
+// zeros; NaN and +infinity in a row's scores make that row NaN and no other.
 #pragma once
 
 #include <cstddef>
@@ -14,20 +16,20 @@ namespace ruvllm::kernels {
 inline constexpr int32_t kPageTokens = 32;
 inline constexpr int32_t kMaxAttentionRows = 64;
 
-// A page of one KV head holds K transposed, [head_dim, kPageTokens], and V, [kPageTokens, head_dim],
-// both binary16: keys lie across vector lanes, so scores need no horizontal sums.
+// A page of one KV head holds K transposed, [head_dim, kPageTokens], and V, [kPageTokens,
+// head_dim], both binary16: keys lie across vector lanes, so scores need no horizontal sums.
 struct PagedKvHead {
-  const std::byte* pool = nullptr;        // page p starts at pool + p * page_stride
-  size_t page_stride = 0;                 // bytes
-  size_t k_offset = 0;                    // bytes from the page's start, for this layer and head
+  const std::byte* pool = nullptr;  // page p starts at pool + p * page_stride
+  size_t page_stride = 0;           // bytes
+  size_t k_offset = 0;              // bytes from the page's start, for this layer and head
   size_t v_offset = 0;
   const uint32_t* block_table = nullptr;  // page of tokens [32 i, 32 i + 32) is block_table[i]
 };
 
 struct AttentionArgs {
-  const float* q = nullptr;  // [num_rows, head_dim], not yet scaled
-  size_t q_stride = 0;       // elements
-  int32_t num_rows = 0;      // 1..kMaxAttentionRows
+  const float* q = nullptr;              // [num_rows, head_dim], not yet scaled
+  size_t q_stride = 0;                   // elements
+  int32_t num_rows = 0;                  // 1..kMaxAttentionRows
   const int32_t* num_visible = nullptr;  // [num_rows]: row i sees keys [0, num_visible[i]), >= 1
   int32_t head_dim = 0;                  // any multiple of 8, at most 256
   float scale = 0.0f;

@@ -10,10 +10,12 @@ struct ElementwiseKernels {
   const char* name = nullptr;
 
   // dst = x / sqrt(mean(x^2) + eps) * weight (https://arxiv.org/abs/1910.07467). dst may be x.
+  // Squares are summed in double: no overflow, and bit-equal on every ISA.
   void (*rms_norm)(const float* x, const float* weight, float eps, int32_t n, float* dst) noexcept;
   // dst += x
   void (*add)(const float* x, int32_t n, float* dst) noexcept;
-  // dst = gate * sigmoid(gate) * up (SwiGLU, https://arxiv.org/abs/2002.05202). dst may be gate or up.
+  // dst = gate * sigmoid(gate) * up (SwiGLU, https://arxiv.org/abs/2002.05202). dst may be gate or
+  // up.
   void (*swiglu)(const float* gate, const float* up, int32_t n, float* dst) noexcept;
   // Rotary embedding (https://arxiv.org/abs/2104.09864) in place on num_heads heads of head_dim.
   // cos and sin hold rope_dim / 2 angles; dimensions from rope_dim on stay as they are.
@@ -24,13 +26,16 @@ struct ElementwiseKernels {
                            int32_t head_dim, int32_t num_heads) noexcept;
   // d = amax / 127, q = round-to-nearest-even(x * (127 / amax)), all zero where amax is 0.
   // Layouts as in ActivationRows, n a multiple of the group. Bit-equal on every ISA.
+  // A group with a NaN or an infinity gets the scale NaN and zeros, so that every product with it
+  // is NaN; one whose amax is so small (below 3.8e-37) that 127 / amax overflows gets all zeros.
   void (*quantize_group32)(const float* x, int32_t n, int8_t* q8, float* scales,
                            int16_t* sums32) noexcept;
   void (*quantize_group256)(const float* x, int32_t n, int8_t* q8, float* scales, int16_t* sums16,
                             int16_t* sums32) noexcept;
   // binary16, round to nearest even; dst[i * dst_stride].
   void (*store_f16)(const float* x, int32_t n, uint16_t* dst, size_t dst_stride) noexcept;
-  // max over x; log-sum-exp needs it and sum over exp(x - max), which is accumulated in double.
+  // max over x without its NaNs, -infinity if nothing else is there; log-sum-exp needs it and
+  // sum over exp(x - max), which is accumulated in double and is NaN if x holds one.
   float (*row_max)(const float* x, int32_t n) noexcept;
   double (*sum_exp)(const float* x, int32_t n, float max) noexcept;
 };

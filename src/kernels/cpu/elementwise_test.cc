@@ -349,7 +349,9 @@ TEST_P(ElementwiseTest, QuantizedValuesAreTheNearest) {
     for (size_t i = 0; i < x.size(); i += 16) {
       int sum = 0, sum_next = 0;
       for (size_t j = i; j < i + 16; ++j) sum += actual.q8[j];
-      if (group == 256) EXPECT_EQ(actual.sums16[i / 16], sum);
+      if (group == 256) {
+        EXPECT_EQ(actual.sums16[i / 16], sum);
+      }
       if (i % 32 != 0) continue;
       for (size_t j = i + 16; j < i + 32; ++j) sum_next += actual.q8[j];
       EXPECT_EQ(actual.sums32[i / 32], sum + sum_next);
@@ -369,7 +371,9 @@ TEST_P(ElementwiseTest, QuantizingNonFiniteValuesGivesANaNScaleAndZeros) {
         const bool in_group = i / group == 1;
         EXPECT_EQ(actual.q8[i], in_group ? 0 : clean.q8[i]);
         EXPECT_EQ(actual.sums32[i / 32], in_group ? 0 : clean.sums32[i / 32]);
-        if (group == 256) EXPECT_EQ(actual.sums16[i / 16], in_group ? 0 : clean.sums16[i / 16]);
+        if (group == 256) {
+          EXPECT_EQ(actual.sums16[i / 16], in_group ? 0 : clean.sums16[i / 16]);
+        }
       }
       EXPECT_EQ(actual.scales[0], clean.scales[0]);
       EXPECT_EQ(actual.scales[2], clean.scales[2]);

@@ -1,17 +1,18 @@
 // Matrix products with quantized weights: the function types that every CPU ISA fills in.
 //
-// dst[m, r] = sum over k of weight[r, k] * x[m, k], weights as the file stores them (tensor/blocks.h).
+// dst[m, r] = sum over k of weight[r, k] * x[m, k], weights as the file stores them
+// (tensor/blocks.h).
 //
-// Determinism: an element's bits depend on its weight row and its x row alone; not on how many other
-// rows of either are in the call, nor on gemv or gemm, nor on the thread. Quantized types also give
-// the same bits on every ISA, because integer sums are exact and the float part is this chain, in the
-// order of k, one fused multiply-add a step:
+// Determinism: an element's bits depend on its weight row and its x row alone; not on how many
+// other rows of either are in the call, nor on gemv or gemm, nor on the thread. Quantized types
+// also give the same bits on every ISA, because integer sums are exact and the float part is this
+// chain, in the order of k, one fused multiply-add a step:
 //   32-blocks (q4_0, q5_0, q8_0):  acc = fma(d_w * d_x, float(isum), acc)
 //   q4_K, q5_K, per superblock:    acc = fma(d_w * d_x, float(isum), acc);
 //                                  acc = fma(-(dmin_w * d_x), float(msum), acc)
 //   q6_K, per superblock:          acc = fma(d_w * d_x, float(isum), acc)
-// where isum holds the integer block scales and offsets: sum_j scale_j * sum_k (q - offset) * x, and
-// msum = sum_j min_j * sum_k x. Float types (f32, f16, bf16) fix their own order for each ISA.
+// where isum holds the integer block scales and offsets: sum_j scale_j * sum_k (q - offset) * x,
+// and msum = sum_j min_j * sum_k x. Float types (f32, f16, bf16) fix their own order for each ISA.
 //
 // Thread-safe; no allocation; pointers need no alignment beyond that of their element type, except
 // `scratch`: 64 bytes.
@@ -46,8 +47,8 @@ struct MatmulArgs {
   int32_t num_cols = 0;                // k; whole blocks
   ActivationRows x;
   int32_t num_x_rows = 0;
-  float* dst = nullptr;   // dst[m * dst_stride + r], r counted from this chunk's first row
-  size_t dst_stride = 0;  // elements
+  float* dst = nullptr;          // dst[m * dst_stride + r], r counted from this chunk's first row
+  size_t dst_stride = 0;         // elements
   std::byte* scratch = nullptr;  // scratch_bytes(num_cols) bytes, private to the caller's thread
 };
 

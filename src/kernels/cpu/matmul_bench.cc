@@ -2,7 +2,6 @@
 // GMAC/s and GB/s of weights (best of several runs) beside the machine's plain read bandwidth.
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include <time.h>
+
 #include "kernels/cpu/kernel_table.h"
 #include "tensor/dtype.h"
 
@@ -21,27 +22,30 @@ namespace {
 
 constexpr size_t kWeightBytes = size_t{256} << 20;  // far beyond the last-level cache
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+// Processor time of the calling thread: what other processes take does not count.
+double thread_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
+// Longest processor time of the threads.
 template <class Function>
 double run_threads(int num_threads, Function function) {
   std::atomic<int> ready{0};
-  std::atomic<bool> go{false};
+  std::vector<double> times(static_cast<size_t>(num_threads));
   std::vector<std::thread> threads;
   for (int t = 0; t < num_threads; ++t) {
     threads.emplace_back([&, t] {
       ++ready;
-      while (!go.load()) std::this_thread::yield();
+      while (ready.load() < num_threads) std::this_thread::yield();
+      const double begin = thread_seconds();
       function(t);
+      times[static_cast<size_t>(t)] = thread_seconds() - begin;
     });
   }
-  while (ready.load() < num_threads) std::this_thread::yield();
-  const double begin = seconds();
-  go = true;
   for (std::thread& thread : threads) thread.join();
-  return seconds() - begin;
+  return *std::max_element(times.begin(), times.end());
 }
 
 uint64_t read_all(const std::byte* data, size_t bytes) {
@@ -95,21 +99,24 @@ Operands make_x(size_t count) {
 
 // Weight rows in chunks from a counter, as a thread team hands them out.
 double time_product(const MatmulKernel& kernel, MatmulFn function, const MatmulArgs& all,
-                    int32_t chunk_rows, int num_threads, int repeats) {
+                    int32_t chunk_rows, int num_threads, int repeats, int passes) {
   std::vector<std::unique_ptr<std::byte[]>> scratch;
   const size_t bytes = kernel.scratch_bytes(all.num_cols);
   for (int t = 0; t < num_threads; ++t)
     scratch.push_back(std::make_unique<std::byte[]>(bytes + 64));
+  const int64_t num_chunks = (all.num_weight_rows + chunk_rows - 1) / chunk_rows;
   double best = 1e9;
   for (int i = 0; i < repeats; ++i) {
-    std::atomic<int32_t> next{0};
+    std::atomic<int64_t> next{0};
     best = std::min(
         best, run_threads(num_threads, [&](int t) {
           MatmulArgs args = all;
           const auto address = reinterpret_cast<uintptr_t>(scratch[static_cast<size_t>(t)].get());
           args.scratch = reinterpret_cast<std::byte*>((address + 63) & ~uintptr_t{63});
           for (;;) {
-            const int32_t row = next.fetch_add(chunk_rows);
+            const int64_t chunk = next.fetch_add(1);
+            if (chunk >= num_chunks * passes) return;
+            const auto row = static_cast<int32_t>(chunk % num_chunks) * chunk_rows;
             if (row >= all.num_weight_rows) return;
             args.weights = all.weights + static_cast<size_t>(row) * all.weight_row_stride;
             args.num_weight_rows = std::min(chunk_rows, all.num_weight_rows - row);
@@ -118,7 +125,7 @@ double time_product(const MatmulKernel& kernel, MatmulFn function, const MatmulA
           }
         }));
   }
-  return best;
+  return best / passes;
 }
 
 void bench_type(DType dtype, const KernelTable& table, const std::vector<std::byte>& weights,
@@ -132,7 +139,7 @@ void bench_type(DType dtype, const KernelTable& table, const std::vector<std::by
   const auto max_rows = static_cast<int32_t>(weights.size() / stride / 64 * 64);
   for (int32_t num_x : {1, 2, 3, 4, 5, 6, 8, 16, 64, 512}) {
     if (num_x > max_x_rows) break;
-    const int32_t num_rows = num_x > 16 ? 8960 : max_rows;
+    const int32_t num_rows = num_x > 16 ? std::min(8960, max_rows) : max_rows;
     const Operands x = make_x(static_cast<size_t>(num_cols) * static_cast<size_t>(num_x));
     std::vector<float> dst(static_cast<size_t>(num_rows) * static_cast<size_t>(num_x));
     const MatmulArgs args = {
@@ -148,9 +155,9 @@ void bench_type(DType dtype, const KernelTable& table, const std::vector<std::by
     std::printf("%-10s M=%-4d", kernel.name, num_x);
     for (const bool is_gemm : {false, true}) {
       if (!is_gemm && num_x > 16) continue;
-      const double time =
-          time_product(kernel, is_gemm ? kernel.gemm : kernel.gemv, args,
-                       is_gemm ? kernel.gemm_chunk_rows : 128, num_threads, num_x > 16 ? 3 : 7);
+      const double time = time_product(kernel, is_gemm ? kernel.gemm : kernel.gemv, args,
+                                       is_gemm ? kernel.gemm_chunk_rows : 128, num_threads,
+                                       num_x > 16 ? 3 : 9, weights.size() < kWeightBytes ? 256 : 1);
       const double weight_count = static_cast<double>(num_rows) * num_cols;
       std::printf("  %s %6.2f GB/s %7.1f GMAC/s", is_gemm ? "gemm" : "gemv",
                   static_cast<double>(num_rows) * static_cast<double>(stride) / time * 1e-9,
@@ -179,7 +186,9 @@ int main(int argc, char** argv) {
 #if defined(__x86_64__)
   if (std::getenv("MATMUL_BENCH_GENERIC") == nullptr) overlay_avx2(table);
 #endif
-  std::vector<std::byte> weights(kWeightBytes);
+  const char* kib = std::getenv("MATMUL_BENCH_KIB");  // small: compute without memory
+  std::vector<std::byte> weights(kib == nullptr ? kWeightBytes
+                                                : static_cast<size_t>(std::atoi(kib)) << 10);
   uint32_t state = 1;
   for (std::byte& b : weights) {
     state = state * 1664525u + 1013904223u;

@@ -10,6 +10,12 @@
 //   kTileRows, kTileVecs                 register tile of products: kTileRows * kTileVecs sums,
 //                                        kTileRows broadcasts and one operand fit the registers;
 //                                        kTileVecs * kLanes divides 32
+//   kMaxRowsDirect                       up to this many attention rows, converting binary16 in
+//   each
+//                                        tile costs less than a pass that converts the page
+//   order_memory_after(v)                v is computed before any later load: keeps the compiler
+//   from
+//                                        loading all operands of a tile at once and spilling
 //   zero(), broadcast(f)
 //   load(p), store(p)                    any alignment
 //   load_partial(p, count, fill)         first count (0..kLanes) lanes from p, others fill;

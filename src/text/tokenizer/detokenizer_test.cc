@@ -75,7 +75,7 @@ TEST(Detokenizer, ShowsControlTokensOnlyWhenAsked) {
 
 TEST(Detokenizer, IsAlwaysValidOnRandomBytes) {
   std::mt19937 random(5);
-  for (int round = 0; round < 2000; ++round) {
+  for (int round = 0; round < 500; ++round) {
     std::string bytes(random() % 12, '\0');
     for (char& byte : bytes) byte = "\xF0\x9F\x99\x82\xE2\x80\xC3\xED\xA0"[random() % 9];
     stream(bytes);

@@ -97,7 +97,8 @@ void SpecialTokens::link_suffixes() {
   }
 }
 
-std::vector<SpecialMatch> SpecialTokens::find(std::string_view text, bool with_control) const {
+std::vector<SpecialMatch> SpecialTokens::find(std::string_view text, bool with_control,
+                                              std::span<const ByteRange> literal) const {
   std::vector<SpecialMatch> matches;
   if (nodes_.size() == 1 || !(with_control || has_user_defined_)) return matches;
   uint32_t state = kRoot;
@@ -114,8 +115,11 @@ std::vector<SpecialMatch> SpecialTokens::find(std::string_view text, bool with_c
   }
   std::ranges::reverse(matches);
   size_t end = 0;
-  std::erase_if(matches, [&end](const SpecialMatch& match) {
+  auto next_literal = literal.begin();
+  std::erase_if(matches, [&](const SpecialMatch& match) {
     if (match.begin < end) return true;
+    while (next_literal != literal.end() && next_literal->begin < match.begin) ++next_literal;
+    if (next_literal != literal.end() && next_literal->end <= match.end) return true;
     end = match.end;
     return false;
   });

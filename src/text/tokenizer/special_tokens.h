@@ -8,9 +8,11 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizer/byte_range.h"
 #include "text/tokenizer/vocab.h"
 
 namespace ruvllm::text {
@@ -27,8 +29,10 @@ class SpecialTokens {
   // resolve_kinds. Of tokens with equal text the last counts.
   explicit SpecialTokens(const VocabSpec& spec);
 
-  // Ascending and disjoint. User-defined tokens always, the others if `with_control`.
-  std::vector<SpecialMatch> find(std::string_view text, bool with_control) const;
+  // Ascending and disjoint. User-defined tokens always, the others if `with_control`. None that
+  // covers a range of `literal`.
+  std::vector<SpecialMatch> find(std::string_view text, bool with_control,
+                                 std::span<const ByteRange> literal = {}) const;
 
  private:
   struct Node {

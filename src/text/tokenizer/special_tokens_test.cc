@@ -42,6 +42,16 @@ TEST(SpecialTokens, FindsTheLeftmostThenTheLongest) {
   EXPECT_THAT(found(specials, "<a"), IsEmpty());
 }
 
+TEST(SpecialTokens, LiteralPlacesAreNotMatched) {
+  const SpecialTokens specials(make_spec({"<a>", "<b>"}, TokenKind::kControl));
+  const ByteRange literal[] = {{3, 5}, {9, 11}};
+  std::vector<size_t> begins;
+  for (const SpecialMatch& match : specials.find("<a><a><b><a>", true, literal)) {
+    begins.push_back(match.begin);
+  }
+  EXPECT_THAT(begins, ElementsAre(0, 6));
+}
+
 TEST(SpecialTokens, ControlTokensOnlyWhenAsked) {
   VocabSpec spec = make_spec({"<c>", "<u>", "<c><u>", "plain", ""}, TokenKind::kControl);
   spec.kinds[1] = TokenKind::kUserDefined;

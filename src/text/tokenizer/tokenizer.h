@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/core/error.h"
+#include "text/tokenizer/byte_range.h"
 #include "text/tokenizer/vocab.h"
 
 namespace ruvllm::text {
@@ -19,6 +20,9 @@ struct EncodeOptions {
   bool parse_special = false;
   // Adds BOS/EOS where the vocabulary asks for it (add_bos, add_eos).
   bool add_special = false;
+  // Ascending. A special token whose text covers one of these whole is not matched: a chat
+  // template's caller marks so what came from a user.
+  std::span<const ByteRange> literal = {};
 };
 
 class Tokenizer {

@@ -9,7 +9,7 @@
 namespace ruvllm::kernels {
 namespace {
 
-size_t attention_scratch_bytes(int32_t head_dim) {
+size_t attention_scratch_bytes(int32_t head_dim) noexcept {
   return scratch_floats(head_dim) * sizeof(float);
 }
 

@@ -71,7 +71,7 @@ struct NibbleFormat {
       const __m256i q = load_row(weights + static_cast<size_t>(r) * stride);
       for (size_t i = 0; i < kNumX; ++i) rows[i][r] = _mm256_maddubs_epi16(q, q8[i]);
     }
-    const __m256 d = gather_f16(weights, stride);
+    const __m256 d = gather_leading_f16(weights, stride);
     for (size_t i = 0; i < kNumX; ++i) {
       const __m256i offset = _mm256_set1_epi32(kOffset * x[i].sums32[block_idx]);
       acc[i] =
@@ -83,7 +83,7 @@ struct NibbleFormat {
     const __m256i low4 = _mm256_set1_epi8(0x0f);
     for (int group = 0; group < 2; ++group) {
       const uint8_t* src = weights + static_cast<size_t>(group) * kGroupRows * stride;
-      _mm256_store_ps(panel->d[group], gather_f16(src, stride));
+      _mm256_store_ps(panel->d[group], gather_leading_f16(src, stride));
       __m256i nibbles[4];
       transpose_16_bytes(src + kNibblesOffset, stride, nibbles);
       for (int j = 0; j < 4; ++j) {
@@ -179,7 +179,7 @@ struct Q8_0 {
             _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(q8[i], q)), ones);
       }
     }
-    const __m256 d = gather_f16(weights, stride);
+    const __m256 d = gather_leading_f16(weights, stride);
     for (size_t i = 0; i < kNumX; ++i) {
       acc[i] = add_block(d, reduce_rows_i32(rows[i]), x[i], block_idx, acc[i]);
     }
@@ -188,7 +188,7 @@ struct Q8_0 {
   RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {
     for (int group = 0; group < 2; ++group) {
       const uint8_t* src = weights + static_cast<size_t>(group) * kGroupRows * stride;
-      _mm256_store_ps(panel->d[group], gather_f16(src, stride));
+      _mm256_store_ps(panel->d[group], gather_leading_f16(src, stride));
       for (int half = 0; half < 2; ++half) {
         __m256i bytes[4];
         transpose_16_bytes(src + kBytesOffset + 16 * half, stride, bytes);

@@ -57,8 +57,10 @@ RUVLLM_INLINE void gemv_rows(const MatmulArgs& args, const uint8_t* weights, siz
     acc[i] = _mm256_setzero_ps();
   }
   const int num_blocks = args.num_cols / Format::kBlockElements;
+  const bool into_first_level = num_blocks * kStepBytes <= kFarBytes;
   for (int block_idx = 0; block_idx < num_blocks; ++block_idx) {
-    prefetch_lines(prefetch, (kStepBytes + 63) / 64);
+    prefetch_second_level(prefetch + kFarBytes, kStepBytes);
+    if (into_first_level) prefetch_first_level(prefetch, kStepBytes);
     Format::template gemv_block<kNumX>(weights, stride, x, block_idx, acc);
     weights += Format::kBlockBytes;
     prefetch += kStepBytes;
@@ -166,10 +168,14 @@ RUVLLM_INLINE void tile_all_x(const MatmulArgs& args, const typename Format::Pan
   }
 }
 
+// `prefetch`: the first byte of the same blocks in the next 16 rows, as if rows were contiguous.
 template <class Format>
 static __attribute__((noinline)) void decode_panel(const uint8_t* weights, size_t stride,
-                                                   int num_blocks, typename Format::Panel* panels) {
+                                                   int num_blocks, const uint8_t* prefetch,
+                                                   typename Format::Panel* panels) {
+  constexpr int kStepBytes = kSliceRows * Format::kBlockBytes;
   for (int i = 0; i < num_blocks; ++i) {
+    prefetch_second_level(prefetch + static_cast<size_t>(i) * kStepBytes, kStepBytes);
     Format::decode(weights + static_cast<size_t>(i) * Format::kBlockBytes, stride, &panels[i]);
   }
 }
@@ -192,8 +198,10 @@ RUVLLM_INLINE void gemm(const MatmulArgs& args) {
         reinterpret_cast<const uint8_t*>(args.weights) + static_cast<size_t>(first) * stride;
     for (int b = 0; b < num_blocks; b += panel_blocks) {
       const int count = num_blocks - b < panel_blocks ? num_blocks - b : panel_blocks;
+      const uint8_t* next =
+          weights + kSliceRows * stride + static_cast<size_t>(b) * kSliceRows * Format::kBlockBytes;
       decode_panel<Format>(weights + static_cast<size_t>(b) * Format::kBlockBytes, stride, count,
-                           panels);
+                           next, panels);
       tile_all_x<Format>(args, panels, count, b, args.dst + first);
     }
   }

@@ -60,6 +60,17 @@ RUVLLM_INLINE __m256 gather_f16(const uint8_t* src, size_t stride) {
   return _mm256_cvtph_ps(_mm_unpacklo_epi64(_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d)));
 }
 
+// As gather_f16 for blocks that begin with their scale: reads 4 bytes of each row, uses 2.
+RUVLLM_INLINE __m256 gather_leading_f16(const uint8_t* src, size_t stride) {
+  __m128i pairs[4];
+  for (size_t i = 0; i < 4; ++i) {
+    pairs[i] = _mm_unpacklo_epi16(_mm_cvtsi32_si128(load_i32(src + 2 * i * stride)),
+                                  _mm_cvtsi32_si128(load_i32(src + (2 * i + 1) * stride)));
+  }
+  return _mm256_cvtph_ps(_mm_unpacklo_epi64(_mm_unpacklo_epi32(pairs[0], pairs[1]),
+                                            _mm_unpacklo_epi32(pairs[2], pairs[3])));
+}
+
 // 16 bytes of each of 8 rows -> out[j]: bytes 4j..4j+3 of every row, lane = row.
 RUVLLM_INLINE void transpose_16_bytes(const uint8_t* src, size_t stride, __m256i out[4]) {
   const __m256i r04 =
@@ -130,10 +141,19 @@ RUVLLM_INLINE __m256i spread_byte_high(int index) {
   return _mm256_slli_epi16(spread_byte_low(index), 8) | _mm256_set1_epi16(0x0080);
 }
 
-RUVLLM_INLINE void prefetch_lines(const uint8_t* src, int num_lines) {
-  for (int i = 0; i < num_lines; ++i) {
-    _mm_prefetch(reinterpret_cast<const char*>(src) + 64 * i, _MM_HINT_T0);
-  }
+// The hardware does not follow the interleaved rows of a step (measured on Zen 4: 5 of 22 GB/s), so
+// software fetches the bytes of a later step in the order of the file: into the second-level cache
+// kFarBytes early, and once more from there into the first, which also repairs dropped requests.
+constexpr int kFarBytes = 12288;
+
+RUVLLM_INLINE void prefetch_second_level(const uint8_t* src, int num_bytes) {
+  const auto* bytes = reinterpret_cast<const char*>(src);
+  for (int i = 0; i < num_bytes; i += 64) _mm_prefetch(bytes + i, _MM_HINT_T1);
+}
+
+RUVLLM_INLINE void prefetch_first_level(const uint8_t* src, int num_bytes) {
+  const auto* bytes = reinterpret_cast<const char*>(src);
+  for (int i = 0; i < num_bytes; i += 64) _mm_prefetch(bytes + i, _MM_HINT_T0);
 }
 
 }  // namespace ruvllm::kernels::avx2

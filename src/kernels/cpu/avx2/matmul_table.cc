@@ -58,9 +58,9 @@ void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
                            avx2::scratch_bytes_block32);
   entry(kQ4_K) = quantized("avx2 q4_K", kGroup256, avx2::gemv_q4_k, avx2::gemm_q4_k, 4,
                            avx2::scratch_bytes_q45_k);
-  entry(kQ5_K) = quantized("avx2 q5_K", kGroup256, avx2::gemv_q5_k, avx2::gemm_q5_k, 4,
+  entry(kQ5_K) = quantized("avx2 q5_K", kGroup256, avx2::gemv_q5_k, avx2::gemm_q5_k, 5,
                            avx2::scratch_bytes_q45_k);
-  entry(kQ6_K) = quantized("avx2 q6_K", kGroup256, avx2::gemv_q6_k, avx2::gemm_q6_k, 4,
+  entry(kQ6_K) = quantized("avx2 q6_K", kGroup256, avx2::gemv_q6_k, avx2::gemm_q6_k, 6,
                            avx2::scratch_bytes_q6_k);
 }
 

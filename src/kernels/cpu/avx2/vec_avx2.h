@@ -18,6 +18,7 @@ struct Vec<Avx2Isa> {
   static constexpr int kLanes = 8;
   static constexpr size_t kTileRows = 3;
   static constexpr size_t kTileVecs = 4;
+  static constexpr int32_t kMaxRowsDirect = 12;
 
   __m256 raw;
 
@@ -134,6 +135,14 @@ struct Vec<Avx2Isa> {
   }
 
   static RUVLLM_ALWAYS_INLINE void prefetch(const void* address) { __builtin_prefetch(address); }
+
+#if defined(__clang__)
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Vec& v) {
+    __asm__ volatile("" : "+x"(v.raw) : : "memory");
+  }
+#else  // GCC keeps the order by itself, and would put the tile's sums in memory
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Vec&) {}
+#endif
 
  private:
   // All bits set in the first count lanes.

@@ -19,6 +19,7 @@ struct Vec<GenericIsa> {
   static constexpr int kLanes = 4;
   static constexpr size_t kTileRows = 2;
   static constexpr size_t kTileVecs = 4;
+  static constexpr int32_t kMaxRowsDirect = 2;
 
   Floats raw;
 
@@ -154,6 +155,8 @@ struct Vec<GenericIsa> {
   }
 
   static RUVLLM_ALWAYS_INLINE void prefetch(const void* address) { __builtin_prefetch(address); }
+
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Vec&) {}
 
  private:
   static RUVLLM_ALWAYS_INLINE uint16_t half_from_float(float value) {

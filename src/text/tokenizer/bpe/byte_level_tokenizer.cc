@@ -40,7 +40,7 @@ std::vector<TokenId> ByteLevelTokenizer::encode(std::string_view text,
   if (options.add_special && spec().add_bos) ids.push_back(*spec().bos_id);
   Scratch scratch;
   size_t begin = 0;
-  for (const SpecialMatch& match : specials_.find(text, options.parse_special)) {
+  for (const SpecialMatch& match : specials_.find(text, options.parse_special, options.literal)) {
     encode_text(text.substr(begin, match.begin - begin), scratch, ids);
     ids.push_back(match.id);
     begin = match.end;

@@ -1,0 +1,41 @@
+// Dimensions of published models, and their description as GGUF metadata.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/core/error.h"
+#include "formats/gguf/gguf_writer.h"
+
+namespace ruvllm::api {
+
+struct SynthShape {
+  std::string_view name;
+  std::string_view architecture;  // "llama" or "qwen2"; the latter has biases on q, k and v
+  uint32_t num_layers;
+  uint32_t hidden_dim;
+  uint32_t num_heads;
+  uint32_t num_kv_heads;
+  uint32_t head_dim;
+  uint32_t ffn_dim;
+  uint32_t vocab_size;
+  uint32_t context_length;  // tokens
+  float rope_base;
+  float norm_epsilon;
+  bool tied;                 // the token embedding is the output matrix too
+  float llama3_rope_factor;  // stretch of Llama 3's long wavelengths; 0: rotary frequencies as is
+
+  bool has_qkv_bias() const { return architecture == "qwen2"; }
+};
+
+std::span<const SynthShape> all_synth_shapes();
+
+// kNotFound lists the known names.
+Result<const SynthShape*> find_synth_shape(std::string_view name);
+
+// "general.*" and "<architecture>.*" as llama.cpp's converter writes them. `file_type` is
+// llama.cpp's number of the mixture.
+void add_shape_metadata(formats::GgufWriter& writer, const SynthShape& shape, uint32_t file_type);
+
+}  // namespace ruvllm::api

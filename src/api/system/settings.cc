@@ -1,0 +1,144 @@
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include "base/core/error.h"
+#include <ruvllm/settings.h>
+
+namespace ruvllm {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return std::string(value);
+}
+
+std::string home_folder() { return environment("HOME").value_or("/"); }
+
+std::string config_home() {
+  return environment("XDG_CONFIG_HOME").value_or(home_folder() + "/.config");
+}
+
+std::string data_home() {
+  return environment("XDG_DATA_HOME").value_or(home_folder() + "/.local/share");
+}
+
+Result<uint32_t> parse_count(const std::string& text, std::string_view name) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return fail(ErrorCode::kInvalidArgument, "{} is '{}'; expected a whole number", name, text);
+  }
+  return value;
+}
+
+std::unexpected<Error> key_failure(const std::string& path, const toml::key& key,
+                                   std::string_view reason) {
+  return fail(ErrorCode::kInvalidArgument, "{}:{}: {}: {}", path, key.source().begin.line,
+              key.str(), reason);
+}
+
+Status read_entry(const std::string& path, const toml::key& key, const toml::node& node,
+                  Settings& settings) {
+  const auto text = [&](std::optional<std::string>& target) -> Status {
+    if (!node.is_string()) return key_failure(path, key, "expected a string");
+    target = node.value<std::string>();
+    return {};
+  };
+  const auto count = [&](std::optional<uint32_t>& target) -> Status {
+    const std::optional<int64_t> value = node.value_exact<int64_t>();
+    if (!value || *value < 0 || *value > std::numeric_limits<uint32_t>::max()) {
+      return key_failure(path, key, "expected a whole number");
+    }
+    target = static_cast<uint32_t>(*value);
+    return {};
+  };
+  if (key == "model") return text(settings.model);
+  if (key == "threads") return count(settings.threads);
+  if (key == "ctx") return count(settings.ctx);
+  if (key == "device") return text(settings.device);
+  if (key == "cpu_isa") return text(settings.cpu_isa);
+  return key_failure(path, key, "unknown key; known are: model, threads, ctx, device, cpu_isa");
+}
+
+Result<toml::table> parse_file(const std::string& path) {
+  try {
+    return toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorCode::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,
+                error.description());
+  }
+}
+
+Status read_file(const std::string& path, Settings& settings) {
+  RUVLLM_ASSIGN(const toml::table table, parse_file(path));
+  for (const auto& [key, node] : table) RUVLLM_TRY(read_entry(path, key, node, settings));
+  return {};
+}
+
+Status read_environment(Settings& settings) {
+  if (const auto model = environment("RUVLLM_MODEL")) settings.model = model;
+  if (const auto device = environment("RUVLLM_DEVICE")) settings.device = device;
+  if (const auto isa = environment("RUVLLM_CPU_ISA")) settings.cpu_isa = isa;
+  if (const auto threads = environment("RUVLLM_THREADS")) {
+    RUVLLM_ASSIGN(settings.threads, parse_count(*threads, "RUVLLM_THREADS"));
+  }
+  if (const auto ctx = environment("RUVLLM_CTX")) {
+    RUVLLM_ASSIGN(settings.ctx, parse_count(*ctx, "RUVLLM_CTX"));
+  }
+  settings.no_color = environment("NO_COLOR").has_value();
+  return {};
+}
+
+}  // namespace
+
+Result<Settings> load_settings(const std::string& config_path) {
+  Settings settings;
+  std::string path = config_path.empty() ? environment("RUVLLM_CONFIG").value_or("") : config_path;
+  std::error_code ignored;
+  if (!path.empty() && !fs::exists(path, ignored)) {
+    return fail(ErrorCode::kNotFound, "{}: no such configuration file", path);
+  }
+  if (path.empty()) {
+    path = config_home() + "/ruvllm/config.toml";
+    if (!fs::exists(path, ignored)) path.clear();
+  }
+  if (!path.empty()) RUVLLM_TRY(read_file(path, settings));
+  RUVLLM_TRY(read_environment(settings));
+  return settings;
+}
+
+Result<std::string> bundled_model_path() {
+  constexpr const char* kName = "demo-q8_0.gguf";
+  std::error_code error;
+  const fs::path binary = fs::read_symlink("/proc/self/exe", error);
+  const fs::path model =
+      (binary.parent_path() / "../share/ruvllm/models" / kName).lexically_normal();
+  if (!error && fs::exists(model, error)) return model.string();
+  return fail(ErrorCode::kNotFound,
+              "no model was named, and the bundled one is not at {}; name a GGUF file with --model",
+              model.string());
+}
+
+Result<std::string> history_path() {
+  const fs::path folder = fs::path(data_home()) / "ruvllm";
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    return fail(ErrorCode::kUnavailable, "{}: cannot create: {}", folder.string(), error.message());
+  }
+  return (folder / "history").string();
+}
+
+const char* version() { return RUVLLM_VERSION; }
+
+}  // namespace ruvllm

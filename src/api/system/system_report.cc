@@ -1,0 +1,31 @@
+#include "base/system/cpu_info.h"
+#include "base/system/memory_info.h"
+#include "device/cpu_device.h"
+#include <ruvllm/inspect.h>
+#include <ruvllm/settings.h>
+
+namespace ruvllm {
+
+Result<SystemReport> describe_system(const std::string& cpu_isa) {
+  RUVLLM_ASSIGN(const device::KernelChoice choice, device::choose_kernels(cpu_isa));
+  const CpuAllowance allowance = cpu_allowance();
+  const MemoryInfo memory = memory_info();
+  SystemReport report;
+  report.version = version();
+  report.cpu_name = cpu_name();
+  report.cpu_features = cpu_features().names();
+  report.logical_processors = allowance.logical_processors;
+  report.allowed_processors = allowance.affinity_processors;
+  report.cpu_quota = allowance.cgroup_quota;
+  report.num_threads = allowance.num_threads();
+  report.memory_total = memory.total;
+  report.memory_available = memory.available;
+  report.memory_limit = memory.cgroup_limit;
+  report.isa = choice.isa;
+  report.isas_available = device::available_isas();
+  report.kernels = device::describe_kernels(choice.table);
+  report.devices = {"cpu"};
+  return report;
+}
+
+}  // namespace ruvllm

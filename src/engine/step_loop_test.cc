@@ -1,0 +1,270 @@
+#include "engine/step_loop.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "formats/gguf/gguf.h"
+
+namespace {
+
+// Counts heap allocations of the whole process while it is switched on.
+std::atomic<bool> g_counting{false};
+std::atomic<uint64_t> g_allocations{0};
+
+void* counted(std::size_t size) {
+  if (g_counting.load(std::memory_order_relaxed)) ++g_allocations;
+  if (void* data = std::malloc(size)) return data;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return counted(size); }
+void* operator new[](std::size_t size) { return counted(size); }
+void operator delete(void* data) noexcept { std::free(data); }
+void operator delete[](void* data) noexcept { std::free(data); }
+void operator delete(void* data, std::size_t) noexcept { std::free(data); }
+void operator delete[](void* data, std::size_t) noexcept { std::free(data); }
+
+namespace ruvllm::engine {
+namespace {
+
+struct Answer {
+  std::vector<int32_t> ids;
+  events::EndReason end = events::EndReason::kNone;
+  uint32_t cached_prompt_tokens = 0;
+};
+
+Answer read_all(SequenceChannel& channel) {
+  Answer answer;
+  for (;;) {
+    events::TokenEvent event;
+    channel.ring.pop_wait(event);
+    if (event.end != events::EndReason::kNone) {
+      answer.end = event.end;
+      answer.cached_prompt_tokens = channel.result.cached_prompt_tokens;
+      return answer;
+    }
+    answer.ids.push_back(event.id);
+  }
+}
+
+std::vector<int32_t> make_prompt(size_t length, int32_t salt) {
+  std::vector<int32_t> prompt(length);
+  for (size_t i = 0; i < length; ++i) {
+    prompt[i] = static_cast<int32_t>((i * 37 + static_cast<size_t>(salt) * 101) % 250);
+  }
+  return prompt;
+}
+
+SequenceRequest make_request(std::vector<int32_t> prompt, uint32_t max_tokens) {
+  SequenceRequest request;
+  request.prompt = std::move(prompt);
+  request.max_tokens = max_tokens;
+  request.sampling.temperature = 1.3f;  // sampled, so that any difference in logits shows
+  request.sampling.seed = 11;
+  return request;
+}
+
+class StepLoopTest : public testing::Test {
+ protected:
+  // A fresh device, model and loop.
+  void start(uint32_t threads, const StepLoopOptions& options) {
+    loop_.reset();
+    device_ = std::move(*device::CpuDevice::create(threads, ""));
+    auto file = formats::GgufFile::open(std::string(RUVLLM_SOURCE_DIR) +
+                                        "/tests/golden/qwen2-k256-mixed.gguf");
+    ASSERT_TRUE(file.has_value()) << file.error().message();
+    model_ = std::move(*model::Model::load(std::move(*file), *device_));
+    auto loop = StepLoop::create(*model_, *device_, options);
+    ASSERT_TRUE(loop.has_value()) << loop.error().message();
+    loop_ = std::move(*loop);
+  }
+
+  std::shared_ptr<SequenceChannel> submit(SequenceRequest request) {
+    auto channel = loop_->submit(std::move(request));
+    EXPECT_TRUE(channel.has_value()) << channel.error().message();
+    return *channel;
+  }
+
+  std::unique_ptr<device::CpuDevice> device_;
+  std::unique_ptr<const model::Model> model_;
+  std::unique_ptr<StepLoop> loop_;
+};
+
+// The promise of the engine: a request's tokens depend on nothing but the request.
+TEST_F(StepLoopTest, TokensDoNotDependOnThreadsBatchOrChunks) {
+  const std::vector<std::vector<int32_t>> prompts = {make_prompt(90, 1), make_prompt(3, 2),
+                                                     make_prompt(33, 3), make_prompt(64, 4)};
+  std::vector<std::vector<int32_t>> expected;
+  for (const uint32_t threads : {1u, 2u, 3u}) {
+    for (const uint32_t batch_tokens : {4u, 19u, 512u}) {
+      start(threads, {.context_length = 160, .max_sequences = 4, .max_batch_tokens = batch_tokens});
+      std::vector<std::vector<int32_t>> alone, together;
+      for (const auto& prompt : prompts) {
+        alone.push_back(read_all(*submit(make_request(prompt, 24))).ids);
+      }
+      start(threads, {.context_length = 160, .max_sequences = 4, .max_batch_tokens = batch_tokens});
+      std::vector<std::shared_ptr<SequenceChannel>> channels;
+      for (const auto& prompt : prompts) channels.push_back(submit(make_request(prompt, 24)));
+      for (auto& channel : channels) together.push_back(read_all(*channel).ids);
+      if (expected.empty()) expected = alone;
+      EXPECT_EQ(alone, expected) << threads << " threads, steps of " << batch_tokens;
+      EXPECT_EQ(together, expected) << threads << " threads, steps of " << batch_tokens;
+    }
+  }
+  for (const auto& ids : expected) EXPECT_EQ(ids.size(), 24u);
+  EXPECT_NE(expected[0], expected[1]);
+}
+
+TEST_F(StepLoopTest, MoreRequestsThanPlacesAllFinish) {
+  start(2, {.context_length = 64, .max_sequences = 2, .max_batch_tokens = 16});
+  std::vector<std::shared_ptr<SequenceChannel>> channels;
+  for (int32_t i = 0; i < 9; ++i) {
+    channels.push_back(submit(make_request(make_prompt(10, i), 5)));
+  }
+  for (auto& channel : channels) {
+    const Answer answer = read_all(*channel);
+    EXPECT_EQ(answer.ids.size(), 5u);
+    EXPECT_EQ(answer.end, events::EndReason::kLength);
+  }
+}
+
+TEST_F(StepLoopTest, ANextTurnReusesTheCacheAndGivesTheSameTokens) {
+  const StepLoopOptions options{.context_length = 200, .max_sequences = 1, .max_batch_tokens = 32};
+  start(1, options);
+  std::vector<int32_t> history = make_prompt(70, 5);
+  const Answer first = read_all(*submit(make_request(history, 20)));
+  EXPECT_EQ(first.cached_prompt_tokens, 0u);
+  history.insert(history.end(), first.ids.begin(), first.ids.end());
+  for (const int32_t id : make_prompt(9, 6)) history.push_back(id);
+  const Answer warm = read_all(*submit(make_request(history, 20)));
+  EXPECT_GE(warm.cached_prompt_tokens, 89u);
+  start(1, options);
+  const Answer cold = read_all(*submit(make_request(history, 20)));
+  EXPECT_EQ(cold.cached_prompt_tokens, 0u);
+  EXPECT_EQ(warm.ids, cold.ids);
+  // A prompt that parts from the kept one early reuses nothing wrong.
+  history[40] = (history[40] + 1) % 250;
+  const Answer parted = read_all(*submit(make_request(history, 20)));
+  EXPECT_EQ(parted.cached_prompt_tokens, 40u);
+  start(1, options);
+  EXPECT_EQ(read_all(*submit(make_request(history, 20))).ids, parted.ids);
+}
+
+TEST_F(StepLoopTest, EndsAtEndTokensLimitsAndTheContext) {
+  start(1, {.context_length = 40, .max_sequences = 1, .max_batch_tokens = 16});
+  const Answer free_run = read_all(*submit(make_request(make_prompt(8, 7), 0)));
+  EXPECT_EQ(free_run.ids.size(), 32u);  // until the context is full
+  EXPECT_EQ(free_run.end, events::EndReason::kLength);
+  SequenceRequest request = make_request(make_prompt(8, 7), 0);
+  request.end_ids = {free_run.ids[5]};
+  const Answer stopped = read_all(*submit(request));
+  EXPECT_EQ(stopped.end, events::EndReason::kEndToken);
+  const auto first = std::ranges::find(free_run.ids, free_run.ids[5]) - free_run.ids.begin();
+  EXPECT_EQ(stopped.ids.size(), static_cast<size_t>(first));
+}
+
+TEST_F(StepLoopTest, RefusesWhatItCannotDo) {
+  start(1, {.context_length = 32, .max_sequences = 1, .max_batch_tokens = 16, .max_queued = 2});
+  EXPECT_EQ(loop_->submit(make_request({}, 1)).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(loop_->submit(make_request({-1}, 1)).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(loop_->submit(make_request({100'000}, 1)).error().code(), ErrorCode::kInvalidArgument);
+  const auto too_long = loop_->submit(make_request(make_prompt(32, 1), 1));
+  ASSERT_FALSE(too_long.has_value());
+  EXPECT_NE(too_long.error().message().find("32"), std::string::npos);
+  SequenceRequest bad = make_request({1}, 1);
+  bad.sampling.temperature = -1.0f;
+  EXPECT_EQ(loop_->submit(bad).error().code(), ErrorCode::kInvalidArgument);
+  SequenceRequest score = make_request({1}, 1);
+  score.score = true;
+  EXPECT_EQ(loop_->submit(score).error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(StepLoopTest, CancelAndSlowReadersDoNotHoldOthersUp) {
+  start(2, {.context_length = 2048, .max_sequences = 2, .max_batch_tokens = 32});
+  auto unread = submit(make_request(make_prompt(5, 1), 1500));  // its ring holds 256 events
+  auto other = submit(make_request(make_prompt(5, 2), 300));
+  EXPECT_EQ(read_all(*other).ids.size(), 300u);
+  unread->cancelled = true;
+  const Answer cancelled = read_all(*unread);
+  EXPECT_EQ(cancelled.end, events::EndReason::kCancelled);
+  EXPECT_LT(cancelled.ids.size(), 1500u);
+  // Its place is free again.
+  auto a = submit(make_request(make_prompt(5, 3), 4));
+  auto b = submit(make_request(make_prompt(5, 4), 4));
+  EXPECT_EQ(read_all(*a).ids.size(), 4u);
+  EXPECT_EQ(read_all(*b).ids.size(), 4u);
+}
+
+TEST_F(StepLoopTest, DestructionEndsEverything) {
+  start(2, {.context_length = 2048, .max_sequences = 1, .max_batch_tokens = 32});
+  auto running = submit(make_request(make_prompt(5, 1), 2000));
+  auto waiting = submit(make_request(make_prompt(5, 2), 2000));
+  loop_.reset();
+  EXPECT_EQ(read_all(*running).end, events::EndReason::kCancelled);
+  EXPECT_EQ(read_all(*waiting).end, events::EndReason::kCancelled);
+}
+
+TEST_F(StepLoopTest, ScoreIsTheSumOfLogProbabilitiesInAnyChunks) {
+  std::vector<double> sums;
+  const std::vector<int32_t> tokens = make_prompt(150, 8);
+  std::vector<float> logits;
+  for (const uint32_t batch_tokens : {7u, 100u, 512u}) {
+    start(2, {.context_length = 160, .max_sequences = 1, .max_batch_tokens = batch_tokens});
+    const size_t vocab = static_cast<size_t>(model_->config().vocab_size);
+    logits.assign(149 * vocab, 0.0f);
+    SequenceRequest request;
+    request.prompt = tokens;
+    request.score = true;
+    request.score_logits = logits.data();
+    auto channel = submit(request);
+    EXPECT_EQ(read_all(*channel).end, events::EndReason::kLength);
+    sums.push_back(channel->result.nll_sum);
+    double expected = 0.0;
+    for (size_t i = 0; i < 149; ++i) {
+      double total = 0.0;
+      for (size_t t = 0; t < vocab; ++t) {
+        total += std::exp(static_cast<double>(logits[i * vocab + t]));
+      }
+      expected -= static_cast<double>(logits[i * vocab + static_cast<size_t>(tokens[i + 1])]) -
+                  std::log(total);
+    }
+    // The sum of exponentials is float arithmetic inside: a few ulp for each position.
+    EXPECT_NEAR(sums.back(), expected, 149 * 1e-6);
+  }
+  EXPECT_EQ(sums[0], sums[1]);
+  EXPECT_EQ(sums[0], sums[2]);
+}
+
+TEST_F(StepLoopTest, SteadyDecodeAllocatesNothing) {
+  start(2, {.context_length = 2048, .max_sequences = 4, .max_batch_tokens = 64});
+  std::vector<std::shared_ptr<SequenceChannel>> channels;
+  for (int32_t i = 0; i < 4; ++i) {
+    SequenceRequest request = make_request(make_prompt(20, i), 200);
+    request.sampling.repetition_penalty = 1.1f;
+    channels.push_back(submit(std::move(request)));
+  }
+  events::TokenEvent event;
+  const auto read = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      for (auto& channel : channels) channel->ring.pop_wait(event);
+    }
+  };
+  read(10);
+  g_allocations = 0;
+  g_counting = true;
+  read(100);  // crosses page borders too
+  g_counting = false;
+  EXPECT_EQ(g_allocations.load(), 0u);
+  for (auto& channel : channels) channel->cancelled = true;
+}
+
+}  // namespace
+}  // namespace ruvllm::engine

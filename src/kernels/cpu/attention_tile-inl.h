@@ -1,0 +1,59 @@
+// The register tile of attention: a product of a few rows with a page, from binary16 or floats.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/vec.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+template <class V, class B>
+RUVLLM_ALWAYS_INLINE V load_operand(const B* src) {
+  if constexpr (sizeof(B) == sizeof(float)) {
+    return V::load(src);
+  } else {
+    return V::load_f16(src);
+  }
+}
+
+// The next page comes in from memory while this one is multiplied: its address is one that the
+// processor's own prefetchers cannot guess, and asking for all its lines at once would stall, so
+// every step of a tile asks for a little.
+template <class V>
+struct PageStream {
+  const std::byte* next;
+  size_t step;  // bytes
+
+  PageStream(const uint16_t* page, size_t page_bytes, size_t num_steps)
+      : next(reinterpret_cast<const std::byte*>(page)), step(page_bytes / num_steps) {}
+  RUVLLM_ALWAYS_INLINE void advance() {
+    V::prefetch(next);
+    next += step;
+  }
+};
+
+// sums[row][vec] += sum over k < depth of a[row][k] * b[k * b_stride + vec * kLanes ...].
+template <size_t kRows, size_t kVecs, class V, class B>
+RUVLLM_ALWAYS_INLINE void multiply_tile(const float* const* a, const B* b, size_t b_stride,
+                                        size_t depth, V (&sums)[kRows][kVecs],
+                                        PageStream<V>& stream) noexcept {
+  PageStream<V> local_stream = stream;
+  for (size_t k = 0; k < depth; ++k, b += b_stride) {
+    local_stream.advance();
+    V left[kRows];
+    for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
+    for (size_t vec = 0; vec < kVecs; ++vec) {
+      const V right = load_operand<V>(b + vec * V::kLanes);
+      for (size_t row = 0; row < kRows; ++row) {
+        sums[row][vec] = V::mul_add(left[row], right, sums[row][vec]);
+      }
+      V::order_memory_after(sums[kRows - 1][vec]);
+    }
+  }
+  stream = local_stream;
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels

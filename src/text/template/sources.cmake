@@ -1,0 +1,35 @@
+# Sources and tests of the chat templates, relative to src/text.
+set(template_sources
+  template/chat_template.cc
+  template/evaluator/callables.cc
+  template/evaluator/calls.cc
+  template/evaluator/expressions.cc
+  template/evaluator/scope.cc
+  template/evaluator/statements.cc
+  template/library/access.cc
+  template/library/filters/select_filters.cc
+  template/library/filters/sequence_filters.cc
+  template/library/filters/sorting.cc
+  template/library/filters/tests.cc
+  template/library/filters/text_filters.cc
+  template/library/filters/value_filters.cc
+  template/library/format.cc
+  template/library/library.cc
+  template/library/methods/clock.cc
+  template/library/methods/container_methods.cc
+  template/library/methods/globals.cc
+  template/library/methods/split_methods.cc
+  template/library/methods/text_methods.cc
+  template/library/operators.cc
+  template/library/text_operations.cc
+  template/syntax/expression_parser.cc
+  template/syntax/lexer.cc
+  template/syntax/literal.cc
+  template/syntax/location.cc
+  template/syntax/parser.cc
+  template/value/compare.cc
+  template/value/heap.cc
+  template/value/json.cc
+  template/value/print.cc
+  template/value/unicode.cc
+  template/value/value.cc)
