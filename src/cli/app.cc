@@ -58,7 +58,6 @@ CommandLine::CommandLine()
   app_->require_subcommand(1);
   app_->get_formatter()->column_width(34);
   app_->get_formatter()->label("SUBCOMMAND", "COMMAND");
-  app_->get_formatter()->label("SUBCOMMANDS", "COMMANDS");
   app_->set_help_flag("-h,--help", "Show this help");
   app_->set_version_flag("-V,--version", fmt::format("ruvllm {}", version()), "Show the version");
   app_->footer("'ruvllm COMMAND --help' lists the options of a command.");
@@ -78,7 +77,7 @@ CommandLine::~CommandLine() = default;
 CommandLine::Command& CommandLine::add(const std::string& name, const std::string& description,
                                        CommonSet common) {
   Command& command = commands_.emplace_back();
-  command.app = app_->add_subcommand(name, description);
+  command.app = app_->add_subcommand(name, description)->group("Commands");
   add_common_flags(*command.app, command.flags, common);
   return command;
 }

@@ -547,7 +547,7 @@ class Chat(CommandTest):
         self.ask(terminal, "/clear")
         self.assertNotIn("Paris", self.ask(terminal, "/history"))
         self.ask(terminal, "/set n 3")
-        self.assertIn("3", self.ask(terminal, "/show"))
+        self.assertRegex(self.ask(terminal, "/show"), r"\nn +3\r")
         self.assertIn("/help", self.ask(terminal, "/frobnicate"))
         self.assertIn("/regen", self.ask(terminal, "/help"))
         self.assertIn("memory", self.ask(terminal, "/stats"))

@@ -31,7 +31,7 @@ class Conversation {
   // The system prompt, if any, and all turns.
   std::vector<ChatMessage> messages() const;
 
-  // {"messages": [{"role", "content"}, …]}, the system prompt as first message.
+  // {"messages": [{"role", "content"}, ...]}, the system prompt as first message.
   std::string to_json() const;
   // `name` is for the error messages. Roles other than system (first), user, assistant: an error.
   static Result<Conversation> from_json(std::string_view text, const std::string& name);
@@ -49,7 +49,7 @@ Result<std::vector<TokenId>> encode_within(Conversation& conversation, const Enc
                                            uint32_t context_length, uint32_t reserve,
                                            size_t& num_dropped);
 
-// For models without a chat template: "User: …", "Assistant: …" line by line.
+// For models without a chat template: "User: ..." and "Assistant: ..." line by line.
 std::string plain_transcript(const std::vector<ChatMessage>& messages);
 // What an answer in such a transcript must stop at.
 inline constexpr std::string_view kPlainTranscriptStop = "\nUser:";

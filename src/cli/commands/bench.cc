@@ -105,7 +105,7 @@ void add_bench_command(CommandLine& line) {
       line.add("bench", "Measure prefill and decode speed", CommonSet::kAll);
   CLI::App& app = *command.app;
   BenchOptions& options = flags->bench;
-  const CLI::Range counts(1, 1 << 24, "");
+  const CLI::Validator counts = CLI::Range(1, 1 << 24).description("");
   add_model_argument(app, flags->model);
   app.add_option("-p,--prompt-tokens", options.prompt_tokens, "Prompt tokens of the prefill")
       ->check(counts)
@@ -116,17 +116,17 @@ void add_bench_command(CommandLine& line) {
       ->type_name("N")
       ->capture_default_str();
   app.add_option("-b,--batch", options.batch_sizes, "Sequences at once, e.g. 1,8")
-      ->check(CLI::Range(1, 4096, ""))
+      ->check(CLI::Range(1, 4096).description(""))
       ->type_name("N,...")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->default_str("1");
   app.add_option("-d,--depth", options.depth, "Tokens in the cache before the clock starts")
-      ->check(CLI::Range(0, 1 << 24, ""))
+      ->check(CLI::Range(0, 1 << 24).description(""))
       ->type_name("N")
       ->capture_default_str();
   app.add_option("-r,--repetitions", options.repetitions, "Runs; the median counts")
-      ->check(CLI::Range(1, 1000, ""))
+      ->check(CLI::Range(1, 1000).description(""))
       ->type_name("N")
       ->capture_default_str();
   app.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");

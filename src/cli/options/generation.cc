@@ -58,8 +58,7 @@ Status set_max_tokens(GenerationOptions& options, std::string_view value) {
 }
 
 std::string get_max_tokens(const GenerationOptions& options) {
-  return options.max_tokens > 0 ? fmt::format("{}", options.max_tokens)
-                                : "until the context is full";
+  return fmt::format("{}", options.max_tokens);
 }
 
 using Temperature = SamplingField<&SamplingParams::temperature>;
@@ -139,7 +138,7 @@ void add_generation_flags(CLI::App& command, GenerationOptions& options) {
   command
       .add_option("--logprobs", options.sampling.num_logprobs,
                   "Log-probabilities of the N likeliest tokens; 0: of the chosen one")
-      ->check(CLI::Range(0, 1000))
+      ->check(CLI::Range(0, 1000).description(""))
       ->type_name("N")
       ->group(kGroup);
 }

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -11,6 +15,21 @@ namespace ruvllm::cli {
 namespace {
 
 constexpr const char* kDate = "2026-11-22";  // of the last change of this page's own text
+
+// The words of `text` in lines of at most 72 columns, as far as words allow.
+std::string wrap(std::string_view text) {
+  constexpr size_t kColumns = 72;
+  std::istringstream words{std::string(text)};
+  std::string out;
+  size_t column = 0;
+  for (std::string word; words >> word;) {
+    const bool breaks = column > 0 && column + 1 + word.size() > kColumns;
+    if (column > 0) out += breaks ? '\n' : ' ';
+    column = breaks ? word.size() : column + 1 + word.size();
+    out += word;
+  }
+  return out;
+}
 
 // Text as roff input: nothing in it is a request or an escape.
 std::string escape(std::string_view text) {
@@ -36,7 +55,7 @@ std::string bold(std::string_view text) { return fmt::format("\\fB{}\\fR", escap
 std::string italic(std::string_view text) { return fmt::format("\\fI{}\\fR", escape(text)); }
 
 std::string sentence(std::string_view text) {
-  std::string out = escape(text);
+  std::string out = escape(wrap(text));
   if (!out.empty() && out.back() != '.') out += '.';
   return out;
 }
@@ -71,7 +90,7 @@ std::string command_section(const CommandReference& command, size_t num_common) 
   }
   std::string out = fmt::format(".SS {}\n{}\n.PP\n{}\n", escape(command.name), usage,
                                 sentence(command.description));
-  if (!command.notes.empty()) out += ".PP\n" + escape(command.notes) + "\n";
+  if (!command.notes.empty()) out += ".PP\n" + escape(wrap(command.notes)) + "\n";
   for (const OptionReference& argument : command.arguments) out += option_entry(argument);
   std::string common;
   for (const OptionReference& option : command.options) {
@@ -98,7 +117,8 @@ with
 and
 .BR message .
 .PP
-A value is looked up in this order: command line, environment, settings file, default.
+Settings come from the command line, else from the environment, else from the
+settings file, else they have their defaults.
 )";
 
 constexpr const char* kFiles = R"(.SH FILES
