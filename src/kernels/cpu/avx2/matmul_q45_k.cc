@@ -82,6 +82,7 @@ template <bool kHasFifthBit>
 struct SuperFormat {
   static constexpr int kBlockElements = kSuperblock;
   static constexpr int kGroupElements = kSuperblock;
+  static constexpr int kPanelElements = kBytePanelElements;
   static constexpr int kBlockBytes = kHasFifthBit ? sizeof(BlockQ5_K) : sizeof(BlockQ4_K);
   static constexpr int kHighBitsOffset = 16;
   static constexpr int kNibblesOffset = kHasFifthBit ? 48 : 16;
