@@ -28,6 +28,4 @@ export PKG_CONFIG_PATH
   -Wl,-rpath,"$(pkg-config --variable=libdir ruvllm)" -o "$scratch/by_pkg_config"
 [ "$("$scratch/by_pkg_config")" = corrupt ]
 
-if [ -e "$prefix/bin/ruvllm" ]; then
-  (cd / && "$prefix/bin/ruvllm" run -p "Once upon a time" -n 4 </dev/null)
-fi
+(cd / && "$prefix/bin/ruvllm" run -p "Once upon a time" -n 4 </dev/null)

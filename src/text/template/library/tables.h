@@ -1,4 +1,4 @@
-// The tables of names that the files of this folder define and library.cc searches.
+// The tables of names that the files of this folder define and lookup.cc searches.
 #pragma once
 
 #include <span>
