@@ -357,7 +357,7 @@ std::vector<int32_t> column_counts(DType dtype) {
   return {};
 }
 
-// Weight rows 1 … 2 * tile + 3 and x rows 1 … 9 and beyond, without every combination.
+// Weight rows 1 ... 2 * tile + 3 and x rows 1 ... 9 and beyond, without every combination.
 std::vector<Shape> shapes(DType dtype) {
   const std::vector<int32_t> cols = column_counts(dtype);
   std::vector<Shape> out;

@@ -5,7 +5,6 @@
 // and fail with line, column and reason, never crash.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,15 +13,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/core/error.h"
+#include "text/template/limits.h"
 
 namespace ruvllm::text {
-
-struct TemplateLimits {
-  uint32_t max_source_bytes = 1u << 20;
-  uint32_t max_depth = 128;              // nested expressions, blocks and macro calls
-  uint64_t max_steps = 1'000'000;        // evaluated nodes and loop turns
-  uint64_t max_output_bytes = 4u << 20;  // also bounds every intermediate string and list
-};
 
 class ChatTemplate {
  public:

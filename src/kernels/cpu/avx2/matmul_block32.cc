@@ -104,7 +104,7 @@ struct NibbleFormat {
                                            load_i32(src + 6 * stride), load_i32(src + 7 * stride));
     const __m256i byte0 =
         _mm256_broadcastsi128_si256(_mm_setr_epi32(0x00000000, 0x04040404, 0x08080808, 0x0c0c0c0c));
-    for (int j = 0; j < 8; ++j) {  // bits 4j … 4j + 3 belong to quad j
+    for (int j = 0; j < 8; ++j) {  // bits 4j ... 4j + 3 belong to quad j
       const __m256i spread = _mm256_shuffle_epi8(
           bits, _mm256_add_epi8(byte0, _mm256_set1_epi8(static_cast<char>(j / 2))));
       const __m256i select =

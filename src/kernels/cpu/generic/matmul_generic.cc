@@ -110,7 +110,7 @@ uint16_t load_u16(const std::byte* src) {
 float load_f16(const std::byte* src) { return f16_to_f32(load_u16(src)); }
 float load_bf16(const std::byte* src) { return bf16_to_f32(load_u16(src)); }
 
-// Order of an element's sum: 8 lanes, lane l adding elements l, l + 8, … ; then lanes pairwise.
+// Order of an element's sum: 8 lanes, lane l adding elements l, l + 8, ... ; then lanes pairwise.
 template <size_t kBytes, float (*kLoad)(const std::byte*)>
 void matmul_float(const MatmulArgs& args) noexcept {
   constexpr size_t kLanes = 8;

@@ -49,7 +49,7 @@ Result<Value> indexed(Heap& heap, const Value& object, int64_t index) {
   return list->items[static_cast<size_t>(index)];
 }
 
-// The indices that a Python slice picks out of `size` items: begin, begin + step, …, `count` of
+// The indices that a Python slice picks out of `size` items: begin, begin + step, ..., `count` of
 // them.
 struct Picks {
   int64_t begin = 0;

@@ -66,7 +66,7 @@ class Value {
   Callable* callable() const { return pointer<Callable>(); }
 
   bool truthy() const;
-  // Python's name of the type, for messages: "str", "int", "list", …
+  // Python's name of the type, for messages: "str", "int", "list", ...
   std::string_view type_name() const;
 
  private:
@@ -83,7 +83,7 @@ class Value {
 enum class ListKind : uint8_t {
   kList,
   kTuple,
-  kGenerator,  // what select, map, … give: true even when empty, and iterable only once
+  kGenerator,  // what select, map, ... give: true even when empty, and iterable only once
 };
 
 struct List {
