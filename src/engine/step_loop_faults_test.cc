@@ -9,7 +9,9 @@
 #include <string>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "engine/step_loop.h"
 #include "formats/gguf/gguf.h"
@@ -25,28 +27,24 @@ std::string golden_path(const std::string& name) {
 
 // A copy of a golden model that the test may damage.
 std::string copy_of(const std::string& name) {
-  const std::string path = testing::TempDir() + "faults_test_" +
-                           testing::UnitTest::GetInstance()->current_test_info()->name() + name;
+  const std::string path =
+      fmt::format("{}step_loop_faults_{}_{}", testing::TempDir(), ::getpid(), name);
   std::filesystem::copy_file(golden_path(name), path,
                              std::filesystem::copy_options::overwrite_existing);
   return path;
 }
 
-// Puts a NaN into the middle of row `token` of the embedding.
+// Makes row `token` of the embedding NaN: all bits set are one in F32, F16 and BF16, and as the
+// scale of a block.
 void poison_embedding(const std::string& path, int32_t token) {
   std::ifstream in(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(in), {}};
   const auto file = formats::GgufFile::parse(std::as_bytes(std::span(bytes)), path);
   ASSERT_TRUE(file.has_value());
-  const formats::GgufTensor* tensor = file->find_tensor("token_embd.weight");
-  const MatrixView matrix = tensor->matrix();
-  const size_t element = matrix.dtype == DType::kF32 ? sizeof(float) : sizeof(uint16_t);
-  const auto begin = static_cast<size_t>(
-      tensor->data.data() - std::as_bytes(std::span(bytes)).data() +
-      static_cast<ptrdiff_t>(static_cast<size_t>(token) * matrix.row_stride + 5 * element));
-  // All exponent bits and one of the mantissa, in binary32 and in binary16 alike.
-  for (size_t i = 0; i < element; ++i) bytes[begin + i] = static_cast<char>(0x7f);
-  if (element == sizeof(float)) bytes[begin + 2] = static_cast<char>(0xc0);
+  const MatrixView matrix = file->find_tensor("token_embd.weight")->matrix();
+  const ptrdiff_t begin =
+      matrix.row(static_cast<size_t>(token)) - std::as_bytes(std::span(bytes)).data();
+  std::fill_n(bytes.begin() + begin, matrix.row_stride, static_cast<char>(0xff));
   std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
 }
 
@@ -65,7 +63,7 @@ struct Served {
 
 Served serve(const std::string& path, const StepLoopOptions& options, const std::string& isa = "") {
   Served served;
-  served.device = std::move(*device::CpuDevice::create(2, isa));
+  served.device = std::move(*device::CpuDevice::create(1, isa));
   auto file = formats::GgufFile::open(path);
   EXPECT_TRUE(file.has_value()) << file.error().message();
   auto model = model::Model::load(std::move(*file), *served.device);
