@@ -29,25 +29,24 @@ Result<PagePool> PagePool::create(const PageShape& shape, uint32_t num_pages) {
   if (!bytes)
     return fail(ErrorCode::kOutOfMemory, "{} cache pages exceed the address space", num_pages);
   RUVLLM_ASSIGN(Buffer buffer, Buffer::allocate(*bytes, HugePages::kNo, "key-value cache"));
-  return PagePool(shape, std::move(buffer), num_pages);
-}
-
-PagePool::PagePool(const PageShape& shape, Buffer buffer, uint32_t num_pages)
-    : shape_(shape), buffer_(std::move(buffer)), num_pages_(num_pages) {
-  free_.reserve(num_pages);
-  for (uint32_t page = num_pages; page-- > 0;) free_.push_back(page);
+  RUVLLM_ASSIGN(Buffer returned, Buffer::allocate(size_t{num_pages} * sizeof(uint32_t),
+                                                  HugePages::kNo, "list of free cache pages"));
+  return PagePool(shape, std::move(buffer), std::move(returned), num_pages);
 }
 
 bool PagePool::take(uint32_t& page) {
-  if (free_.empty()) return false;
-  page = free_.back();
-  free_.pop_back();
+  if (num_returned_ > 0) {
+    page = returned()[--num_returned_];
+    return true;
+  }
+  if (num_fresh_used_ == num_pages_) return false;
+  page = num_fresh_used_++;
   return true;
 }
 
 void PagePool::give_back(uint32_t page) {
-  RUVLLM_CHECK(page < num_pages_ && free_.size() < num_pages_);
-  free_.push_back(page);
+  RUVLLM_CHECK(page < num_fresh_used_ && num_returned_ < num_fresh_used_);
+  returned()[num_returned_++] = page;
 }
 
 ops::KvView PagePool::view() const {

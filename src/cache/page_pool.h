@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <utility>
 
 #include "base/core/error.h"
 #include "base/memory/buffer.h"
@@ -35,18 +35,27 @@ class PagePool {
   void give_back(uint32_t page);
 
   uint32_t num_pages() const { return num_pages_; }
-  uint32_t num_free() const { return static_cast<uint32_t>(free_.size()); }
+  uint32_t num_free() const { return num_pages_ - num_fresh_used_ + num_returned_; }
   uint64_t bytes_reserved() const { return buffer_.size(); }
   uint64_t bytes_used() const { return (num_pages_ - num_free()) * shape_.bytes(); }
   ops::KvView view() const;
 
  private:
-  PagePool(const PageShape& shape, Buffer buffer, uint32_t num_pages);
+  PagePool(const PageShape& shape, Buffer buffer, Buffer returned, uint32_t num_pages)
+      : shape_(shape),
+        buffer_(std::move(buffer)),
+        returned_(std::move(returned)),
+        num_pages_(num_pages) {}
+
+  // A stack, [num_pages] reserved: last one out first, as recently used pages are warm.
+  uint32_t* returned() { return reinterpret_cast<uint32_t*>(returned_.data()); }
 
   PageShape shape_;
   Buffer buffer_;
+  Buffer returned_;
   uint32_t num_pages_;
-  std::vector<uint32_t> free_;  // last one out first: recently used pages are warm
+  uint32_t num_returned_ = 0;
+  uint32_t num_fresh_used_ = 0;  // pages from here on were never handed out
 };
 
 }  // namespace ruvllm::cache

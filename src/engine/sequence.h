@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "base/core/error.h"
 #include "base/threads/spsc_ring.h"
 #include "events/token_event.h"
 #include <ruvllm/sampling.h>
@@ -29,7 +31,8 @@ struct SequenceResult {
   uint64_t sampling_us = 0;
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
-  double nll_sum = 0.0;  // score
+  double nll_sum = 0.0;          // score
+  std::optional<Error> failure;  // of kModelDamaged
 };
 
 // Shared by the submitter (one reading thread) and the step loop.

@@ -117,6 +117,7 @@ Status StepLoop::check(const SequenceRequest& request) const {
 
 Result<std::shared_ptr<SequenceChannel>> StepLoop::submit(SequenceRequest request) {
   RUVLLM_TRY(check(request));
+  RUVLLM_TRY(model_.file().check_intact());
   auto sequence = std::make_unique<Sequence>();
   sequence->request = std::move(request);
   sequence->channel = std::make_shared<SequenceChannel>();
@@ -286,7 +287,13 @@ void StepLoop::run_step() {
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   const uint64_t begin = monotonic_us();
   model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_);
-  commit(monotonic_us() - begin);
+  // Asked before a token goes out, and again because scoring reads weights while it commits.
+  Status intact = model_.file().check_intact();
+  if (intact) {
+    commit(monotonic_us() - begin);
+    intact = model_.file().check_intact();
+  }
+  if (!intact) mark_damaged(intact.error());
   finish_marked();
   cache_bytes_used_.store(pool_.bytes_used(), std::memory_order_relaxed);
 }
@@ -356,6 +363,19 @@ EndReason StepLoop::commit_score(Sequence& sequence, const ops::SpanView& span) 
   return std::isfinite(result.nll_sum) ? EndReason::kLength : EndReason::kNumericError;
 }
 
+// Ends everything: the sequences that wait would only compute the same nonsense.
+void StepLoop::mark_damaged(const Error& error) {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    running_[i]->channel->result.failure = error;
+    ended_[i] = EndReason::kModelDamaged;
+  }
+  for (const auto& sequence : waiting_) {
+    sequence->channel->result.failure = error;
+    sequence->channel->ring.push(end_event(EndReason::kModelDamaged));
+  }
+  waiting_.clear();
+}
+
 void StepLoop::finish_marked() {
   for (size_t i = running_.size(); i-- > 0;) {
     if (ended_[i] != EndReason::kNone) finish(i, ended_[i]);
@@ -364,7 +384,8 @@ void StepLoop::finish_marked() {
 
 void StepLoop::finish(size_t running_idx, EndReason reason) {
   Sequence& sequence = *running_[running_idx];
-  const bool keep = !sequence.request.score && reason != EndReason::kNumericError;
+  const bool keep = !sequence.request.score && reason != EndReason::kNumericError &&
+                    reason != EndReason::kModelDamaged;
   if (keep) {
     sequence.tokens.resize(static_cast<size_t>(sequence.num_computed));
     retained_.push_back({std::move(sequence.tokens), std::move(sequence.block_table)});

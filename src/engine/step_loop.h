@@ -39,6 +39,8 @@ class StepLoop {
   ~StepLoop();  // cancels what runs and joins the thread
 
   // Checks the request, queues it and returns its channel. kResourceExhausted: the queue is full.
+  // kUnavailable: the model's file was damaged in use; requests that run then end with
+  // kModelDamaged.
   Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
 
   const StepLoopOptions& options() const { return options_; }
@@ -72,6 +74,7 @@ class StepLoop {
   events::EndReason commit_score(Sequence& sequence, const ops::SpanView& span);
   void finish(size_t running_idx, events::EndReason reason);
   void finish_marked();
+  void mark_damaged(const Error& error);
 
   const model::Model& model_;
   device::CpuDevice& device_;

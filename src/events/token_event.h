@@ -13,6 +13,7 @@ enum class EndReason : uint8_t {
   kLength,    // max_tokens or the context is reached
   kCancelled,
   kNumericError,  // the logits were not finite
+  kModelDamaged,  // the weights' file changed while it was in use
 };
 
 struct TopLogprob {

@@ -1,16 +1,34 @@
 #include "model/weights.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "tensor/codec.h"
 
 namespace ruvllm::model {
 namespace {
+
+constexpr uint64_t kMaxRows = 1u << 24;
+
+// Rows first, as in the rest of this library; files list the row length first.
+std::string shape_of(const formats::GgufTensor& tensor) {
+  const std::vector<uint64_t> dims(std::reverse_iterator(tensor.dims + tensor.num_dims),
+                                   std::reverse_iterator(tensor.dims));
+  return fmt::format("[{}]", fmt::join(dims, ", "));
+}
+
+std::string expected_shape(int64_t num_rows, int64_t num_cols) {
+  if (num_rows == 1) return fmt::format("[{}]", num_cols);
+  if (num_rows < 0) return fmt::format("[1 to {}, {}]", kMaxRows, num_cols);
+  return fmt::format("[{}, {}]", num_rows, num_cols);
+}
 
 class Binder {
  public:
@@ -27,14 +45,16 @@ class Binder {
                   "{}: tensor '{}' is missing; the file is incomplete or of another model family",
                   file_.path(), name);
     }
-    const MatrixView view = tensor->matrix();
-    if (tensor->num_dims > 2 || view.num_cols != num_cols ||
-        (num_rows >= 0 && view.num_rows != num_rows)) {
-      const std::string rows = num_rows >= 0 ? fmt::format("{}", num_rows) : "any";
-      return fail(ErrorCode::kCorrupt, "{}: tensor '{}' is [{}, {}]; expected [{}, {}]",
-                  file_.path(), name, view.num_rows, view.num_cols, rows, num_cols);
+    // On the dimensions as stored: a view holds them in 32 bits.
+    const uint64_t* dims = tensor->dims;
+    if (tensor->num_dims > 2 || std::cmp_not_equal(dims[0], num_cols) ||
+        (num_rows >= 0 && std::cmp_not_equal(dims[1], num_rows)) || dims[1] > kMaxRows) {
+      return fail(ErrorCode::kCorrupt,
+                  "{}: tensor '{}' is {}; expected {}; the file is damaged or of another model "
+                  "family",
+                  file_.path(), name, shape_of(*tensor), expected_shape(num_rows, num_cols));
     }
-    return view;
+    return tensor->matrix();
   }
 
   Result<ops::LinearPlan> linear(const std::string& name, int64_t out_dim, int64_t in_dim,
@@ -105,10 +125,6 @@ Result<ModelWeights> bind_weights(const formats::GgufFile& file, const Architect
   const Binder binder(file, device);
   ModelWeights weights;
   RUVLLM_ASSIGN(weights.token_embedding, binder.matrix("token_embd.weight", -1, config.hidden_dim));
-  if (weights.token_embedding.num_rows > (1u << 24)) {
-    return fail(ErrorCode::kCorrupt, "{}: vocabulary of {} tokens", file.path(),
-                weights.token_embedding.num_rows);
-  }
   config.vocab_size = static_cast<int32_t>(weights.token_embedding.num_rows);
   weights.layers.reserve(static_cast<size_t>(config.num_layers));
   for (int32_t i = 0; i < config.num_layers; ++i) {
@@ -121,6 +137,12 @@ Result<ModelWeights> bind_weights(const formats::GgufFile& file, const Architect
   RUVLLM_ASSIGN(weights.output, binder.linear(output, config.vocab_size, config.hidden_dim));
   if (binder.has("rope_freqs.weight")) {
     RUVLLM_ASSIGN(weights.rope_factors, binder.vector("rope_freqs.weight", config.rope_dim / 2));
+    if (std::ranges::any_of(weights.rope_factors, [](float factor) { return factor <= 0.0f; })) {
+      return fail(ErrorCode::kCorrupt,
+                  "{}: tensor 'rope_freqs.weight' has values that are not positive; download the "
+                  "file again",
+                  file.path());
+    }
   }
   return weights;
 }

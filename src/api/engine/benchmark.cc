@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "api/engine/bandwidth.h"
@@ -80,9 +81,33 @@ Status time_decode(Engine& engine, const BenchOptions& options, uint32_t batch, 
   return {};
 }
 
+// Before anything as large as the numbers say is allocated. More sequences than run at once would
+// wait for each other for ever.
+Status check_options(const BenchOptions& options, const EngineInfo& info, uint32_t max_sequences) {
+  for (const auto& [name, tokens] :
+       {std::pair("prompt_tokens", uint64_t{options.prompt_tokens} + 1),
+        std::pair("depth and generated_tokens",
+                  uint64_t{std::max(options.depth, 1u)} + options.generated_tokens + 1)}) {
+    if (tokens > info.context_length) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "benchmark: {} need a context of {} tokens, but it holds {}; lower them or raise "
+                  "the context length",
+                  name, tokens, info.context_length);
+    }
+  }
+  for (const uint32_t batch : options.batch_sizes) {
+    if (batch == 0 || batch > max_sequences) {
+      return fail(ErrorCode::kInvalidArgument, "benchmark: a batch of {}; expected 1 to {}", batch,
+                  max_sequences);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
+  RUVLLM_TRY(check_options(options, impl_->info, impl_->loop->options().max_sequences));
   BenchReport report;
   report.load_ms = impl_->info.load_ms;
   report.isa = impl_->info.isa;

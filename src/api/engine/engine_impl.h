@@ -8,6 +8,7 @@
 
 #include "api/text/chat_encoder.h"
 #include "api/text/stop_matcher.h"
+#include "base/memory/buffer.h"
 #include "device/cpu_device.h"
 #include "engine/step_loop.h"
 #include "model/model.h"
@@ -50,7 +51,7 @@ struct Scorer::Impl {
   ScoreProgress progress;
   uint64_t start_us = 0;
   size_t vocab_size = 0;
-  std::vector<float> logits;  // one window's, if they are wanted
+  Buffer logits;  // one window's floats, if they are wanted
   std::FILE* logits_file = nullptr;
 };
 

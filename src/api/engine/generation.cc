@@ -95,6 +95,10 @@ Result<std::optional<GenerationEvent>> Generation::next() {
       return fail(ErrorCode::kInternal,
                   "the model's logits are not finite; the weights may be damaged");
     }
+    if (event.end == events::EndReason::kModelDamaged) {
+      impl.finished = true;
+      return std::unexpected(*impl.channel->result.failure);
+    }
     if (event.end != events::EndReason::kNone) {
       impl.summary.trailing_text = impl.stops.push(impl.detokenizer.flush());
       impl.summary.trailing_text += impl.stops.flush();

@@ -34,7 +34,9 @@ Result<Scorer> Engine::score(std::vector<TokenId> tokens, const ScoreOptions& op
       return fail(ErrorCode::kUnavailable, "{}: cannot write: {}", options.logits_path,
                   std::strerror(errno));
     }
-    impl->logits.resize((options.context_length - 1) * impl->vocab_size);
+    const uint64_t window = std::min<uint64_t>(options.context_length, impl->tokens.size());
+    RUVLLM_ASSIGN(impl->logits, Buffer::allocate((window - 1) * impl->vocab_size * sizeof(float),
+                                                 HugePages::kNo, "logits of a window"));
   }
   impl->start_us = monotonic_us();
   return Scorer(std::move(impl));
@@ -64,17 +66,21 @@ Result<bool> Scorer::step() {
   const auto begin = impl.tokens.begin() + static_cast<ptrdiff_t>(first);
   request.prompt.assign(begin, begin + static_cast<ptrdiff_t>(count));
   request.score = true;
-  request.score_logits = impl.logits.empty() ? nullptr : impl.logits.data();
+  float* const logits = reinterpret_cast<float*>(impl.logits.data());
+  request.score_logits = logits;
   RUVLLM_ASSIGN(const auto channel, impl.loop.submit(std::move(request)));
   events::TokenEvent end;
   channel->ring.pop_wait(end);
+  if (end.end == events::EndReason::kModelDamaged) {
+    return std::unexpected(*channel->result.failure);
+  }
   if (end.end != events::EndReason::kLength) {
     return fail(ErrorCode::kInternal, "the model's logits are not finite in tokens {} to {}", first,
                 first + count);
   }
   if (impl.logits_file != nullptr) {
     const size_t values = (count - 1) * impl.vocab_size;
-    if (std::fwrite(impl.logits.data(), sizeof(float), values, impl.logits_file) != values) {
+    if (std::fwrite(logits, sizeof(float), values, impl.logits_file) != values) {
       return fail(ErrorCode::kUnavailable, "{}: cannot write: {}", impl.options.logits_path,
                   std::strerror(errno));
     }

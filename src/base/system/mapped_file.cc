@@ -30,7 +30,7 @@ std::unexpected<Error> open_failure(const std::string& path, int error) {
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return open_failure(path, errno);
   struct stat info{};
   if (::fstat(file.fd, &info) != 0) return open_failure(path, errno);
@@ -44,23 +44,38 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     return fail(ErrorCode::kUnavailable, "{}: cannot map {} bytes: {}", path, size,
                 std::strerror(errno));
   }
-  return MappedFile(path, static_cast<const std::byte*>(data), size);
+  return MappedFile(path, std::exchange(file.fd, -1), static_cast<const std::byte*>(data), size);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      guard_(std::move(other.guard_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(guard_, other.guard_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
+  guard_.release();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool MappedFile::damaged() const {
+  if (guard_.damaged()) return true;
+  // A file cut within its last page raises no SIGBUS: the page's rest silently becomes zeros.
+  struct stat info{};
+  if (::fstat(fd_, &info) == 0 && static_cast<size_t>(info.st_size) >= size_) return false;
+  guard_.mark_damaged();
+  return true;
 }
 
 size_t MappedFile::resident_bytes() const {

@@ -1,7 +1,8 @@
 // A whole file mapped read-only, so that weights are shared with the page cache and never copied.
 //
 // Ownership: move-only; the mapping lives as long as the object. Thread-safe once opened.
-// The size is fixed at open; a file truncated afterwards raises SIGBUS on access (reliability R4).
+// The size is fixed at open. Where a file truncated afterwards ends, the mapping reads as zeros and
+// damaged() says so (reliability R4): nothing crashes, but nothing read may be trusted any more.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +11,14 @@
 #include <string>
 
 #include "base/core/error.h"
+#include "base/system/mapping_guard.h"
 
 namespace ruvllm {
 
 class MappedFile {
  public:
-  // Regular files only. Errors name the path and the system's reason.
+  // Regular files only, also through symbolic links: Hugging Face's cache consists of them, hence
+  // no O_NOFOLLOW. Errors name the path and the system's reason.
   static Result<MappedFile> open(const std::string& path);
 
   MappedFile(MappedFile&& other) noexcept;
@@ -27,16 +30,22 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 
+  // True for good once the file is shorter than it was, or a page of it could not be read. Ask
+  // after reading, and before using what was read. Costs one system call.
+  bool damaged() const;
+
   // Bytes of the mapping that are in physical memory now (mincore), for memory reports.
   size_t resident_bytes() const;
 
  private:
-  MappedFile(std::string path, const std::byte* data, size_t size)
-      : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::string path, int fd, const std::byte* data, size_t size)
+      : path_(std::move(path)), fd_(fd), data_(data), size_(size), guard_(data, size) {}
 
   std::string path_;
+  int fd_ = -1;  // for damaged()
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  MappingGuard guard_;
 };
 
 }  // namespace ruvllm

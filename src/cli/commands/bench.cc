@@ -79,8 +79,8 @@ Status bench(const BenchFlags& flags, CommandContext& context) {
   engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
   if (engine_settings.context_length == 0) {
     // A decoding sequence holds its depth and what it generates; the prefill comes on its own.
-    const uint64_t tokens =
-        uint64_t{options.depth} + std::max(options.prompt_tokens, options.generated_tokens) + 1;
+    const uint64_t tokens = uint64_t{std::max(options.depth, 1u)} +
+                            std::max(options.prompt_tokens, options.generated_tokens) + 1;
     const auto context_length = checked_cast<uint32_t>(tokens);
     if (!context_length) {
       return fail(ErrorCode::kInvalidArgument, "bench: {} tokens do not fit any context", tokens);

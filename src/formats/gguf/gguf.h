@@ -94,6 +94,11 @@ class GgufFile {
   Result<std::vector<int64_t>> get_int_array(std::string_view key) const;
   Result<std::vector<double>> get_float_array(std::string_view key) const;
 
+  // True for good once a part was truncated or became unreadable while it was mapped; what was read
+  // from it may be zeros (base/system/mapped_file.h). check_intact() is the same as an error.
+  bool damaged() const;
+  Status check_intact() const;
+
   // Bytes mapped over all parts, and how many of them are resident now.
   uint64_t mapped_bytes() const;
   uint64_t resident_bytes() const;

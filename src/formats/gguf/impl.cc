@@ -1,6 +1,7 @@
 // GgufFile: opening one file or a split set, and look-ups; the typed getters are in values.cc.
 #include "formats/gguf/impl.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -21,6 +22,11 @@ constexpr std::string_view kSplitTensors = "split.tensors.count";
 // llama.cpp's naming: parts count from 1 in names, from 0 in metadata.
 std::string split_suffix(uint64_t part_idx, uint64_t num_parts) {
   return fmt::format("-{:05}-of-{:05}.gguf", part_idx + 1, num_parts);
+}
+
+std::unexpected<Error> damage(const std::string& path) {
+  return fail(ErrorCode::kUnavailable,
+              "{}: the file changed or was truncated while in use; load it again", path);
 }
 
 }  // namespace
@@ -62,7 +68,10 @@ Result<std::unique_ptr<GgufFile::Impl>> GgufFile::Impl::open_one(const std::stri
   auto impl = std::make_unique<Impl>();
   impl->path = path;
   RUVLLM_ASSIGN(MappedFile mapping, MappedFile::open(path));
-  RUVLLM_ASSIGN(impl->tables, parse_gguf_tables(mapping.bytes(), path));
+  Result<GgufTables> tables = parse_gguf_tables(mapping.bytes(), path);
+  if (mapping.damaged()) return damage(path);
+  if (!tables) return std::unexpected(std::move(tables).error());
+  impl->tables = *std::move(tables);
   impl->parts.push_back(std::move(mapping));
   RUVLLM_TRY(impl->index_names());
   return impl;
@@ -163,6 +172,14 @@ bool GgufFile::has(std::string_view key) const { return find_entry(key) != nullp
 std::span<const std::byte> GgufFile::encoded_value(std::string_view key) const {
   const GgufEntry* entry = find_entry(key);
   return entry != nullptr ? impl_->value_of(*entry) : std::span<const std::byte>();
+}
+
+bool GgufFile::damaged() const { return std::ranges::any_of(impl_->parts, &MappedFile::damaged); }
+
+Status GgufFile::check_intact() const {
+  const auto part = std::ranges::find_if(impl_->parts, &MappedFile::damaged);
+  if (part == impl_->parts.end()) return {};
+  return damage(part->path());
 }
 
 uint64_t GgufFile::mapped_bytes() const {
