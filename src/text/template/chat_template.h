@@ -28,6 +28,8 @@ class ChatTemplate {
   // `variables` is a JSON object: messages, add_generation_prompt, bos_token, eos_token, tools, ...
   // Object key order is kept (ordered_json), as Python's dict does. Thread-safe.
   // raise_exception("...") in the template becomes kInvalidArgument with that message.
+  // A number `strftime_now` in the variables is the clock of the function of that name, in seconds
+  // since 1970 (UTC); without it, the system's clock and time zone.
   Result<std::string> render(const nlohmann::ordered_json& variables) const;
 
  private:

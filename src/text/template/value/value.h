@@ -40,6 +40,12 @@ struct Text {
 class Value {
  public:
   Value() = default;
+  // Out of line: inlined everywhere they would only grow the code.
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
   Value(Undefined undefined) : storage_(undefined) {}
   Value(None none) : storage_(none) {}
   Value(bool flag) : storage_(flag) {}
