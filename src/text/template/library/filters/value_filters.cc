@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "text/template/library/access.h"
+#include "text/template/library/lookup.h"
 #include "text/template/library/tables.h"
 #include "text/template/value/compare.h"
 #include "text/template/value/json.h"
