@@ -10,8 +10,10 @@
 namespace ruvllm::engine {
 namespace {
 
+// The bounds as floats, which the values are: the float nearest to 0.01 is below 0.01.
 Status check_range(const char* field, double value, double min, double max) {
-  if (std::isfinite(value) && value >= min && value <= max) return {};
+  const double low = static_cast<float>(min), high = static_cast<float>(max);
+  if (std::isfinite(value) && value >= low && value <= high) return {};
   return fail(ErrorCode::kInvalidArgument, "{} is {}; expected {} to {}", field, value, min, max);
 }
 
