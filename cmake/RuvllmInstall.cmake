@@ -21,13 +21,10 @@ target_sources(ruvllm_shared PUBLIC FILE_SET HEADERS
   BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${public_headers})
 target_link_libraries(ruvllm_shared PRIVATE ruvllm_flags)
 foreach(layer ${RUVLLM_LAYERS})
-  get_target_property(type ruvllm_${layer} TYPE)
-  if(type STREQUAL "STATIC_LIBRARY")
-    # Whole, because nothing inside the library calls its public functions; the override settles
-    # the same archive being asked for plainly by the layers above it.
-    target_link_libraries(ruvllm_shared PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,ruvllm_${layer}>")
-    list(APPEND whole_archives ruvllm_${layer})
-  endif()
+  # Whole, because nothing inside the library calls its public functions; the override settles the
+  # same archive being asked for plainly by the layers above it.
+  target_link_libraries(ruvllm_shared PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,ruvllm_${layer}>")
+  list(APPEND whole_archives ruvllm_${layer})
 endforeach()
 list(JOIN whole_archives "," whole_archives)
 set_target_properties(ruvllm_shared PROPERTIES
@@ -64,13 +61,11 @@ function(ruvllm_generated file destination)
   install(FILES "${output}" DESTINATION "${destination}")
 endfunction()
 
-if(TARGET ruvllm)
-  install(TARGETS ruvllm RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-  add_custom_target(ruvllm_generated_files ALL)
-  ruvllm_generated(ruvllm.1 "${CMAKE_INSTALL_MANDIR}/man1" __man)
-  ruvllm_generated(ruvllm "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
-    __completion bash)
-  ruvllm_generated(_ruvllm "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" __completion zsh)
-  ruvllm_generated(ruvllm.fish "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d"
-    __completion fish)
-endif()
+install(TARGETS ruvllm RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+add_custom_target(ruvllm_generated_files ALL)
+ruvllm_generated(ruvllm.1 "${CMAKE_INSTALL_MANDIR}/man1" __man)
+ruvllm_generated(ruvllm "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+  __completion bash)
+ruvllm_generated(_ruvllm "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" __completion zsh)
+ruvllm_generated(ruvllm.fish "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d"
+  __completion fish)

@@ -30,7 +30,7 @@ struct EngineOptions {
   uint32_t max_sequences = 1;   // running at once; more wait in the queue
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
   DeviceType device = DeviceType::Cpu;
-  std::string cpu_isa;  // "": the best one here; "generic", "avx2", … forces it
+  std::string cpu_isa;  // "": the best one here; "generic", "avx2", ... forces it
 };
 
 struct GenerationRequest {

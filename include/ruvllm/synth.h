@@ -13,7 +13,7 @@ namespace ruvllm {
 
 struct SynthOptions {
   std::string shape;  // one of synth_shapes(), e.g. "qwen2.5-1.5b"
-  std::string type;   // "q4_k_m" (llama.cpp's mixture), "q8_0", "f16", …
+  std::string type;   // "q4_k_m" (llama.cpp's mixture), "q8_0", "f16", ...
   std::string output_path;
   std::string
       tokenizer_path;  // "": the tokenizer of the bundled model; padded to the shape's vocabulary

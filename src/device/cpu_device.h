@@ -26,7 +26,7 @@ struct KernelChoice {
 // processor lacks; both name the choices.
 Result<KernelChoice> choose_kernels(std::string_view forced_isa);
 
-// (operation, implementation), for reports: ("matmul q4_K", "avx2 …"), …
+// (operation, implementation), for reports: ("matmul q4_K", "avx2 ..."), ...
 std::vector<std::pair<std::string, std::string>> describe_kernels(
     const kernels::KernelTable& table);
 

@@ -332,6 +332,7 @@ EndReason StepLoop::commit_generated(Sequence& sequence, float* logits) {
   if (!finite) return EndReason::kNumericError;
   if (std::ranges::binary_search(sequence.request.end_ids, event.id)) return EndReason::kEndToken;
   sequence.tokens.push_back(event.id);
+  event.committed_ns = monotonic_ns();
   sequence.channel->ring.push(event);
   return sequence.tokens.size() >= sequence.max_total ? EndReason::kLength : EndReason::kNone;
 }

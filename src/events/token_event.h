@@ -27,6 +27,7 @@ struct TokenEvent {
   EndReason end = EndReason::kNone;
   uint8_t num_top = 0;
   float logprob = 0.0f;
+  uint64_t committed_ns = 0;        // monotonic clock, when its step was done
   TopLogprob top[kMaxTopLogprobs];  // likeliest first
 };
 

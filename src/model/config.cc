@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "model/arch/architecture.h"
-
 namespace ruvllm::model {
 namespace {
 

@@ -3,17 +3,12 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
+#include "model/arch/architecture.h"
 
 namespace ruvllm::model {
-
-enum class RopeStyle : uint8_t {
-  kNeox,         // pairs (i, i + rope_dim / 2)
-  kInterleaved,  // pairs (2i, 2i + 1)
-};
 
 struct ModelConfig {
   std::string architecture;  // "qwen2"
@@ -35,8 +30,6 @@ struct ModelConfig {
   int32_t q_dim() const { return num_heads * head_dim; }
   int32_t kv_dim() const { return num_kv_heads * head_dim; }
 };
-
-struct Architecture;
 
 // Reads and checks the keys that all architectures share, "<architecture>.<key>". Errors name the
 // key.

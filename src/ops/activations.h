@@ -35,6 +35,12 @@ class ActivationBuffer {
   kernels::ActivationRows view(kernels::ActivationKind kind) const;
 
  private:
+  struct Group32I16 {
+    Arena::Slot<int16_t> q16_slot;
+    Arena::Slot<float> scales_slot;
+    int16_t* q16 = nullptr;
+    float* scales = nullptr;
+  };
   struct Quantized {
     Arena::Slot<int8_t> q8_slot;
     Arena::Slot<float> scales_slot;
@@ -46,6 +52,7 @@ class ActivationBuffer {
   };
   Arena::Slot<float> f32_slot_;
   float* f32_ = nullptr;
+  Group32I16 group32_i16_;
   Quantized group32_, group256_;
   ActivationKinds kinds_ = 0;
 };

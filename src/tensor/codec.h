@@ -1,7 +1,7 @@
 // Scalar encoders and decoders of every tensor type: the definition that all kernels are held to.
 //
-// Rows are contiguous, at any byte address; num_elements is a multiple of the type's block_elements.
-// Thread-safe.
+// Rows are contiguous, at any byte address; num_elements is a multiple of the type's
+// block_elements. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace ruvllm {
 void decode_row(DType dtype, const void* src, size_t num_elements, float* dst);
 
 // Quantizes with ggml's reference rounding (k-quants: a search for scale and min of the same kind,
-// without an importance matrix). Non-finite input is encoded as zero; finite input decodes to finite
-// values: what a type cannot hold becomes its largest number.
+// without an importance matrix). Non-finite input is encoded as zero; finite input decodes to
+// finite values: what a type cannot hold becomes its largest number.
 void encode_row(DType dtype, const float* src, size_t num_elements, void* dst);
 
 }  // namespace ruvllm

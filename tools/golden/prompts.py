@@ -2,7 +2,7 @@
 
 SHORT = "the cat sat on a mat"
 LONG = ("Once, the sea rose; a fisherman and 3 cats went on board. \"Where to?\" "
-        "she asked in the café, 7 oranges")
+        "she asked in the caf\u00e9, 7 oranges")
 
 TEXTS = [SHORT, LONG]
 

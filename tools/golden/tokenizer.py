@@ -2,9 +2,10 @@
 
 import re
 
-# Merges in order of rank, in the byte-to-character alphabet of GPT-2 ("Ġ" is a space).
-MERGES = ["Ġ t", "h e", "Ġ a", "i n", "Ġt he", "r e", "o n", "Ġ s", "a t", "e r", "n d", "Ġ w",
-          "e n", "o r", "Ġ c", "i t", "Ġ b", "e s", "Ġ m", "in g", "o u", "Ġa nd", "Ã ©", "Ġs ou"]
+# Merges in order of rank, in the byte-to-character alphabet of GPT-2 ("\u0120" is a space).
+MERGES = ["\u0120 t", "h e", "\u0120 a", "i n", "\u0120t he", "r e", "o n", "\u0120 s", "a t",
+          "e r", "n d", "\u0120 w", "e n", "o r", "\u0120 c", "i t", "\u0120 b", "e s",
+          "\u0120 m", "in g", "o u", "\u0120a nd", "\u00c3 \u00a9", "\u0120s ou"]
 
 SPECIALS = {
     "qwen2": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],

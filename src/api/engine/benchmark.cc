@@ -34,107 +34,105 @@ std::vector<TokenId> random_prompt(uint32_t count, uint32_t vocab_size, uint64_t
   return prompt;
 }
 
-GenerationRequest make_request(std::vector<TokenId> prompt, uint32_t max_tokens) {
-  GenerationRequest request;
+engine::SequenceRequest make_request(std::vector<TokenId> prompt, uint32_t max_tokens) {
+  engine::SequenceRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
   request.sampling.temperature = 0.0f;
-  request.ignore_end = true;
   return request;
 }
 
-Status drain(Generation& generation) {
-  for (;;) {
-    RUVLLM_ASSIGN(const auto event, generation.next());
-    if (!event) return {};
+// The time at which the next token's step was done; by the engine's clock, so that a late reader
+// changes nothing.
+Result<uint64_t> next_token_ns(engine::SequenceChannel& channel) {
+  events::TokenEvent event;
+  channel.ring.pop_wait(event);
+  if (event.end != events::EndReason::kNone) {
+    return fail(ErrorCode::kInternal, "a benchmark sequence ended early");
   }
+  return event.committed_ns;
 }
 
-// Steps of `batch` sequences that decode together: the time between the tokens of the first one,
-// once all of them have their prompts behind them.
-Status time_decode(Engine& engine, const BenchOptions& options, uint32_t batch, uint64_t& salt,
-                   std::vector<double>& tok_s, std::vector<double>& step_ms) {
-  const uint32_t depth = std::max(options.depth, 1u);
-  std::vector<Generation> generations;
-  for (uint32_t i = 0; i < batch; ++i) {
-    // Those submitted earlier start earlier: they get as many more tokens as the others need steps.
-    const uint32_t tokens = options.generated_tokens + 1 + batch * (depth / 64 + 2);
-    RUVLLM_ASSIGN(
-        Generation generation,
-        engine.submit(make_request(random_prompt(depth, engine.info().vocab_size, salt), tokens)));
-    generations.push_back(std::move(generation));
+void drain(engine::SequenceChannel& channel) {
+  events::TokenEvent event;
+  do {
+    channel.ring.pop_wait(event);
+  } while (event.end == events::EndReason::kNone);
+}
+
+Result<double> time_prefill(engine::StepLoop& loop, std::vector<TokenId> prompt) {
+  const double count = static_cast<double>(prompt.size());
+  const uint64_t begin = monotonic_ns();
+  RUVLLM_ASSIGN(const auto channel, loop.submit(make_request(std::move(prompt), 1)));
+  RUVLLM_ASSIGN(const uint64_t end, next_token_ns(*channel));
+  drain(*channel);
+  return count / (static_cast<double>(end - begin) / 1e9);
+}
+
+struct DecodeTimes {
+  std::vector<double> tok_s;    // of each repetition
+  std::vector<double> step_ms;  // of each step
+};
+
+// `batch` sequences that decode together; the clock runs from the first token of the last of them,
+// when all have their prompts behind them.
+Status time_decode(engine::StepLoop& loop, const std::vector<std::vector<TokenId>>& prompts,
+                   uint32_t num_steps, DecodeTimes& times) {
+  std::vector<std::shared_ptr<engine::SequenceChannel>> channels;
+  for (const std::vector<TokenId>& prompt : prompts) {
+    // Until cancelled: those that start first need more tokens than the last.
+    RUVLLM_ASSIGN(auto channel, loop.submit(make_request(prompt, 0)));
+    channels.push_back(std::move(channel));
   }
-  for (Generation& generation : generations) RUVLLM_TRY(generation.next());
-  Generation& last = generations.back();
-  uint64_t previous = monotonic_ns();
-  const uint64_t begin = previous;
-  for (uint32_t i = 0; i < options.generated_tokens; ++i) {
-    RUVLLM_TRY(last.next());
-    const uint64_t now = monotonic_ns();
-    step_ms.push_back(static_cast<double>(now - previous) / 1e6);
-    previous = now;
+  for (auto& channel : channels) RUVLLM_TRY(next_token_ns(*channel));
+  // The channels fill up while one of them is read for its times, hence all are read in turn.
+  const size_t last = channels.size() - 1;
+  uint64_t previous = 0, begin = 0;
+  for (uint32_t step = 0; step <= num_steps; ++step) {
+    for (size_t i = 0; i <= last; ++i) {
+      RUVLLM_ASSIGN(const uint64_t now, next_token_ns(*channels[i]));
+      if (i != last) continue;
+      if (step == 0) begin = now;
+      if (step > 0) times.step_ms.push_back(static_cast<double>(now - previous) / 1e6);
+      previous = now;
+    }
   }
   const double seconds = static_cast<double>(previous - begin) / 1e9;
-  tok_s.push_back(batch * options.generated_tokens / seconds);
-  for (Generation& generation : generations) generation.cancel();
-  for (Generation& generation : generations) RUVLLM_TRY(drain(generation));
-  return {};
-}
-
-// Before anything as large as the numbers say is allocated. More sequences than run at once would
-// wait for each other for ever.
-Status check_options(const BenchOptions& options, const EngineInfo& info, uint32_t max_sequences) {
-  for (const auto& [name, tokens] :
-       {std::pair("prompt_tokens", uint64_t{options.prompt_tokens} + 1),
-        std::pair("depth and generated_tokens",
-                  uint64_t{std::max(options.depth, 1u)} + options.generated_tokens + 1)}) {
-    if (tokens > info.context_length) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "benchmark: {} need a context of {} tokens, but it holds {}; lower them or raise "
-                  "the context length",
-                  name, tokens, info.context_length);
-    }
-  }
-  for (const uint32_t batch : options.batch_sizes) {
-    if (batch == 0 || batch > max_sequences) {
-      return fail(ErrorCode::kInvalidArgument, "benchmark: a batch of {}; expected 1 to {}", batch,
-                  max_sequences);
-    }
-  }
+  times.tok_s.push_back(static_cast<double>(prompts.size()) * num_steps / seconds);
+  for (auto& channel : channels) channel->cancelled.store(true);
+  for (auto& channel : channels) drain(*channel);
   return {};
 }
 
 }  // namespace
 
 Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
-  RUVLLM_TRY(check_options(options, impl_->info, impl_->loop->options().max_sequences));
   BenchReport report;
   report.load_ms = impl_->info.load_ms;
   report.isa = impl_->info.isa;
+  engine::StepLoop& loop = *impl_->loop;
   uint64_t salt = 0;
-  const uint32_t vocab_size = impl_->info.vocab_size;
+  const auto prompt = [&](uint32_t count) {
+    return random_prompt(count, impl_->info.vocab_size, salt);
+  };
+  // One more repetition, not counted, touches the weights and wakes the threads.
   const uint32_t repetitions = std::max(options.repetitions, 1u);
   std::vector<double> prefill;
-  // One more repetition, not counted, touches the weights and wakes the threads.
   for (uint32_t i = 0; options.prompt_tokens > 0 && i <= repetitions; ++i) {
-    RUVLLM_ASSIGN(Generation generation,
-                  submit(make_request(random_prompt(options.prompt_tokens, vocab_size, salt), 1)));
-    const uint64_t begin = monotonic_ns();
-    RUVLLM_TRY(drain(generation));
-    const double seconds = static_cast<double>(monotonic_ns() - begin) / 1e9;
-    if (i > 0) prefill.push_back(options.prompt_tokens / seconds);
+    RUVLLM_ASSIGN(const double tok_s, time_prefill(loop, prompt(options.prompt_tokens)));
+    if (i > 0) prefill.push_back(tok_s);
   }
   if (!prefill.empty()) report.prefill_tok_s = median(prefill);
   for (const uint32_t batch : options.batch_sizes) {
     if (options.generated_tokens == 0) break;
-    std::vector<double> tok_s, step_ms;
+    DecodeTimes warm_up, times;
     for (uint32_t i = 0; i <= repetitions; ++i) {
-      std::vector<double> unused_tok_s, unused_ms;
-      RUVLLM_TRY(time_decode(*this, options, batch, salt, i > 0 ? tok_s : unused_tok_s,
-                             i > 0 ? step_ms : unused_ms));
+      std::vector<std::vector<TokenId>> prompts;
+      for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(std::max(options.depth, 1u)));
+      RUVLLM_TRY(time_decode(loop, prompts, options.generated_tokens, i > 0 ? times : warm_up));
     }
-    report.decode.push_back(
-        {batch, median(tok_s), percentile(step_ms, 0.5), percentile(step_ms, 0.99)});
+    report.decode.push_back({batch, median(times.tok_s), percentile(times.step_ms, 0.5),
+                             percentile(times.step_ms, 0.99)});
   }
   report.peak_rss_bytes = process_peak_resident_bytes();
   ThreadTeam team(impl_->info.num_threads);  // the engine's own belongs to its step loop

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/core/checked.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
 #include "cli/terminal/text.h"
@@ -77,16 +76,6 @@ Status bench(const BenchFlags& flags, CommandContext& context) {
   const BenchOptions& options = flags.bench;
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, flags.model));
   engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
-  if (engine_settings.context_length == 0) {
-    // A decoding sequence holds its depth and what it generates; the prefill comes on its own.
-    const uint64_t tokens = uint64_t{std::max(options.depth, 1u)} +
-                            std::max(options.prompt_tokens, options.generated_tokens) + 1;
-    const auto context_length = checked_cast<uint32_t>(tokens);
-    if (!context_length) {
-      return fail(ErrorCode::kInvalidArgument, "bench: {} tokens do not fit any context", tokens);
-    }
-    engine_settings.context_length = *context_length;
-  }
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   RUVLLM_ASSIGN(const BenchReport report, engine->benchmark(options));
   if (context.output.json()) {
@@ -105,13 +94,14 @@ void add_bench_command(CommandLine& line) {
       line.add("bench", "Measure prefill and decode speed", CommonSet::kAll);
   CLI::App& app = *command.app;
   BenchOptions& options = flags->bench;
-  const CLI::Validator counts = CLI::Range(1, 1 << 24).description("");
+  const CLI::Validator counts = CLI::Range(0, 1 << 24).description("");
   add_model_argument(app, flags->model);
-  app.add_option("-p,--prompt-tokens", options.prompt_tokens, "Prompt tokens of the prefill")
+  app.add_option("-p,--prompt-tokens", options.prompt_tokens,
+                 "Prompt tokens of the prefill; 0: none")
       ->check(counts)
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("-n,--generated-tokens", options.generated_tokens, "Tokens to decode")
+  app.add_option("-n,--generated-tokens", options.generated_tokens, "Tokens to decode; 0: none")
       ->check(counts)
       ->type_name("N")
       ->capture_default_str();

@@ -25,7 +25,8 @@ struct GenerationOptions {
 
 void add_generation_flags(CLI::App& command, GenerationOptions& options);
 
-// "temp", "top_k" and so on, as in /set; '-' and '_' are the same. Errors name the parameter and its range.
+// "temp", "top_k" and so on, as in /set; '-' and '_' are the same. Errors name the parameter and
+// its range.
 Status set_parameter(GenerationOptions& options, std::string_view name, std::string_view value);
 
 // Name and present value of every parameter that set_parameter knows.

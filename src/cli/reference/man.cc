@@ -72,7 +72,8 @@ std::string option_entry(const OptionReference& option) {
   }
   out += "\n" + sentence(option.description) + "\n";
   if (!option.choices.empty()) {
-    out += fmt::format("One of {}.\n", escape(fmt::format("{}", fmt::join(option.choices, ", "))));
+    const std::string choices = fmt::format("{}", fmt::join(option.choices, ", "));
+    out += sentence("One of " + choices) + "\n";
   }
   if (!option.default_value.empty()) {
     out += fmt::format("Default: {}.\n", escape(option.default_value));

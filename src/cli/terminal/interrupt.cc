@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace ruvllm::cli {
@@ -14,9 +15,8 @@ std::atomic<InterruptScope*> InterruptScope::innermost_ = nullptr;
 
 InterruptScope::InterruptScope(std::function<void()> on_interrupt)
     : on_interrupt_(std::move(on_interrupt)), outer_(innermost_.load()) {
-  // Without a pipe (no descriptors left) the flag still works, only the call is missing.
-  if (on_interrupt_ && pipe2(pipe_, O_CLOEXEC) == 0) {
-    fcntl(pipe_[1], F_SETFL, O_NONBLOCK);
+  // Without a pipe (no descriptors left) the flag still works.
+  if (pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0 && on_interrupt_) {
     thread_ = std::thread([this] { listen(); });
   }
   innermost_.store(this);
@@ -44,16 +44,25 @@ void InterruptScope::handle_signal(int /*signal_number*/) {
   errno = saved_errno;
 }
 
+bool InterruptScope::take() {
+  char bytes[64];
+  while (!on_interrupt_ && read(pipe_[0], bytes, sizeof(bytes)) > 0) {
+  }
+  return pending_.exchange(false);
+}
+
 void InterruptScope::listen() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  char byte = 0;
   while (true) {
+    pollfd waiting{pipe_[0], POLLIN, 0};
+    poll(&waiting, 1, -1);
+    char byte = 0;
     const ssize_t count = read(pipe_[0], &byte, 1);
     if (count == 1) on_interrupt_();
-    if (count == 0 || (count < 0 && errno != EINTR)) return;
+    if (count == 0) return;
   }
 }
 

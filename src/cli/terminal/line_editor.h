@@ -26,7 +26,7 @@ class LineEditor {
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  // Waits for a line. `interrupts` is the scope that turns Ctrl-C into EINTR.
+  // Waits for a line, or for Ctrl-C as `interrupts` (a scope without a call) reports it.
   Line read(const std::string& prompt, InterruptScope& interrupts);
   // Adds a line to the history and to its file.
   void remember(const std::string& line);
@@ -34,9 +34,11 @@ class LineEditor {
  private:
   LineEditor() = default;
   static const char* prompt_of(EditLine* editor);
+  static int read_character(EditLine* editor, wchar_t* character);
 
   std::string history_path_;
   std::string prompt_;
+  InterruptScope* interrupts_ = nullptr;  // during read()
   EditLine* editor_ = nullptr;
   History* history_ = nullptr;
 };

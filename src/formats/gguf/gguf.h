@@ -47,8 +47,8 @@ struct GgufTensor {
   MatrixView matrix() const;
 };
 
-// One metadata entry; format_value() renders it: scalars and strings as text, arrays as "[n] first,
-// …".
+// One metadata entry; format_value() renders it: scalars and strings as text, arrays as
+// "[n] first, ...".
 struct GgufEntry {
   std::string_view key;
   GgufType type;
@@ -58,7 +58,7 @@ struct GgufEntry {
 
 class GgufFile {
  public:
-  // Opens `path`; if it is the first of a split set ("…-00001-of-0000N.gguf", split.count > 1)
+  // Opens `path`; if it is the first of a split set ("...-00001-of-0000N.gguf", split.count > 1)
   // opens and checks all parts. A file without tensors (vocabulary only) is fine.
   static Result<GgufFile> open(const std::string& path);
 

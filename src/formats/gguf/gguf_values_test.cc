@@ -120,9 +120,9 @@ TEST_F(GgufValues, Formatting) {
   EXPECT_EQ(file().format_value("f32", 3), "0.5");
   EXPECT_EQ(file().format_value("bool", 3), "true");
   EXPECT_EQ(file().format_value("string", 3), "text\\nof two lines");
-  EXPECT_EQ(file().format_value("array.i32", 2), "[4] 1, 2, …");
+  EXPECT_EQ(file().format_value("array.i32", 2), "[4] 1, 2, ...");
   EXPECT_EQ(file().format_value("array.i32", 4), "[4] 1, 2, 3, -4");
-  EXPECT_EQ(file().format_value("array.i32", 0), "[4] …");
+  EXPECT_EQ(file().format_value("array.i32", 0), "[4] ...");
   EXPECT_EQ(file().format_value("array.string", 9), "[3] \"a\", \"\", \"ccc\"");
   EXPECT_EQ(file().format_value("array.bool", 9), "[2] false, true");
   EXPECT_EQ(file().format_value("array.empty", 9), "[0]");

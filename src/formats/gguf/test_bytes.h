@@ -48,7 +48,7 @@ class GgufBytes {
     for (const uint64_t dim : dims) put(dim);
     return put(ggml_type).put(offset);
   }
-  // Zeros up to a multiple of `alignment`, then `count` bytes 1, 2, 3, …
+  // Zeros up to a multiple of `alignment`, then `count` bytes 1, 2, 3, ...
   GgufBytes& data(size_t count, size_t alignment = 32) {
     while (bytes_.size() % alignment != 0) put<uint8_t>(0);
     for (size_t i = 0; i < count; ++i) put(static_cast<uint8_t>(i + 1));

@@ -97,7 +97,7 @@ std::string quoted(std::string_view name) {
   constexpr size_t kShown = 64;
   std::string out = "'";
   append_escaped(out, name.substr(0, kShown));
-  out += name.size() > kShown ? "…'" : "'";
+  out += name.size() > kShown ? "...'" : "'";
   return out;
 }
 

@@ -19,7 +19,7 @@ inline constexpr uint64_t kGgufMaxTensorNameBytes = 64;
 inline constexpr uint64_t kGgufDefaultAlignment = 32;
 inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
 
-// "uint8", "string", …
+// "uint8", "string", ...
 std::string_view gguf_type_name(GgufType type);
 
 // Bytes of a scalar; 0 for strings and arrays, whose size is in the data.
@@ -35,7 +35,7 @@ uint32_t ggml_from_dtype(DType dtype);
 // ggml's name of a tensor type, e.g. "Q2_K"; "" for an unknown number.
 std::string_view ggml_type_name(uint32_t number);
 
-// "f32, f16, …, q6_K", for error messages.
+// "f32, f16, ..., q6_K", for error messages.
 std::string supported_dtype_names();
 
 // `name` in quotes for messages: control characters escaped, cut after 64 bytes.

@@ -124,7 +124,7 @@ void append_array(std::string& out, const GgufEntry& entry, const std::byte* at,
       at += gguf_scalar_bytes(entry.element_type);
     }
   }
-  if (num_shown < entry.count) out += num_shown > 0 ? ", …" : " …";
+  if (num_shown < entry.count) out += num_shown > 0 ? ", ..." : " ...";
 }
 
 std::string type_of(const GgufEntry& entry) {

@@ -122,32 +122,45 @@ void rope_interleaved(float* x, const float* cos, const float* sin, int32_t rope
   }
 }
 
-// One group of n values, n a multiple of 32. Returns the scale; sums32 may be null.
+// How a group of n values, n a multiple of 32, becomes integers up to `limit`.
+struct GroupScale {
+  float inverse;  // what to multiply with; 0: the group is all zeros
+  float scale;
+};
+
 template <class V>
-RUVLLM_ALWAYS_INLINE float quantize_group(const float* x, int32_t n, int8_t* q8, int16_t* sums16,
-                                          int16_t* sums32) {
+RUVLLM_ALWAYS_INLINE GroupScale group_scale(const float* x, int32_t n, float limit) {
   constexpr uint32_t kInfinityBits = 0x7f800000u;
   const uint32_t amax_bits = V::max_abs_bits(x, n);
   const float amax = float_from_bits(amax_bits);
-  const float inverse = 127.0f / amax;
+  const float inverse = limit / amax;
   // Comparing bits orders magnitudes with infinity and NaN above all finite values.
-  if (amax_bits >= kInfinityBits || float_bits(inverse) >= kInfinityBits) {
+  if (amax_bits >= kInfinityBits) return {0.0f, __builtin_nanf("")};
+  if (float_bits(inverse) >= kInfinityBits) return {0.0f, 0.0f};
+  // |x| * (limit / amax) <= limit (1 + 2^-23): it rounds to at most the limit, no clamp needed.
+  return {inverse, amax / limit};
+}
+
+template <class V>
+RUVLLM_ALWAYS_INLINE float quantize_group(const float* x, int32_t n, int8_t* q8, int16_t* sums16,
+                                          int16_t* sums32) {
+  const GroupScale group = group_scale<V>(x, n, 127.0f);
+  if (group.inverse == 0.0f) {
     __builtin_memset(q8, 0, static_cast<size_t>(n));
     if (sums16 != nullptr) __builtin_memset(sums16, 0, static_cast<size_t>(n / 16) * 2);
     __builtin_memset(sums32, 0, static_cast<size_t>(n / 32) * 2);
-    return amax_bits >= kInfinityBits ? __builtin_nanf("") : 0.0f;
+    return group.scale;
   }
   for (int32_t i = 0; i < n; i += 32) {
-    // |x| * (127 / amax) <= 127 (1 + 2^-23): it rounds to at most 127, no clamp needed.
     int32_t halves[2];
-    V::quantize32(x + i, inverse, q8 + i, halves);
+    V::quantize32(x + i, group.inverse, q8 + i, halves);
     if (sums16 != nullptr) {
       sums16[i / 16] = static_cast<int16_t>(halves[0]);
       sums16[i / 16 + 1] = static_cast<int16_t>(halves[1]);
     }
     sums32[i / 32] = static_cast<int16_t>(halves[0] + halves[1]);
   }
-  return amax / 127.0f;
+  return group.scale;
 }
 
 template <class V>
@@ -155,6 +168,19 @@ void quantize_group32(const float* x, int32_t n, int8_t* q8, float* scales,
                       int16_t* sums32) noexcept {
   for (int32_t i = 0; i < n; i += 32) {
     scales[i / 32] = quantize_group<V>(x + i, 32, q8 + i, nullptr, sums32 + i / 32);
+  }
+}
+
+template <class V>
+void quantize_group32_i16(const float* x, int32_t n, int16_t* q16, float* scales) noexcept {
+  for (int32_t i = 0; i < n; i += 32) {
+    const GroupScale group = group_scale<V>(x + i, 32, 32767.0f);
+    scales[i / 32] = group.scale;
+    if (group.inverse == 0.0f) {
+      __builtin_memset(q16 + i, 0, 32 * sizeof(int16_t));
+    } else {
+      V::quantize32_i16(x + i, group.inverse, q16 + i);
+    }
   }
 }
 
@@ -227,6 +253,7 @@ void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
   kernels.rope_neox = rope_neox<V>;
   kernels.rope_interleaved = rope_interleaved<V>;
   kernels.quantize_group32 = quantize_group32<V>;
+  kernels.quantize_group32_i16 = quantize_group32_i16<V>;
   kernels.quantize_group256 = quantize_group256<V>;
   kernels.store_f16 = store_f16<V>;
   kernels.row_max = row_max<V>;

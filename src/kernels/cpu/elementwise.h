@@ -30,6 +30,7 @@ struct ElementwiseKernels {
   // is NaN; one whose amax is so small (below 3.8e-37) that 127 / amax overflows gets all zeros.
   void (*quantize_group32)(const float* x, int32_t n, int8_t* q8, float* scales,
                            int16_t* sums32) noexcept;
+  void (*quantize_group32_i16)(const float* x, int32_t n, int16_t* q16, float* scales) noexcept;
   void (*quantize_group256)(const float* x, int32_t n, int8_t* q8, float* scales, int16_t* sums16,
                             int16_t* sums32) noexcept;
   // binary16, round to nearest even; dst[i * dst_stride].

@@ -26,15 +26,17 @@ namespace ruvllm::kernels {
 enum class ActivationKind : uint8_t {
   kF32,         // float rows as they are
   kQ8Group32,   // int8 with a float scale per 32: d = amax / 127, q = round(x / d)
+  kQ16Group32,  // int16 with a float scale per 32: d = amax / 32767; as good as float
   kQ8Group256,  // int8 with a float scale per 256
 };
-inline constexpr int kNumActivationKinds = 3;
 
-// Rows of activations, [num_rows, num_cols], contiguous. Values are in [-127, 127], never -128.
-// Which pointers are set depends on the kind.
+// Rows of activations, [num_rows, num_cols], contiguous. Values are in [-127, 127] or
+// [-32767, 32767]: the most negative integer never occurs. Which pointers are set depends on the
+// kind.
 struct ActivationRows {
   const float* f32 = nullptr;       // kF32
   const int8_t* q8 = nullptr;       // kQ8*
+  const int16_t* q16 = nullptr;     // kQ16*
   const float* scales = nullptr;    // [num_rows, num_cols / group]
   const int16_t* sums16 = nullptr;  // kQ8Group256: sums of q8 over 16, [num_rows, num_cols / 16]
   const int16_t* sums32 = nullptr;  // kQ8*: sums of q8 over 32, [num_rows, num_cols / 32]

@@ -74,6 +74,7 @@ double read_bandwidth(const std::byte* data, size_t bytes, int num_threads, int 
 
 struct Operands {
   std::vector<int8_t> q8;
+  std::vector<int16_t> q16;
   std::vector<float> f32, scales;
   std::vector<int16_t> sums16, sums32;
 };
@@ -82,6 +83,7 @@ struct Operands {
 Operands make_x(size_t count) {
   Operands x;
   x.q8.resize(count);
+  x.q16.resize(count);
   x.f32.resize(count);
   x.scales.assign(count / 32 + 1, 0.01f);
   x.sums16.resize(count / 16 + 1);
@@ -90,6 +92,7 @@ Operands make_x(size_t count) {
   for (size_t i = 0; i < count; ++i) {
     state = state * 1664525u + 1013904223u;
     x.q8[i] = static_cast<int8_t>(static_cast<int>(state >> 24) % 255 - 127);
+    x.q16[i] = static_cast<int16_t>(x.q8[i] * 257);
     x.f32[i] = static_cast<float>(x.q8[i]) * 0.01f;
     x.sums16[i / 16] = static_cast<int16_t>(x.sums16[i / 16] + x.q8[i]);
     x.sums32[i / 32] = static_cast<int16_t>(x.sums32[i / 32] + x.q8[i]);
@@ -142,16 +145,16 @@ void bench_type(DType dtype, const KernelTable& table, const std::vector<std::by
     const int32_t num_rows = num_x > 16 ? std::min(8960, max_rows) : max_rows;
     const Operands x = make_x(static_cast<size_t>(num_cols) * static_cast<size_t>(num_x));
     std::vector<float> dst(static_cast<size_t>(num_rows) * static_cast<size_t>(num_x));
-    const MatmulArgs args = {
-        .weights = weights.data(),
-        .weight_row_stride = stride,
-        .num_weight_rows = num_rows,
-        .num_cols = num_cols,
-        .x = {x.f32.data(), x.q8.data(), x.scales.data(), x.sums16.data(), x.sums32.data()},
-        .num_x_rows = num_x,
-        .dst = dst.data(),
-        .dst_stride = static_cast<size_t>(num_rows),
-        .scratch = nullptr};
+    const MatmulArgs args = {.weights = weights.data(),
+                             .weight_row_stride = stride,
+                             .num_weight_rows = num_rows,
+                             .num_cols = num_cols,
+                             .x = {x.f32.data(), x.q8.data(), x.q16.data(), x.scales.data(),
+                                   x.sums16.data(), x.sums32.data()},
+                             .num_x_rows = num_x,
+                             .dst = dst.data(),
+                             .dst_stride = static_cast<size_t>(num_rows),
+                             .scratch = nullptr};
     std::printf("%-10s M=%-4d", kernel.name, num_x);
     for (const bool is_gemm : {false, true}) {
       if (!is_gemm && num_x > 16) continue;

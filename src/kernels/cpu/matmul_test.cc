@@ -107,8 +107,12 @@ class Problem {
       out.x.f32 = x_f32_.data() + first * cols;
       return out;
     }
-    out.x.q8 = q8_.data() + first * cols;
     out.x.scales = scales_.data() + first * (cols / group());
+    if (kind == ActivationKind::kQ16Group32) {
+      out.x.q16 = q16_.data() + first * cols;
+      return out;
+    }
+    out.x.q8 = q8_.data() + first * cols;
     out.x.sums32 = sums32_.data() + first * (cols / 32);
     if (kind == ActivationKind::kQ8Group256) out.x.sums16 = sums16_.data() + first * (cols / 16);
     return out;
@@ -133,6 +137,7 @@ class Problem {
       case ActivationKind::kF32:
         return (std::ceil(cols / 8) + 5) * kUnit;
       case ActivationKind::kQ8Group32:
+      case ActivationKind::kQ16Group32:
         return (cols / kBlock32 + 3) * kUnit;
       case ActivationKind::kQ8Group256:
         return (2 * cols / kSuperblock + 3) * kUnit;
@@ -142,7 +147,7 @@ class Problem {
 
  private:
   size_t group() const {
-    return ref::activation_kind(dtype_) == ActivationKind::kQ8Group32 ? 32 : 256;
+    return ref::activation_kind(dtype_) == ActivationKind::kQ8Group256 ? 256 : 32;
   }
 
   int uniform(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
@@ -236,6 +241,15 @@ class Problem {
       const int limit = fill_ == Fill::kIntegers ? 4 : 127;
       q8_[i] = static_cast<int8_t>(fill_ == Fill::kExtremes ? 127 * sign : uniform(-limit, limit));
     }
+    // The upper half of an int16 and random lower bits, so that all 16 bits count.
+    q16_.resize(count);
+    for (size_t i = 0; i < count; ++i) {
+      const int low = fill_ == Fill::kIntegers   ? 0
+                      : fill_ == Fill::kExtremes ? 255
+                                                 : uniform(0, 255);
+      const int high = fill_ == Fill::kIntegers ? q8_[i] : q8_[i] * 257;
+      q16_[i] = static_cast<int16_t>(std::clamp(high + (q8_[i] < 0 ? -low : low), -32767, 32767));
+    }
     scales_.resize(count / group());
     for (float& scale : scales_) {
       scale = fill_ == Fill::kIntegers ? 1.0f : static_cast<float>(uniform(1, 1000)) * 1e-3f;
@@ -257,6 +271,7 @@ class Problem {
   std::vector<std::byte> weights_;
   std::vector<float> x_f32_;
   std::vector<int8_t> q8_;
+  std::vector<int16_t> q16_;
   std::vector<float> scales_;
   std::vector<int16_t> sums16_;
   std::vector<int16_t> sums32_;
@@ -334,6 +349,7 @@ std::vector<int32_t> column_counts(DType dtype) {
     case ActivationKind::kF32:
       return {1, 7, 8, 9, 67, 200};
     case ActivationKind::kQ8Group32:
+    case ActivationKind::kQ16Group32:
       return {32, 64, 96, 288, 1056, 2080};
     case ActivationKind::kQ8Group256:
       return {256, 512, 1280, 2304};
@@ -341,7 +357,7 @@ std::vector<int32_t> column_counts(DType dtype) {
   return {};
 }
 
-// Weight rows 1 … 2 * tile + 3 and x rows 1 … 9 and beyond, without every combination.
+// Weight rows 1 ... 2 * tile + 3 and x rows 1 ... 9 and beyond, without every combination.
 std::vector<Shape> shapes(DType dtype) {
   const std::vector<int32_t> cols = column_counts(dtype);
   std::vector<Shape> out;

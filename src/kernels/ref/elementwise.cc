@@ -44,13 +44,13 @@ std::vector<double> rope(const std::vector<float>& x, const std::vector<float>& 
   return result;
 }
 
-QuantizedGroup quantize_group(const float* x, int32_t n) {
+QuantizedGroup quantize_group(const float* x, int32_t n, double limit) {
   double amax = 0.0;
   for (int32_t i = 0; i < n; ++i) amax = std::max(amax, std::fabs(static_cast<double>(x[i])));
   QuantizedGroup result;
-  result.scale = amax / 127.0;
+  result.scale = amax / limit;
   for (int32_t i = 0; i < n; ++i) {
-    result.values.push_back(amax == 0.0 ? 0.0 : static_cast<double>(x[i]) * 127.0 / amax);
+    result.values.push_back(amax == 0.0 ? 0.0 : static_cast<double>(x[i]) * limit / amax);
   }
   return result;
 }

@@ -19,7 +19,7 @@ struct QuantizedGroup {
   double scale = 0.0;
   std::vector<double> values;
 };
-QuantizedGroup quantize_group(const float* x, int32_t n);
+QuantizedGroup quantize_group(const float* x, int32_t n, double limit = 127.0);
 
 double sum_exp(const std::vector<float>& x, float max);
 

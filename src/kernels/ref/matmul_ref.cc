@@ -29,6 +29,7 @@ size_t block_elements(DType dtype) {
     case ActivationKind::kF32:
       return 1;
     case ActivationKind::kQ8Group32:
+    case ActivationKind::kQ16Group32:
       return kBlock32;
     case ActivationKind::kQ8Group256:
       return kSuperblock;
@@ -99,8 +100,9 @@ ActivationKind activation_kind(DType dtype) {
       return ActivationKind::kF32;
     case DType::kQ4_0:
     case DType::kQ5_0:
-    case DType::kQ8_0:
       return ActivationKind::kQ8Group32;
+    case DType::kQ8_0:
+      return ActivationKind::kQ16Group32;
     case DType::kQ4_K:
     case DType::kQ5_K:
     case DType::kQ6_K:
@@ -136,7 +138,8 @@ ReferenceDot dot(DType dtype, const MatmulArgs& args, int32_t weight_row, int32_
     double product = 0.0, min = 0.0;
     for (size_t i = 0; i < elements; ++i) {
       const WeightParts part = parts(dtype, block, i);
-      const double x = dx * args.x.q8[x_begin + b * elements + i];
+      const size_t k = x_begin + b * elements + i;
+      const double x = dx * (args.x.q16 != nullptr ? args.x.q16[k] : args.x.q8[k]);
       product += part.product * x;
       min += part.min * x;
     }

@@ -1,15 +1,20 @@
 // What sets one model family apart from the shared decoder block. One small file a family.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
-#include "model/config.h"
 
 namespace ruvllm::model {
+
+enum class RopeStyle : uint8_t {
+  kNeox,         // pairs (i, i + rope_dim / 2)
+  kInterleaved,  // pairs (2i, 2i + 1)
+};
 
 struct Architecture {
   std::string_view name;  // general.architecture

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "text/template/evaluator/interpreter.h"
-#include "text/template/library/library.h"
+#include "text/template/library/lookup.h"
 #include "text/template/syntax/parser.h"
 #include "text/template/value/heap.h"
 #include "text/template/value/json.h"

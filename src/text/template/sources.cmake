@@ -15,6 +15,7 @@ set(template_sources
   template/library/filters/value_filters.cc
   template/library/format.cc
   template/library/library.cc
+  template/library/lookup.cc
   template/library/methods/clock.cc
   template/library/methods/container_methods.cc
   template/library/methods/globals.cc

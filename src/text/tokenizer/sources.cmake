@@ -11,6 +11,7 @@ set(tokenizer_sources
   tokenizer/split/splitter.cc
   tokenizer/split/utf8.cc
   tokenizer/tokenizer.cc
+  tokenizer/tokenizer_factory.cc
   tokenizer/vocab_check.cc)
 set(tokenizer_tests
   tokenizer/bpe/byte_level_tokenizer_test.cc

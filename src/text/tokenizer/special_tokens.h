@@ -3,7 +3,7 @@
 //
 // Linear in the text whatever the tokens are: an Aho-Corasick automaton (CACM 18(6), 1975) of the
 // reversed tokens reads the text backwards, so that it knows at each position the longest token
-// that starts there; going forwards then takes the first, skips its text, takes the next, ….
+// that starts there; going forwards then takes the first, skips its text, takes the next.
 #pragma once
 
 #include <array>

@@ -1,8 +1,9 @@
 // q4_0, q5_0 and q8_0 on AVX2: blocks of 32 with one scale.
 //
 // q4_0 and q5_0 multiply the unsigned q, with pairs of at most 2 * 31 * 127 = 7874, and take the
-// offset off with the sum of x: isum = sum_k q * x - offset * sum_k x. q8_0 multiplies |q| with x
-// under the sign of q: pairs reach 2 * 128 * 127 = 32512 and are widened one by one.
+// offset off with the sum of x: isum = sum_k q * x - offset * sum_k x. q8_0 takes int16 x: vpmaddwd
+// costs no more than the signs and the widening that 8-bit products would need, and a block's sum
+// stays below 32 * 128 * 32767 < 2^28.
 #include <cstddef>
 #include <cstdint>
 
@@ -17,7 +18,7 @@
 namespace ruvllm::kernels::avx2 {
 namespace {
 
-struct alignas(64) Panel32 {
+struct alignas(64) NibblePanel {
   uint8_t weights[8][2][32];  // [quad of k][group of 8 rows], lane = row
   float d[2][8];
 };
@@ -37,9 +38,10 @@ RUVLLM_INLINE __m256i fifth_bits(__m256i spread, __m256i select) {
 // q4_0 and q5_0.
 template <bool kHasFifthBit>
 struct NibbleFormat {
-  using Panel = Panel32;
+  using Panel = NibblePanel;
   static constexpr int kBlockElements = kBlock32;
   static constexpr int kGroupElements = kBlock32;
+  static constexpr int kPanelElements = kBytePanelElements;
   static constexpr int kBlockBytes = kHasFifthBit ? sizeof(BlockQ5_0) : sizeof(BlockQ4_0);
   static constexpr int kHighBitsOffset = 2;
   static constexpr int kNibblesOffset = kHasFifthBit ? 6 : 2;
@@ -102,7 +104,7 @@ struct NibbleFormat {
                                            load_i32(src + 6 * stride), load_i32(src + 7 * stride));
     const __m256i byte0 =
         _mm256_broadcastsi128_si256(_mm_setr_epi32(0x00000000, 0x04040404, 0x08080808, 0x0c0c0c0c));
-    for (int j = 0; j < 8; ++j) {  // bits 4j … 4j + 3 belong to quad j
+    for (int j = 0; j < 8; ++j) {  // bits 4j ... 4j + 3 belong to quad j
       const __m256i spread = _mm256_shuffle_epi8(
           bits, _mm256_add_epi8(byte0, _mm256_set1_epi8(static_cast<char>(j / 2))));
       const __m256i select =
@@ -157,26 +159,28 @@ struct NibbleFormat {
 };
 
 struct Q8_0 {
-  using Panel = Panel32;
+  struct alignas(64) Panel {
+    int16_t weights[16][2][16];  // [pair of k][group of 8 rows], lane = row
+    float d[2][8];
+  };
   static constexpr int kBlockElements = kBlock32;
   static constexpr int kGroupElements = kBlock32;
+  static constexpr int kPanelElements = kBytePanelElements / 2;
   static constexpr int kBlockBytes = sizeof(BlockQ8_0);
   static constexpr int kBytesOffset = 2;
 
   template <size_t kNumX>
   RUVLLM_INLINE void gemv_block(const uint8_t* weights, size_t stride, const XRow* x, int block_idx,
                                 __m256* acc) {
-    const __m256i ones = _mm256_set1_epi16(1);
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
-    __m256i q8[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) q8[i] = load256(x[i].q8 + k);
     __m256i rows[kNumX][kGroupRows];
     for (int r = 0; r < kGroupRows; ++r) {
-      const __m256i q = load256(weights + static_cast<size_t>(r) * stride + kBytesOffset);
-      const __m256i magnitude = _mm256_abs_epi8(q);  // 128 for -128, as an unsigned byte
+      const uint8_t* row = weights + static_cast<size_t>(r) * stride + kBytesOffset;
+      const __m256i q0 = _mm256_cvtepi8_epi16(load128(row));
+      const __m256i q1 = _mm256_cvtepi8_epi16(load128(row + 16));
       for (size_t i = 0; i < kNumX; ++i) {
-        rows[i][r] =
-            _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(q8[i], q)), ones);
+        rows[i][r] = _mm256_add_epi32(_mm256_madd_epi16(q0, load256(x[i].q16 + k)),
+                                      _mm256_madd_epi16(q1, load256(x[i].q16 + k + 16)));
       }
     }
     const __m256 d = gather_leading_f16(weights, stride);
@@ -186,13 +190,21 @@ struct Q8_0 {
   }
 
   RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {
+    // Bytes 0 and 1 (or 2 and 3) of each dword into the high bytes of its 16-bit halves.
+    const __m256i first = _mm256_add_epi32(spread_byte_high(0), _mm256_set1_epi32(0x01000000));
+    const __m256i second = _mm256_add_epi32(spread_byte_high(2), _mm256_set1_epi32(0x01000000));
     for (int group = 0; group < 2; ++group) {
       const uint8_t* src = weights + static_cast<size_t>(group) * kGroupRows * stride;
       _mm256_store_ps(panel->d[group], gather_leading_f16(src, stride));
       for (int half = 0; half < 2; ++half) {
         __m256i bytes[4];
         transpose_16_bytes(src + kBytesOffset + 16 * half, stride, bytes);
-        for (int j = 0; j < 4; ++j) store256(panel->weights[4 * half + j][group], bytes[j]);
+        for (int j = 0; j < 4; ++j) {
+          store256(panel->weights[8 * half + 2 * j][group],
+                   _mm256_srai_epi16(_mm256_shuffle_epi8(bytes[j], first), 8));
+          store256(panel->weights[8 * half + 2 * j + 1][group],
+                   _mm256_srai_epi16(_mm256_shuffle_epi8(bytes[j], second), 8));
+        }
       }
     }
   }
@@ -200,25 +212,20 @@ struct Q8_0 {
   template <size_t kNumX>
   RUVLLM_INLINE void tile(const Panel* panels, int num_blocks, const XRow* x, int first_block,
                           __m256 acc[kNumX][2]) {
-    const __m256i ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 1
     for (int b = 0; b < num_blocks; ++b) {
       const Panel& panel = panels[b];
       const ptrdiff_t k = static_cast<ptrdiff_t>(first_block + b) * kBlock32;
       __m256i isum[kNumX][2];
-      for (int quad = 0; quad < 8; ++quad) {
-        const __m256i w0 = load256(panel.weights[quad][0]);
-        const __m256i w1 = load256(panel.weights[quad][1]);
-        const __m256i magnitude0 = _mm256_abs_epi8(w0);
-        const __m256i magnitude1 = _mm256_abs_epi8(w1);
+      for (int pair = 0; pair < 16; ++pair) {
+        const __m256i w0 = load256(panel.weights[pair][0]);
+        const __m256i w1 = load256(panel.weights[pair][1]);
         for (size_t i = 0; i < kNumX; ++i) {
-          const __m256i q8 = broadcast_i32(x[i].q8 + k + 4 * quad);
-          const __m256i p0 =
-              _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude0, _mm256_sign_epi8(q8, w0)), ones);
-          const __m256i p1 =
-              _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude1, _mm256_sign_epi8(q8, w1)), ones);
-          isum[i][0] = quad == 0 ? p0 : _mm256_add_epi32(isum[i][0], p0);
-          isum[i][1] = quad == 0 ? p1 : _mm256_add_epi32(isum[i][1], p1);
+          const __m256i q16 = broadcast_i32(x[i].q16 + k + 2 * pair);
+          const __m256i p0 = _mm256_madd_epi16(w0, q16);
+          const __m256i p1 = _mm256_madd_epi16(w1, q16);
+          isum[i][0] = pair == 0 ? p0 : _mm256_add_epi32(isum[i][0], p0);
+          isum[i][1] = pair == 0 ? p1 : _mm256_add_epi32(isum[i][1], p1);
         }
       }
       for (size_t i = 0; i < kNumX; ++i) {
@@ -243,6 +250,9 @@ void gemm_q5_0(const MatmulArgs& args) noexcept { gemm<Q5_0>(args); }
 void gemv_q8_0(const MatmulArgs& args) noexcept { gemv<Q8_0>(args); }
 void gemm_q8_0(const MatmulArgs& args) noexcept { gemm<Q8_0>(args); }
 
-size_t scratch_bytes_block32(int32_t) { return panel_scratch_bytes<Q8_0>(); }
+size_t scratch_bytes_block32(int32_t) {
+  return panel_scratch_bytes<Q5_0>() > panel_scratch_bytes<Q8_0>() ? panel_scratch_bytes<Q5_0>()
+                                                                   : panel_scratch_bytes<Q8_0>();
+}
 
 }  // namespace ruvllm::kernels::avx2

@@ -2,6 +2,7 @@
 //
 // A Format provides
 //   kBlockElements, kBlockBytes, kGroupElements (activations per float scale)
+//   kPanelElements                   columns decoded at a time
 //   struct Panel                     one decoded block of 16 rows, lane = row
 //   gemv_block<kNumX>(weights, stride, x, block_idx, acc)
 //       adds one block of 8 rows times kNumX x rows to acc[x], lane = row
@@ -23,13 +24,14 @@ namespace ruvllm::kernels::avx2 {
 
 struct XRow {
   const int8_t* q8;
+  const int16_t* q16;
   const float* scales;
   const int16_t* sums16;
   const int16_t* sums32;
 };
 
-// Columns decoded at a time: small enough that the panel of 16 rows stays in the first-level cache.
-constexpr int kPanelElements = 1024;
+// kPanelElements where a decoded weight takes a byte: 16 rows stay in the first-level cache.
+constexpr int kBytePanelElements = 1024;
 // With few x rows the panel is one superblock, so that reading weights and multiplying overlap.
 constexpr int kSmallPanelElements = 256;
 constexpr int kSmallNumX = 16;
@@ -38,7 +40,8 @@ template <class Format>
 RUVLLM_INLINE XRow x_row(const MatmulArgs& args, size_t row) {
   const size_t num_cols = static_cast<size_t>(args.num_cols);
   XRow x = {};
-  x.q8 = args.x.q8 + row * num_cols;
+  if (args.x.q8 != nullptr) x.q8 = args.x.q8 + row * num_cols;
+  if (args.x.q16 != nullptr) x.q16 = args.x.q16 + row * num_cols;
   x.scales = args.x.scales + row * (num_cols / Format::kGroupElements);
   if (args.x.sums16 != nullptr) x.sums16 = args.x.sums16 + row * (num_cols / 16);
   if (args.x.sums32 != nullptr) x.sums32 = args.x.sums32 + row * (num_cols / 32);
@@ -190,8 +193,9 @@ RUVLLM_INLINE void gemm(const MatmulArgs& args) {
   auto* panels = reinterpret_cast<typename Format::Panel*>(args.scratch);
   const size_t stride = args.weight_row_stride;
   const int num_blocks = args.num_cols / Format::kBlockElements;
-  const int panel_blocks = (args.num_x_rows <= kSmallNumX ? kSmallPanelElements : kPanelElements) /
-                           Format::kBlockElements;
+  const int panel_blocks =
+      (args.num_x_rows <= kSmallNumX ? kSmallPanelElements : Format::kPanelElements) /
+      Format::kBlockElements;
   for (int32_t r = 0; r < num_rows; r += kSliceRows) {
     const int32_t first = r + kSliceRows <= num_rows ? r : num_rows - kSliceRows;
     const auto* weights =
@@ -209,7 +213,7 @@ RUVLLM_INLINE void gemm(const MatmulArgs& args) {
 
 template <class Format>
 constexpr size_t panel_scratch_bytes() {
-  return sizeof(typename Format::Panel) * (kPanelElements / Format::kBlockElements);
+  return sizeof(typename Format::Panel) * (Format::kPanelElements / Format::kBlockElements);
 }
 
 }  // namespace ruvllm::kernels::avx2

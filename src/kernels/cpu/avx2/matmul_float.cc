@@ -1,7 +1,7 @@
 // f32, f16 and bf16 weights on AVX2.
 //
 // The order of an element's sum, the same for every tile: 8 lanes, lane l adding elements l, l + 8,
-// … with one fused multiply-add each (the last, partial vector padded with zeros), then
+// ... with one fused multiply-add each (the last, partial vector padded with zeros), then
 // ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)).
 #include <cstddef>
 #include <cstdint>

@@ -82,6 +82,7 @@ template <bool kHasFifthBit>
 struct SuperFormat {
   static constexpr int kBlockElements = kSuperblock;
   static constexpr int kGroupElements = kSuperblock;
+  static constexpr int kPanelElements = kBytePanelElements;
   static constexpr int kBlockBytes = kHasFifthBit ? sizeof(BlockQ5_K) : sizeof(BlockQ4_K);
   static constexpr int kHighBitsOffset = 16;
   static constexpr int kNibblesOffset = kHasFifthBit ? 48 : 16;
@@ -145,7 +146,7 @@ struct SuperFormat {
       _mm256_store_ps(panel->dmin[group], headers.dmin);
       for (int i = 0; i < kNumSubblocks; ++i) store256(panel->scales[i][group], headers.scales[i]);
       for (int i = 0; i < 4; ++i) store256(panel->mins[group][i], headers.mins[i]);
-      for (int half = 0; half < 2; ++half) {  // elements 16 * half … + 15 of every sub-block
+      for (int half = 0; half < 2; ++half) {  // elements 16 * half ... + 15 of every sub-block
         __m256i bits[4];
         if constexpr (kHasFifthBit) {
           transpose_16_bytes(src + kHighBitsOffset + 16 * half, stride, bits);

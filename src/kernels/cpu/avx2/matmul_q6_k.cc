@@ -35,6 +35,7 @@ RUVLLM_INLINE void join_bits(__m256i nibbles0, __m256i nibbles1, __m256i bits, _
 struct Q6K {
   static constexpr int kBlockElements = kSuperblock;
   static constexpr int kGroupElements = kSuperblock;
+  static constexpr int kPanelElements = kBytePanelElements;
   static constexpr int kBlockBytes = sizeof(BlockQ6_K);
   static constexpr int kHighBitsOffset = 128;
   static constexpr int kScalesOffset = 192;

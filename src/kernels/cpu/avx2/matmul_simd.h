@@ -47,7 +47,7 @@ RUVLLM_INLINE short load_i16(const void* src) {
   return value;
 }
 
-// The binary16 values at src, src + stride, …, 8 rows, as floats.
+// The binary16 values at src, src + stride, ..., 8 rows, as floats.
 RUVLLM_INLINE __m256 gather_f16(const uint8_t* src, size_t stride) {
   const __m128i a = _mm_unpacklo_epi16(_mm_cvtsi32_si128(load_i16(src)),
                                        _mm_cvtsi32_si128(load_i16(src + stride)));

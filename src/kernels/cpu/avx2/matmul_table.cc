@@ -54,8 +54,8 @@ void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
                            avx2::scratch_bytes_block32);
   entry(kQ5_0) = quantized("avx2 q5_0", kGroup32, avx2::gemv_q5_0, avx2::gemm_q5_0, 4,
                            avx2::scratch_bytes_block32);
-  entry(kQ8_0) = quantized("avx2 q8_0", kGroup32, avx2::gemv_q8_0, avx2::gemm_q8_0, 4,
-                           avx2::scratch_bytes_block32);
+  entry(kQ8_0) = quantized("avx2 q8_0", ActivationKind::kQ16Group32, avx2::gemv_q8_0,
+                           avx2::gemm_q8_0, 4, avx2::scratch_bytes_block32);
   entry(kQ4_K) = quantized("avx2 q4_K", kGroup256, avx2::gemv_q4_k, avx2::gemm_q4_k, 4,
                            avx2::scratch_bytes_q45_k);
   entry(kQ5_K) = quantized("avx2 q5_K", kGroup256, avx2::gemv_q5_k, avx2::gemm_q5_k, 5,

@@ -114,6 +114,15 @@ struct Vec<Avx2Isa> {
     return static_cast<uint32_t>(_mm_cvtsi128_si32(lanes));
   }
 
+  static RUVLLM_ALWAYS_INLINE void quantize32_i16(const float* src, float inverse, int16_t* q16) {
+    for (int i = 0; i < 32; i += 16) {
+      const __m256i packed = _mm256_packs_epi32(rounded_product(src + i, inverse),
+                                                rounded_product(src + i + 8, inverse));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(q16 + i),
+                          _mm256_permute4x64_epi64(packed, 0xd8));
+    }
+  }
+
   static RUVLLM_ALWAYS_INLINE void quantize32(const float* src, float inverse, int8_t* q8,
                                               int32_t sums16[2]) {
     const __m256i q0 = rounded_product(src, inverse);

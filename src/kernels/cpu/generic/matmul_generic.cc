@@ -18,11 +18,19 @@ constexpr int kMaxTileX = 8;  // x rows that share one unpacking of the weights
 
 struct XBlock {
   const int8_t* q8;
+  const int16_t* q16;
   const int16_t* sums32;
   float d;
 };
 
-int32_t dot(const int8_t* a, const int8_t* b, int count) {
+// Of the forms of x, the kernel's own alone is there.
+template <class T>
+const T* at(const T* values, size_t index) {
+  return values == nullptr ? nullptr : values + index;
+}
+
+template <class X>
+int32_t dot(const int8_t* a, const X* b, int count) {
   int32_t sum = 0;
   for (int i = 0; i < count; ++i) sum += a[i] * b[i];
   return sum;
@@ -31,6 +39,10 @@ int32_t dot(const int8_t* a, const int8_t* b, int count) {
 // The chains of matmul.h, one block of one weight row times one x row.
 float add_block32(const UnpackedBlock& weight, const XBlock& x, float acc) {
   return std::fma(weight.d * x.d, static_cast<float>(dot(weight.q, x.q8, kBlock32)), acc);
+}
+
+float add_block32_i16(const UnpackedBlock& weight, const XBlock& x, float acc) {
+  return std::fma(weight.d * x.d, static_cast<float>(dot(weight.q, x.q16, kBlock32)), acc);
 }
 
 template <int kScaleGroup>
@@ -68,8 +80,10 @@ void matmul_quantized(const MatmulArgs& args) noexcept {
         unpack(block, &weight);
         for (size_t i = 0; i < count; ++i) {
           const size_t m = first + i;
-          const XBlock x = {.q8 = args.x.q8 + m * num_cols + b * kElements,
-                            .sums32 = args.x.sums32 + (m * num_cols + b * kElements) / 32,
+          const size_t k = m * num_cols + b * kElements;
+          const XBlock x = {.q8 = at(args.x.q8, k),
+                            .q16 = at(args.x.q16, k),
+                            .sums32 = at(args.x.sums32, k / 32),
                             .d = args.x.scales[m * num_blocks + b]};
           acc[i] = kAddBlock(weight, x, acc[i]);
         }
@@ -96,7 +110,7 @@ uint16_t load_u16(const std::byte* src) {
 float load_f16(const std::byte* src) { return f16_to_f32(load_u16(src)); }
 float load_bf16(const std::byte* src) { return bf16_to_f32(load_u16(src)); }
 
-// Order of an element's sum: 8 lanes, lane l adding elements l, l + 8, … ; then lanes pairwise.
+// Order of an element's sum: 8 lanes, lane l adding elements l, l + 8, ... ; then lanes pairwise.
 template <size_t kBytes, float (*kLoad)(const std::byte*)>
 void matmul_float(const MatmulArgs& args) noexcept {
   constexpr size_t kLanes = 8;
@@ -144,7 +158,8 @@ void fill_generic_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   set(kBF16, entry("generic bf16", kF32Rows, matmul_float<2, load_bf16>));
   set(kQ4_0, entry("generic q4_0", kGroup32, matmul_quantized<BlockQ4_0, 32, add_block32>));
   set(kQ5_0, entry("generic q5_0", kGroup32, matmul_quantized<BlockQ5_0, 32, add_block32>));
-  set(kQ8_0, entry("generic q8_0", kGroup32, matmul_quantized<BlockQ8_0, 32, add_block32>));
+  set(kQ8_0, entry("generic q8_0", ActivationKind::kQ16Group32,
+                   matmul_quantized<BlockQ8_0, 32, add_block32_i16>));
   set(kQ4_K, entry("generic q4_K", kGroup256, matmul_quantized<BlockQ4_K, 256, add_with_mins>));
   set(kQ5_K, entry("generic q5_K", kGroup256, matmul_quantized<BlockQ5_K, 256, add_with_mins>));
   set(kQ6_K, entry("generic q6_K", kGroup256, matmul_quantized<BlockQ6_K, 256, add_scaled<16>>));

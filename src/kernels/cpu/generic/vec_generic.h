@@ -138,14 +138,26 @@ struct Vec<GenericIsa> {
   }
 
   // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low bits.
+  static RUVLLM_ALWAYS_INLINE Ints rounded_product(const float* src, float inverse) {
+    constexpr float kRound = 12582912.0f;
+    const Vec rounded = load(src) * broadcast(inverse) + broadcast(kRound);
+    return rounded.bits() - broadcast(kRound).bits();
+  }
+
+  static RUVLLM_ALWAYS_INLINE void quantize32_i16(const float* src, float inverse, int16_t* q16) {
+    for (int32_t i = 0; i < 32; i += kLanes) {
+      const Ints quantized = rounded_product(src + i, inverse);
+      for (int lane = 0; lane < kLanes; ++lane)
+        q16[i + lane] = static_cast<int16_t>(quantized[lane]);
+    }
+  }
+
   static RUVLLM_ALWAYS_INLINE void quantize32(const float* src, float inverse, int8_t* q8,
                                               int32_t sums16[2]) {
-    constexpr float kRound = 12582912.0f;
     for (int half = 0; half < 2; ++half) {
       Ints sum = {};
       for (int32_t i = 16 * half; i < 16 * half + 16; i += kLanes) {
-        const Vec rounded = load(src + i) * broadcast(inverse) + broadcast(kRound);
-        const Ints quantized = rounded.bits() - broadcast(kRound).bits();
+        const Ints quantized = rounded_product(src + i, inverse);
         sum += quantized;
         for (int lane = 0; lane < kLanes; ++lane)
           q8[i + lane] = static_cast<int8_t>(quantized[lane]);

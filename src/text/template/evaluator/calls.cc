@@ -3,6 +3,7 @@
 
 #include "text/template/evaluator/interpreter.h"
 #include "text/template/library/access.h"
+#include "text/template/library/lookup.h"
 #include "text/template/value/compare.h"
 
 namespace ruvllm::text::jinja {

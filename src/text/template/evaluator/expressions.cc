@@ -2,6 +2,7 @@
 
 #include "text/template/evaluator/interpreter.h"
 #include "text/template/library/access.h"
+#include "text/template/library/lookup.h"
 #include "text/template/library/operators.h"
 #include "text/template/value/compare.h"
 #include "text/template/value/print.h"

@@ -6,6 +6,7 @@
 
 #include "base/core/checked.h"
 #include "text/template/library/library.h"
+#include "text/template/library/lookup.h"
 #include "text/template/value/compare.h"
 #include "text/template/value/unicode.h"
 
@@ -14,8 +15,8 @@ namespace {
 
 std::unexpected<Error> undefined_error(const Value& object, std::string_view wanted) {
   const std::string_view name = object.undefined()->name;
-  return fail(ErrorCode::kInvalidArgument, "'{}' is undefined, so it has no '{}'",
-              name.empty() ? "the value" : name, wanted.substr(0, 100));
+  return fail(ErrorCode::kInvalidArgument, "{} is undefined, so it has no '{}'",
+              name.empty() ? "the value" : fmt::format("'{}'", name), wanted.substr(0, 100));
 }
 
 Result<Value> method_or_undefined(Heap& heap, const Value& object, std::string_view name) {
@@ -49,7 +50,7 @@ Result<Value> indexed(Heap& heap, const Value& object, int64_t index) {
   return list->items[static_cast<size_t>(index)];
 }
 
-// The indices that a Python slice picks out of `size` items: begin, begin + step, …, `count` of
+// The indices that a Python slice picks out of `size` items: begin, begin + step, ..., `count` of
 // them.
 struct Picks {
   int64_t begin = 0;

@@ -14,7 +14,7 @@ namespace ruvllm::text::jinja {
 Result<Value> attribute_of(Heap& heap, const Value& object, std::string_view name);
 // object[key]: a key or index first, then a method.
 Result<Value> item_of(Heap& heap, const Value& object, const Value& key);
-// "a.b.0", as map(attribute=…), selectattr, sort, … take it. An integer is one index.
+// "a.b.0", as map(attribute=...), selectattr, sort, ... take it. An integer is one index.
 Result<Value> item_by_path(Heap& heap, const Value& object, const Value& path);
 
 // object[start:stop:step]; null bounds are left out.

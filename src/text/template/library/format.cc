@@ -54,7 +54,7 @@ Status parse_size(std::string_view text, size_t& i, Field& field) {
 
 std::string group_digits(std::string digits) {
   const size_t end = std::min(digits.find_first_of(".e"), digits.size());
-  for (size_t i = end; i > 3; i -= 3) digits.insert(i - 3, ",");
+  for (size_t i = end; i > 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
 }
 
@@ -222,6 +222,56 @@ Result<Value> find_field(Heap& heap, std::string_view name, const Arguments& arg
   return value;
 }
 
+// The field behind the % before `i`, which moves behind it.
+Result<Field> parse_percent(std::string_view format, size_t& i) {
+  Field field;
+  for (; i < format.size() && std::string_view("-0+ #").find(format[i]) != std::string_view::npos;
+       ++i) {
+    switch (format[i]) {
+      case '-':
+        field.align = '<';
+        break;
+      case '0':
+        field.fill = '0';
+        break;
+      case '#':
+        field.alternate = true;
+        break;
+      default:
+        field.sign = format[i];
+    }
+  }
+  if (field.fill == '0' && field.align == '\0') field.align = '=';
+  if (field.align == '<') field.fill = ' ';
+  RUVLLM_TRY(parse_size(format, i, field));
+  field.type = i < format.size() ? format[i++] : '\0';
+  if (field.type == 'i' || field.type == 'u') field.type = 'd';
+  if (field.type == '\0' ||
+      std::string_view("%srdxXoeEfFgG").find(field.type) == std::string_view::npos) {
+    return fail(ErrorCode::kInvalidArgument, "'%{}' is no format that is known here",
+                std::string_view(&field.type, field.type == '\0' ? 0 : 1));
+  }
+  return field;
+}
+
+Result<Value> quoted(Heap& heap, const Value& value) {
+  TextBuilder text(heap);
+  RUVLLM_TRY(append_repr(text, value));
+  return Value(text.take());
+}
+
+Status append_percent(TextBuilder& out, Value value, Field field) {
+  if (field.type == 'd' && value.real() != nullptr && std::fabs(*value.real()) < 9e18) {
+    value = Value(static_cast<int64_t>(*value.real()));
+  }
+  if (field.type == 'r') {
+    RUVLLM_ASSIGN(value, quoted(out.heap(), value));
+    field.type = 's';
+  }
+  if (field.type == 's' && field.align == '=') field.align = '>';
+  return append_field(out, value, field, '>');
+}
+
 }  // namespace
 
 Result<Text> format_percent(Heap& heap, std::string_view format, const std::vector<Value>& values) {
@@ -233,24 +283,7 @@ Result<Text> format_percent(Heap& heap, std::string_view format, const std::vect
     RUVLLM_TRY(out.append(format.substr(i, mark - i)));
     if (mark == format.size()) break;
     i = mark + 1;
-    Field field;
-    for (; i < format.size(); ++i) {
-      const char flag = format[i];
-      if (flag == '-')
-        field.align = '<';
-      else if (flag == '0')
-        field.fill = '0';
-      else if (flag == '+' || flag == ' ')
-        field.sign = flag;
-      else if (flag == '#')
-        field.alternate = true;
-      else
-        break;
-    }
-    if (field.fill == '0' && field.align == '\0') field.align = '=';
-    if (field.align == '<') field.fill = ' ';
-    RUVLLM_TRY(parse_size(format, i, field));
-    field.type = i < format.size() ? format[i++] : '\0';
+    RUVLLM_ASSIGN(const Field field, parse_percent(format, i));
     if (field.type == '%') {
       RUVLLM_TRY(out.append('%'));
       continue;
@@ -259,23 +292,7 @@ Result<Text> format_percent(Heap& heap, std::string_view format, const std::vect
       return fail(ErrorCode::kInvalidArgument, "the format wants more than {} values",
                   values.size());
     }
-    Value value = values[used++];
-    if (field.type == 'i' || field.type == 'u') field.type = 'd';
-    if (field.type == 'd' && value.real() != nullptr && std::fabs(*value.real()) < 9e18) {
-      value = Value(static_cast<int64_t>(*value.real()));
-    }
-    if (field.type == 'r') {
-      TextBuilder quoted(heap);
-      RUVLLM_TRY(append_repr(quoted, value));
-      value = Value(quoted.take());
-      field.type = 's';
-    }
-    if (field.type == '\0' ||
-        std::string_view("sdxXoeEfFgG").find(field.type) == std::string_view::npos) {
-      return fail(ErrorCode::kInvalidArgument, "'%{}' is no format that is known here", field.type);
-    }
-    if (field.type == 's' && field.align == '=') field.align = '>';
-    RUVLLM_TRY(append_field(out, value, field, '>'));
+    RUVLLM_TRY(append_percent(out, values[used++], field));
   }
   if (used < values.size()) {
     return fail(ErrorCode::kInvalidArgument, "the format takes {} values and got {}", used,
@@ -305,13 +322,11 @@ Result<Text> format_braces(Heap& heap, std::string_view format, const Arguments&
     const std::string_view field_text = format.substr(mark + 1, end - mark - 1);
     const size_t colon = std::min(field_text.find(':'), field_text.size());
     std::string_view name = field_text.substr(0, colon);
-    const bool quoted = name.ends_with("!r");
-    if (quoted || name.ends_with("!s")) name.remove_suffix(2);
+    const bool quotes = name.ends_with("!r");
+    if (quotes || name.ends_with("!s")) name.remove_suffix(2);
     RUVLLM_ASSIGN(Value value, find_field(heap, name, arguments, next_index));
-    if (quoted) {
-      TextBuilder text(heap);
-      RUVLLM_TRY(append_repr(text, value));
-      value = Value(text.take());
+    if (quotes) {
+      RUVLLM_ASSIGN(value, quoted(heap, value));
     }
     RUVLLM_ASSIGN(const Field field,
                   parse_specification(field_text.substr(std::min(colon + 1, field_text.size()))));

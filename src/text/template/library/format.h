@@ -1,4 +1,4 @@
-// Python's two ways to format: "%s %d" % (…) and "{} {:>8}".format(…).
+// Python's two ways to format: "%s %d" % (...) and "{} {:>8}".format(...).
 #pragma once
 
 #include <string_view>

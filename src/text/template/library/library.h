@@ -1,4 +1,4 @@
-// The filters, tests, methods and functions that templates may use, by name.
+// What the filters, tests, methods and functions of templates are, and how they read arguments.
 #pragma once
 
 #include <array>
@@ -33,12 +33,6 @@ struct Native : Callable {
   const NativeFunction function;
   const Value self;
 };
-
-// Null when there is none of that name.
-NativeFunction find_filter(std::string_view name);
-TestFunction find_test(std::string_view name);
-NativeFunction find_method(const Value& self, std::string_view name);
-NativeFunction find_global(std::string_view name);
 
 // The arguments in the order of `names`; null where one is not given. Refuses what does not fit.
 Status bind_arguments(const Arguments& arguments, const std::string_view* names, size_t count,

@@ -186,8 +186,9 @@ Result<Value> arithmetic(Heap& heap, BinaryOperator op, const Value& a, const Va
   }
   for (const Value* value : {&a, &b}) {
     if (const Undefined* undefined = value->undefined(); undefined != nullptr) {
-      return fail(ErrorCode::kInvalidArgument, "'{}' is undefined and has no {}",
-                  undefined->name.empty() ? "the value" : undefined->name, symbol(op));
+      return fail(ErrorCode::kInvalidArgument, "{} is undefined and has no {}",
+                  undefined->name.empty() ? "the value" : fmt::format("'{}'", undefined->name),
+                  symbol(op));
     }
   }
   return fail(ErrorCode::kInvalidArgument, "{} does not work between {} and {}", symbol(op),

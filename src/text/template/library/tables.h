@@ -1,4 +1,4 @@
-// The tables of names that the files of this folder define and library.cc searches.
+// The tables of names that the files of this folder define and lookup.cc searches.
 #pragma once
 
 #include <span>
@@ -10,7 +10,7 @@ namespace ruvllm::text::jinja {
 std::span<const FunctionEntry> text_filters();      // strings
 std::span<const FunctionEntry> value_filters();     // numbers, conversion, JSON
 std::span<const FunctionEntry> sequence_filters();  // order, grouping, aggregation
-std::span<const FunctionEntry> select_filters();    // map, select, …
+std::span<const FunctionEntry> select_filters();    // map, select, ...
 std::span<const FunctionEntry> text_methods();
 std::span<const FunctionEntry> split_methods();  // of strings that give or take lists
 std::span<const FunctionEntry> dict_methods();

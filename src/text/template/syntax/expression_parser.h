@@ -20,7 +20,7 @@ class ExpressionParser {
   // One expression, or several with commas between them as a tuple.
   Result<ExpressionPtr> parse_tuple(bool inline_if);
   Result<CallArguments> parse_call_arguments();  // at "("
-  // name(arguments)|name…, as `{% filter … %}` and `{% set x | … %}` have them.
+  // name(arguments)|name..., as `{% filter ... %}` and `{% set x | ... %}` have them.
   Result<ExpressionPtr> parse_filter_chain(ExpressionPtr input);
 
   // The special names that expressions have used since the last call; the owner of a macro body

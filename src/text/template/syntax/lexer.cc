@@ -115,7 +115,7 @@ Status Lexer::skip_comment(size_t begin) {
   return {};
 }
 
-// {% raw %} … {% endraw %}; position_ is after the opening delimiter.
+// {% raw %} ... {% endraw %}; position_ is after the opening delimiter.
 Result<bool> Lexer::lex_raw(size_t begin) {
   const size_t restart = position_;
   const auto word = [this](std::string_view name) {

@@ -9,7 +9,8 @@
 
 namespace ruvllm::text::jinja {
 
-// Replaces Python's escapes: \n, \xhh, \uhhhh, \Uhhhhhhhh, \ooo, …; unknown ones stay as they are.
+// Replaces Python's escapes: \n, \xhh, \uhhhh, \Uhhhhhhhh, \ooo, ...; unknown ones stay as they
+// are.
 Result<std::string> unescape(std::string_view literal);
 // Decimal with underscores, or with the prefix 0x, 0o or 0b.
 Result<Value> parse_integer(std::string_view literal);

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/core/error.h"
-#include "text/template/chat_template.h"
+#include "text/template/limits.h"
 #include "text/template/value/value.h"
 
 namespace ruvllm::text::jinja {

@@ -26,6 +26,12 @@ bool same_key(const Value& a, const Value& b) {
 
 }  // namespace
 
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
+
 bool Value::truthy() const {
   if (is_undefined() || is_none()) return false;
   if (boolean() != nullptr) return *boolean();

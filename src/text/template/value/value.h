@@ -40,6 +40,12 @@ struct Text {
 class Value {
  public:
   Value() = default;
+  // Out of line: inlined everywhere they would only grow the code.
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
   Value(Undefined undefined) : storage_(undefined) {}
   Value(None none) : storage_(none) {}
   Value(bool flag) : storage_(flag) {}
@@ -66,7 +72,7 @@ class Value {
   Callable* callable() const { return pointer<Callable>(); }
 
   bool truthy() const;
-  // Python's name of the type, for messages: "str", "int", "list", …
+  // Python's name of the type, for messages: "str", "int", "list", ...
   std::string_view type_name() const;
 
  private:
@@ -83,7 +89,7 @@ class Value {
 enum class ListKind : uint8_t {
   kList,
   kTuple,
-  kGenerator,  // what select, map, … give: true even when empty, and iterable only once
+  kGenerator,  // what select, map, ... give: true even when empty, and iterable only once
 };
 
 struct List {

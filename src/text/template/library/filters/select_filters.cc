@@ -1,5 +1,6 @@
 // map, select, reject and their attribute forms.
 #include "text/template/library/access.h"
+#include "text/template/library/lookup.h"
 #include "text/template/library/tables.h"
 #include "text/template/value/compare.h"
 

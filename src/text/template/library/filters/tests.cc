@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "text/template/library/library.h"
+#include "text/template/library/lookup.h"
 #include "text/template/value/compare.h"
 #include "text/template/value/unicode.h"
 

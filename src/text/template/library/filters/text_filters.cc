@@ -92,7 +92,8 @@ Result<Value> escape(Heap& heap, const Value& self, const Arguments& arguments) 
   return Value(out.take());
 }
 
-// Also `safe`: nothing is escaped unless the template asks for it.
+// Also `safe`. Jinja2 would escape plain strings that are added to a safe one, even with autoescape
+// off; in a prompt that is never meant, so nothing is escaped here unless the template asks for it.
 Result<Value> to_string(Heap& heap, const Value& self, const Arguments& arguments) {
   RUVLLM_TRY(bind(arguments));
   RUVLLM_ASSIGN(Text text, to_text(heap, self));

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "text/template/library/access.h"
+#include "text/template/library/lookup.h"
 #include "text/template/library/tables.h"
 #include "text/template/value/compare.h"
 #include "text/template/value/json.h"
@@ -35,7 +36,7 @@ bool parse_whole(std::string_view text, int base, int64_t* out) {
       (base == 2 && prefix == 'b')) {
     digits.erase(0, 2);
   }
-  if (negative) digits.insert(0, "-");
+  if (negative) digits.insert(digits.begin(), '-');
   const char* end = digits.data() + digits.size();
   const auto parsed = std::from_chars(digits.data(), end, *out, base);
   return !digits.empty() && parsed.ec == std::errc() && parsed.ptr == end;

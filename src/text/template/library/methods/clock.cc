@@ -15,6 +15,26 @@ constexpr std::array<std::string_view, 12> kMonths = {
 
 Result<std::string> format_fields(std::string_view format, const std::tm& time);
 
+// The format that a directive is short for, empty when it is none of that kind.
+std::string_view expansion(char kind) {
+  switch (kind) {
+    case 'F':
+      return "%Y-%m-%d";
+    case 'T':
+    case 'X':
+      return "%H:%M:%S";
+    case 'D':
+    case 'x':
+      return "%m/%d/%y";
+    case 'R':
+      return "%H:%M";
+    case 'c':
+      return "%a %b %e %H:%M:%S %Y";
+    default:
+      return {};
+  }
+}
+
 // The text of one directive; `padded` is false for the form with a dash, as in %-d.
 Result<std::string> directive(char kind, bool padded, const std::tm& time) {
   const auto number = [padded](int value, int width) {
@@ -23,6 +43,7 @@ Result<std::string> directive(char kind, bool padded, const std::tm& time) {
   const auto day = kDays[static_cast<size_t>(time.tm_wday)];
   const auto month = kMonths[static_cast<size_t>(time.tm_mon)];
   const int hour = time.tm_hour % 12 == 0 ? 12 : time.tm_hour % 12;
+  if (const auto longer = expansion(kind); !longer.empty()) return format_fields(longer, time);
   switch (kind) {
     case 'Y':
       return fmt::format("{}", time.tm_year + 1900);
@@ -68,18 +89,6 @@ Result<std::string> directive(char kind, bool padded, const std::tm& time) {
       return std::string("\n");
     case 't':
       return std::string("\t");
-    case 'F':
-      return format_fields("%Y-%m-%d", time);
-    case 'T':
-    case 'X':
-      return format_fields("%H:%M:%S", time);
-    case 'D':
-    case 'x':
-      return format_fields("%m/%d/%y", time);
-    case 'R':
-      return format_fields("%H:%M", time);
-    case 'c':
-      return format_fields("%a %b %e %H:%M:%S %Y", time);
     default:
       break;
   }

@@ -34,7 +34,7 @@ Result<Value> range(Heap& heap, const Value& /*self*/, const Arguments& argument
   return Value(list);
 }
 
-// The entries of dict(mapping, name=value, …) and namespace(…).
+// The entries of dict(mapping, name=value, ...) and namespace(...).
 Status fill(Heap& heap, Dict& dict, const Arguments& arguments) {
   for (const Value& source : arguments.positional) {
     if (source.dict() != nullptr) {

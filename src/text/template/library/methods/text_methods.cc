@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "text/template/library/format.h"
+#include "text/template/library/lookup.h"
 #include "text/template/library/tables.h"
 #include "text/template/library/text_operations.h"
 #include "text/template/value/compare.h"

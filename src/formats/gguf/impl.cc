@@ -1,4 +1,5 @@
-#include "formats/gguf/gguf.h"
+// GgufFile: opening one file or a split set, and look-ups; the typed getters are in values.cc.
+#include "formats/gguf/impl.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/system/mapped_file.h"
-#include "formats/gguf/impl.h"
+#include "formats/gguf/gguf.h"
 #include "formats/gguf/parser.h"
 #include "formats/gguf/types.h"
 
