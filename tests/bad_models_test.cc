@@ -48,6 +48,7 @@ struct BadModel {
   Change change;
   std::string expected;  // in the message, beside the file
   bool may_load = false;
+  bool or_tensor = false;  // a number may be found wrong by the tensors that contradict it
 };
 
 void PrintTo(const BadModel& model, std::ostream* out) { *out << model.name; }
@@ -139,7 +140,8 @@ TEST_P(BadModelTest, IsRefusedByName) {
   ASSERT_FALSE(engine.has_value());
   const std::string& message = engine.error().message();
   EXPECT_NE(message.find(path_), std::string::npos) << message;
-  EXPECT_NE(message.find(bad.expected), std::string::npos) << message;
+  const bool names_tensor = bad.or_tensor && message.find("tensor 'blk.") != std::string::npos;
+  EXPECT_TRUE(names_tensor || message.find(bad.expected) != std::string::npos) << message;
 }
 
 using Write = void (*)(GgufWriter&, const std::string&);
@@ -181,40 +183,44 @@ std::string test_name(std::string_view key, std::string_view what) {
 std::vector<BadModel> key_cases() {
   struct Key {
     const char* name;
+    const char* field;  // what the message calls it
     bool required;
     std::set<std::string_view> good;  // values with which the model may run
   };
   const Key keys[] = {
-      {"general.architecture", true, {}},
-      {"qwen2.block_count", true, {"One"}},
-      {"qwen2.embedding_length", true, {}},
-      {"qwen2.feed_forward_length", true, {}},
-      {"qwen2.context_length", true, {"One", "Odd"}},
-      {"qwen2.attention.head_count", true, {}},
-      {"qwen2.attention.head_count_kv", false, {}},
-      {"qwen2.attention.key_length", false, {}},
-      {"qwen2.attention.value_length", false, {}},
-      {"qwen2.rope.dimension_count", false, {}},
-      {"qwen2.rope.freq_base", false, {"Float", "Tiny"}},
-      {"qwen2.rope.scaling.type", false, {}},
-      {"qwen2.attention.layer_norm_rms_epsilon", true, {"Float", "Tiny"}},
-      {"tokenizer.ggml.model", true, {}},
-      {"tokenizer.ggml.tokens", true, {}},
-      {"tokenizer.ggml.token_type", false, {}},
-      {"tokenizer.ggml.eos_token_id", false, {"Zero", "One", "Odd"}},
-      {"tokenizer.ggml.bos_token_id", false, {"Zero", "One", "Odd"}},
-      {"tokenizer.ggml.add_bos_token", false, {"Bool"}},
+      {"general.architecture", "architecture", true, {}},
+      {"qwen2.block_count", "block_count", true, {"One"}},
+      {"qwen2.embedding_length", "embedding_length", true, {}},
+      {"qwen2.feed_forward_length", "feed_forward_length", true, {}},
+      {"qwen2.context_length", "context_length", true, {"One", "Odd"}},
+      {"qwen2.attention.head_count", "attention.head_count", true, {}},
+      {"qwen2.attention.head_count_kv", "attention.head_count_kv", false, {}},
+      {"qwen2.attention.key_length", "attention.key_length", false, {}},
+      {"qwen2.attention.value_length", "attention.value_length", false, {}},
+      {"qwen2.rope.dimension_count", "rope.dimension_count", false, {}},
+      {"qwen2.rope.freq_base", "rope.freq_base", false, {"Float", "Tiny"}},
+      {"qwen2.rope.scaling.type", "rope.scaling.type", false, {}},
+      {"qwen2.attention.layer_norm_rms_epsilon",
+       "attention.layer_norm_rms_epsilon",
+       true,
+       {"Float", "Tiny"}},
+      {"tokenizer.ggml.model", "tokenizer.ggml.model", true, {}},
+      {"tokenizer.ggml.tokens", "tokenizer.ggml.token", true, {}},
+      {"tokenizer.ggml.token_type", "tokenizer.ggml.token_type", false, {}},
+      {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eos_token_id", false, {"Zero", "One", "Odd"}},
+      {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.bos_token_id", false, {"Zero", "One", "Odd"}},
+      {"tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_bos_token", false, {"Bool"}},
   };
   std::vector<BadModel> cases;
   for (const Key& key : keys) {
     if (key.required)
       cases.push_back({test_name(key.name, "Missing"), {.key = key.name}, key.name});
     for (const NamedValue& value : kValues) {
-      // The dimensions of heads are named by the number, or by the tensor that they contradict.
       cases.push_back({test_name(key.name, value.name),
                        {.key = key.name, .write = value.write},
-                       "",
-                       key.good.contains(value.name)});
+                       key.field,
+                       key.good.contains(value.name),
+                       true});
     }
   }
   return cases;

@@ -65,8 +65,10 @@ Status read_heads(const Reader& reader, const std::string& path, ModelConfig& co
   RUVLLM_ASSIGN(config.num_kv_heads,
                 reader.integer_or("attention.head_count_kv", config.num_heads, 1, kMaxHeads));
   if (config.num_heads % config.num_kv_heads != 0) {
-    return fail(ErrorCode::kCorrupt, "{}: {} query heads are not a multiple of {} KV heads", path,
-                config.num_heads, config.num_kv_heads);
+    return fail(ErrorCode::kCorrupt,
+                "{}: {} query heads (attention.head_count) are not a multiple of {} KV heads "
+                "(attention.head_count_kv)",
+                path, config.num_heads, config.num_kv_heads);
   }
   const int32_t even_share = config.hidden_dim / config.num_heads;
   RUVLLM_ASSIGN(config.head_dim,
@@ -74,11 +76,14 @@ Status read_heads(const Reader& reader, const std::string& path, ModelConfig& co
   RUVLLM_ASSIGN(const int32_t value_length,
                 reader.integer_or("attention.value_length", config.head_dim, 1, kMaxHeadDim));
   if (value_length != config.head_dim) {
-    return fail(ErrorCode::kUnsupported, "{}: value heads of {} beside key heads of {}", path,
+    return fail(ErrorCode::kUnsupported,
+                "{}: value heads of {} (attention.value_length) beside key heads of {}", path,
                 value_length, config.head_dim);
   }
   if (config.head_dim % 8 != 0 || config.head_dim == 0 || config.head_dim > kMaxHeadDim) {
-    return fail(ErrorCode::kUnsupported, "{}: head dimension {}; expected a multiple of 8 up to {}",
+    return fail(ErrorCode::kUnsupported,
+                "{}: head dimension {} (attention.key_length, or embedding_length / "
+                "attention.head_count); expected a multiple of 8 up to {}",
                 path, config.head_dim, kMaxHeadDim);
   }
   return {};

@@ -111,6 +111,43 @@ class Usage(CommandTest):
         self.assertIn("'hot'", error["message"])
         self.assertIn(error["message"], err)
 
+    def test_files_that_are_no_models_exit_1(self):
+        with open(MODEL, "rb") as file:
+            beginning = file.read(600_000)
+        # The first tensor's type is the 4 bytes before its data offset, which is 0.
+        unknown = bytearray(beginning)
+        name = unknown.index(b"token_embd.weight")
+        unknown[name + 17 + 4 + 16 : name + 17 + 4 + 20] = (99).to_bytes(4, "little")
+        for arguments, message in (
+            ([self.path("absent.gguf")], "check the path"),
+            ([self.folder], "not a regular file"),
+            ([self.path("empty.gguf", b"")], "download it again"),
+            ([self.path("text.gguf", "not a model" * 9)], "GGUF"),
+            ([self.path("header.gguf", beginning[:2000])], "download"),
+            ([self.path("tensors.gguf", beginning)], "download"),
+            ([self.path("unknown.gguf", bytes(unknown))], "99"),
+        ):
+            out, err = self.run_command("run", "-m", *arguments, "-p", "x", status=1)
+            self.assertEqual(out, "", arguments)
+            self.assertTrue(err.startswith("ruvllm: error: "), err)
+            self.assertIn(arguments[0], err)
+            self.assertIn(message, err)
+            self.assertEqual(err.count("\n"), 1, err)
+
+    def test_a_vocabulary_alone_cannot_run(self):
+        path = self.path("vocabulary.gguf")
+        with open(MODEL, "rb") as file:
+            content = bytearray(file.read())
+        # Without tensors, what describes them and their data is nothing but the end of the file.
+        content[8:16] = (0).to_bytes(8, "little")
+        with open(path, "wb") as file:
+            file.write(content)
+        out, err = self.run_command("run", "-m", path, "-p", "x", status=1)
+        self.assertEqual(out, "")
+        self.assertIn(path, err)
+        self.assertIn("tokenize and detokenize only", err)
+        self.assertIn("ids", self.json_of("tokenize", "hello", "-m", path))
+
     def test_missing_files_exit_1(self):
         missing = self.path("missing.gguf")
         for arguments in (
