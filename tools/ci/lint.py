@@ -74,11 +74,12 @@ def main() -> int:
     (arguments.build / "lint").mkdir(exist_ok=True)
     commands = compile_commands(arguments.build)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        verdicts = list(pool.map(lambda s: lint(s, commands.get(s), arguments.build), sources))
-    for passed, output in verdicts:
-        if not passed:
-            print(output)
-    failed = sum(not passed for passed, _ in verdicts)
+        verdicts = pool.map(lambda s: lint(s, commands.get(s), arguments.build), sources)
+        failed = 0
+        for passed, output in verdicts:
+            if not passed:
+                print(output, flush=True)
+                failed += 1
     print(f"lint: {failed} of {len(sources)} sources failed")
     return 1 if failed or not sources else 0
 

@@ -12,7 +12,7 @@ using text::TokenId;
 // these messages do not.
 Result<std::string> choose_marker(std::span<const ChatMessage> messages) {
   for (int last = 0x90; last <= 0xAF; ++last) {
-    const std::string marker = {'\xEF', '\xB7', static_cast<char>(last)};
+    std::string marker = {'\xEF', '\xB7', static_cast<char>(last)};
     if (std::ranges::none_of(messages, [&](const ChatMessage& message) {
           return message.content.find(marker) != std::string::npos;
         })) {
