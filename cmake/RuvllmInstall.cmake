@@ -5,11 +5,10 @@ include(CMakePackageConfigHelpers)
 
 # One shared library of all layers. Only names marked RUVLLM_API leave it.
 file(GLOB public_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/ruvllm/*.h")
-file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/ruvllm_shared.cc"
-  CONTENT "// The library is made of the archives of its layers.\n")
-add_library(ruvllm_shared SHARED "${CMAKE_CURRENT_BINARY_DIR}/ruvllm_shared.cc")
+add_library(ruvllm_shared SHARED)
 set_target_properties(ruvllm_shared PROPERTIES
   OUTPUT_NAME ruvllm
+  LINKER_LANGUAGE CXX
   EXPORT_NAME ruvllm
   VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
@@ -19,16 +18,12 @@ add_library(ruvllm::ruvllm ALIAS ruvllm_shared)
 target_compile_features(ruvllm_shared PUBLIC cxx_std_23)
 target_sources(ruvllm_shared PUBLIC FILE_SET HEADERS
   BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${public_headers})
-target_link_libraries(ruvllm_shared PRIVATE ruvllm_flags)
+# The objects themselves: nothing inside the library calls its public functions, so that a linker
+# would leave them in their archives. The archives of `api` and below bring what those link to.
 foreach(layer ${RUVLLM_LAYERS})
-  # Whole, because nothing inside the library calls its public functions; the override settles the
-  # same archive being asked for plainly by the layers above it.
-  target_link_libraries(ruvllm_shared PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,ruvllm_${layer}>")
-  list(APPEND whole_archives ruvllm_${layer})
+  target_sources(ruvllm_shared PRIVATE $<TARGET_OBJECTS:ruvllm_${layer}>)
 endforeach()
-list(JOIN whole_archives "," whole_archives)
-set_target_properties(ruvllm_shared PROPERTIES
-  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${whole_archives}")
+target_link_libraries(ruvllm_shared PRIVATE ruvllm_api)
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/ruvllm")
 install(TARGETS ruvllm_shared EXPORT ruvllmTargets

@@ -24,21 +24,21 @@ namespace ruvllm {
 enum class DeviceType : uint8_t { Cpu, Cuda, Metal };
 
 struct EngineOptions {
-  std::string model_path;
+  std::string model_path = {};
   uint32_t num_threads = 0;     // 0: processors allowed by affinity and cgroup quota
   uint32_t context_length = 0;  // tokens of one sequence; 0: the model's, as far as memory allows
   uint32_t max_sequences = 1;   // running at once; more wait in the queue
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
   DeviceType device = DeviceType::Cpu;
-  std::string cpu_isa;  // "": the best one here; "generic", "avx2", ... forces it
+  std::string cpu_isa = {};  // "": the best one here; "generic", "avx2", ... forces it
 };
 
 struct GenerationRequest {
-  std::vector<TokenId> prompt;
-  SamplingParams sampling;
-  uint32_t max_tokens = 0;        // 0: until the context is full
-  std::vector<std::string> stop;  // cut from the answer; at most 16 of 256 bytes
-  bool ignore_end = false;        // go on past end-of-generation tokens (benchmarks)
+  std::vector<TokenId> prompt = {};
+  SamplingParams sampling = {};
+  uint32_t max_tokens = 0;             // 0: until the context is full
+  std::vector<std::string> stop = {};  // cut from the answer; at most 16 of 256 bytes
+  bool ignore_end = false;             // go on past end-of-generation tokens (benchmarks)
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
@@ -91,7 +91,8 @@ class RUVLLM_API Generation {
 // Loss over a text in windows without overlap; every token but a window's first is scored.
 struct ScoreOptions {
   uint32_t context_length = 512;
-  std::string logits_path;  // "": none; else float32 logits of every scored position, row by row
+  std::string logits_path =
+      {};  // "": none; else float32 logits of every scored position, row by row
 };
 struct ScoreProgress {
   uint64_t tokens_done = 0;

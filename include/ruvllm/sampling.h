@@ -19,8 +19,8 @@ struct SamplingParams {
   float frequency_penalty = 0.0f;   // subtracted for each recent occurrence
   float presence_penalty = 0.0f;    // subtracted once for a recent token
   int32_t penalty_last_n = 64;      // recent: the last n tokens, prompt included; -1: all
-  std::vector<std::pair<int32_t, float>> logit_bias;  // token id, added to its logit
-  std::optional<uint64_t> seed;  // none: a fresh random one, reported with the result
+  std::vector<std::pair<int32_t, float>> logit_bias = {};  // token id, added to its logit
+  std::optional<uint64_t> seed = {};  // none: a fresh random one, reported with the result
   // Log-probabilities (natural, of the model before penalties and temperature) of the chosen token
   // and this many likeliest; -1: none.
   int32_t num_logprobs = -1;

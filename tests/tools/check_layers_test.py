@@ -55,6 +55,13 @@ class Layers(ToolTest):
         self.write("fuzz/fuzz_view.cc", '#include "events/event.h"\n')
         self.fails("fuzz/fuzz_view.cc:1: `tensor` may not include")
 
+    def test_fuzzers_share_headers_that_use_no_layer(self):
+        self.write("fuzz/fuzz_view.cc", '#include "tensor/view.h"\n#include "mutator.h"\n')
+        self.write("fuzz/mutator.h", "#include <cstdint>\n")
+        self.passes("5 targets", "no cycle")
+        self.write("fuzz/mutator.h", '#include "tensor/view.h"\n')
+        self.fails("fuzz/mutator.h:1: a header that fuzzers share includes tensor/view.h")
+
     def test_private_header_of_a_layer_that_only_the_facade_may_use(self):
         self.write("src/cli/run.cc", '#include "tensor/view.h"\n')
         self.fails("`cli` may not include tensor/view.h")

@@ -6,7 +6,7 @@
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
 #include "text/tokenizer/tokenizer.h"
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::api {
 

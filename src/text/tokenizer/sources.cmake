@@ -6,18 +6,18 @@ set(tokenizer_sources
   tokenizer/bpe/merge_table.cc
   tokenizer/bpe/token_table.cc
   tokenizer/detokenizer.cc
-  tokenizer/special_tokens.cc
+  tokenizer/vocab/special_tokens.cc
   tokenizer/split/patterns.cc
   tokenizer/split/splitter.cc
   tokenizer/split/utf8.cc
   tokenizer/tokenizer.cc
   tokenizer/tokenizer_factory.cc
-  tokenizer/vocab_check.cc)
+  tokenizer/vocab/vocab_check.cc)
 set(tokenizer_tests
   tokenizer/bpe/byte_level_tokenizer_test.cc
   tokenizer/bpe/byte_pair_encoder_test.cc
   tokenizer/detokenizer_test.cc
-  tokenizer/special_tokens_test.cc
+  tokenizer/vocab/special_tokens_test.cc
   tokenizer/split/splitter_test.cc
   tokenizer/split/utf8_test.cc
   tokenizer/tokenizer_test.cc)

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 

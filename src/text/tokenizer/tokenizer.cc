@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "text/tokenizer/vocab_check.h"
+#include "text/tokenizer/vocab/vocab_check.h"
 
 namespace ruvllm::text {
 

@@ -10,7 +10,7 @@
 
 #include "base/core/error.h"
 #include "text/tokenizer/byte_range.h"
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 

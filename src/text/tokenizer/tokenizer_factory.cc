@@ -4,7 +4,7 @@
 
 #include "text/tokenizer/bpe/byte_level_tokenizer.h"
 #include "text/tokenizer/tokenizer.h"
-#include "text/tokenizer/vocab_check.h"
+#include "text/tokenizer/vocab/vocab_check.h"
 
 namespace ruvllm::text {
 

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "text/tokenizer/test_vocab.h"
-#include "text/tokenizer/vocab_check.h"
+#include "text/tokenizer/vocab/vocab_check.h"
 
 namespace ruvllm::text {
 namespace {

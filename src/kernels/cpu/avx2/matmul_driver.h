@@ -4,8 +4,15 @@
 //   kBlockElements, kBlockBytes, kGroupElements (activations per float scale)
 //   kPanelElements                   columns decoded at a time
 //   struct Panel                     one decoded block of 16 rows, lane = row
-//   gemv_block<kNumX>(weights, stride, x, block_idx, acc)
-//       adds one block of 8 rows times kNumX x rows to acc[x], lane = row
+//   if a block is a superblock:
+//     struct RowPart                 the integer sums of one block of one row times one x row
+//     row_block<kNumX>(block, x, block_idx, parts)
+//         parts[8 * i] = those of one row times x[i]
+//     add_rows(parts, x, block_idx, acc)
+//         acc + the parts of 8 rows, parts[0] to parts[7], lane = row
+//   otherwise:
+//     gemv_block<kNumX>(weights, stride, x, block_idx, acc)
+//         adds one block of 8 rows times kNumX x rows to acc[x], lane = row
 //   decode(weights, stride, panel)   one block of 16 rows
 //   tile<kNumX>(panels, num_blocks, x, first_block, acc)
 //       adds num_blocks blocks of 16 rows times kNumX x rows to acc[x][2]
@@ -19,6 +26,7 @@
 
 #include "kernels/cpu/avx2/matmul_simd.h"
 #include "kernels/cpu/matmul.h"
+#include "tensor/blocks.h"
 
 namespace ruvllm::kernels::avx2 {
 
@@ -48,35 +56,86 @@ RUVLLM_INLINE XRow x_row(const MatmulArgs& args, size_t row) {
   return x;
 }
 
-// 8 weight rows times kNumX x rows. `prefetch` walks the next 8 rows while these are used.
+// A gemv step takes 8 weight rows times up to 3 x rows, in one of two orders (measured on Zen 4).
+constexpr size_t kMaxGemvX = 3;
+
+// isum of the parts of 8 rows, lane = row.
+template <class RowPart>
+RUVLLM_INLINE __m256i reduce_parts(const RowPart* parts) {
+  __m256i rows[kGroupRows];
+  for (int r = 0; r < kGroupRows; ++r) rows[r] = load256(parts[r].isum);
+  return reduce_rows_i32(rows);
+}
+
+// Superblocks: each row from its first byte to its last, so that a chunk of rows is one linear
+// stream, which the hardware prefetcher follows: a fifth faster than 8 rows in step. The sums of a
+// segment of blocks wait in the first-level cache for the float chain, which takes 8 rows at once.
+constexpr int kSegmentBlocks = 40;
+
+template <class Format, size_t kNumX>
+RUVLLM_INLINE void gemv_row_by_row(const MatmulArgs& args, const uint8_t* weights, size_t stride,
+                                   const XRow* x, __m256* acc) {
+  alignas(64) typename Format::RowPart parts[kSegmentBlocks][kNumX][kGroupRows];
+  const int num_blocks = args.num_cols / Format::kBlockElements;
+  for (int first = 0; first < num_blocks; first += kSegmentBlocks) {
+    const int count = num_blocks - first < kSegmentBlocks ? num_blocks - first : kSegmentBlocks;
+    for (size_t r = 0; r < kGroupRows; ++r) {
+      const uint8_t* block =
+          weights + r * stride + static_cast<size_t>(first) * Format::kBlockBytes;
+      for (int b = 0; b < count; ++b, block += Format::kBlockBytes) {
+        prefetch_first_level(block + kAheadBytes, Format::kBlockBytes);
+        Format::template row_block<kNumX>(block, x, first + b, &parts[b][0][r]);
+      }
+    }
+    for (int b = 0; b < count; ++b) {
+      for (size_t i = 0; i < kNumX; ++i) {
+        acc[i] = Format::add_rows(parts[b][i], x[i], first + b, acc[i]);
+      }
+    }
+  }
+}
+
+// Blocks of 32: their sums would be more bytes than the weights, so 8 rows go in step, and software
+// prefetches the next 8 in the order of the file.
+template <class Format, size_t kNumX>
+RUVLLM_INLINE void gemv_rows_in_step(const MatmulArgs& args, const uint8_t* weights, size_t stride,
+                                     const XRow* x, __m256* acc) {
+  constexpr int kStepBytes = kGroupRows * Format::kBlockBytes;
+  const uint8_t* next = weights + kGroupRows * stride;
+  const int num_blocks = args.num_cols / Format::kBlockElements;
+  const bool into_first_level = num_blocks * kStepBytes <= kFarBytes;
+  for (int block_idx = 0; block_idx < num_blocks; ++block_idx) {
+    prefetch_second_level(next + kFarBytes, kStepBytes);
+    if (into_first_level) prefetch_first_level(next, kStepBytes);
+    Format::template gemv_block<kNumX>(weights, stride, x, block_idx, acc);
+    weights += Format::kBlockBytes;
+    next += kStepBytes;
+  }
+}
+
 template <class Format, size_t kNumX>
 RUVLLM_INLINE void gemv_rows(const MatmulArgs& args, const uint8_t* weights, size_t stride,
-                             const uint8_t* prefetch, size_t first_x, float out[kNumX][8]) {
-  constexpr int kStepBytes = kGroupRows * Format::kBlockBytes;
+                             size_t first_x, float out[kNumX][8]) {
   XRow x[kNumX];
   __m256 acc[kNumX];
   for (size_t i = 0; i < kNumX; ++i) {
     x[i] = x_row<Format>(args, first_x + i);
     acc[i] = _mm256_setzero_ps();
   }
-  const int num_blocks = args.num_cols / Format::kBlockElements;
-  const bool into_first_level = num_blocks * kStepBytes <= kFarBytes;
-  for (int block_idx = 0; block_idx < num_blocks; ++block_idx) {
-    prefetch_second_level(prefetch + kFarBytes, kStepBytes);
-    if (into_first_level) prefetch_first_level(prefetch, kStepBytes);
-    Format::template gemv_block<kNumX>(weights, stride, x, block_idx, acc);
-    weights += Format::kBlockBytes;
-    prefetch += kStepBytes;
+  if constexpr (Format::kBlockElements == kSuperblock) {
+    gemv_row_by_row<Format, kNumX>(args, weights, stride, x, acc);
+  } else {
+    gemv_rows_in_step<Format, kNumX>(args, weights, stride, x, acc);
   }
   for (size_t i = 0; i < kNumX; ++i) _mm256_storeu_ps(out[i], acc[i]);
 }
 
 template <class Format, size_t kNumX>
 static __attribute__((noinline)) void gemv_rows_to(const MatmulArgs& args, const uint8_t* weights,
-                                                   size_t stride, const uint8_t* prefetch,
-                                                   size_t first_x, float* dst, int num_stored) {
+                                                   size_t stride, size_t first_x, float* dst,
+                                                   int num_stored) {
   float out[kNumX][8];
-  gemv_rows<Format, kNumX>(args, weights, stride, prefetch, first_x, out);
+  gemv_rows<Format, kNumX>(args, weights, stride, first_x, out);
   for (size_t i = 0; i < kNumX; ++i) {
     float* row = dst + i * args.dst_stride;
     if (num_stored == kGroupRows) {
@@ -89,19 +148,19 @@ static __attribute__((noinline)) void gemv_rows_to(const MatmulArgs& args, const
 
 template <class Format>
 RUVLLM_INLINE void gemv_all_x(const MatmulArgs& args, const uint8_t* weights, size_t stride,
-                              const uint8_t* prefetch, float* dst, int num_stored) {
+                              float* dst, int num_stored) {
   const size_t num_x = static_cast<size_t>(args.num_x_rows);
   for (size_t m = 0; m < num_x;) {
     float* out = dst + m * args.dst_stride;
     switch (num_x - m) {
       case 1:
-        gemv_rows_to<Format, 1>(args, weights, stride, prefetch, m, out, num_stored);
+        gemv_rows_to<Format, 1>(args, weights, stride, m, out, num_stored);
         return;
-      case 3:
-        gemv_rows_to<Format, 3>(args, weights, stride, prefetch, m, out, num_stored);
+      case kMaxGemvX:
+        gemv_rows_to<Format, kMaxGemvX>(args, weights, stride, m, out, num_stored);
         return;
       default:
-        gemv_rows_to<Format, 2>(args, weights, stride, prefetch, m, out, num_stored);
+        gemv_rows_to<Format, 2>(args, weights, stride, m, out, num_stored);
         m += 2;
     }
   }
@@ -114,17 +173,15 @@ RUVLLM_INLINE void gemv(const MatmulArgs& args) {
   const int32_t num_rows = args.num_weight_rows;
   if (num_rows < kGroupRows) {  // stride 0: one row in all lanes
     for (int32_t r = 0; r < num_rows; ++r) {
-      const uint8_t* row = weights + static_cast<size_t>(r) * stride;
-      gemv_all_x<Format>(args, row, 0, row, args.dst + r, 1);
+      gemv_all_x<Format>(args, weights + static_cast<size_t>(r) * stride, 0, args.dst + r, 1);
     }
     return;
   }
   for (int32_t r = 0; r < num_rows; r += kGroupRows) {
     // The last group overlaps the one before it and stores the same values again.
     const int32_t first = r + kGroupRows <= num_rows ? r : num_rows - kGroupRows;
-    const int32_t next = first + 2 * kGroupRows <= num_rows ? first + kGroupRows : first;
     gemv_all_x<Format>(args, weights + static_cast<size_t>(first) * stride, stride,
-                       weights + static_cast<size_t>(next) * stride, args.dst + first, kGroupRows);
+                       args.dst + first, kGroupRows);
   }
 }
 

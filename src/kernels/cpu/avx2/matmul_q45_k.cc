@@ -27,14 +27,41 @@ struct Headers {
   __m256i mins[4];                // mins of sub-blocks 2i and 2i + 1 in the low and high half
 };
 
+// d in the low and dmin in the high half of each lane.
+RUVLLM_INLINE void split_d_dmin(__m256i headers, __m256* d, __m256* dmin) {
+  const __m256i halves = _mm256_packus_epi32(_mm256_and_si256(headers, _mm256_set1_epi32(0xffff)),
+                                             _mm256_srli_epi32(headers, 16));
+  const __m256i ordered = _mm256_permute4x64_epi64(halves, 0xd8);
+  *d = _mm256_cvtph_ps(_mm256_castsi256_si128(ordered));
+  *dmin = _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1));
+}
+
+// The scales and mins of one superblock of one row.
+struct RowScales {
+  __m256i scales;  // 8 words, in both 128-bit halves
+  __m128i mins;    // 8 words
+};
+
+RUVLLM_INLINE RowScales load_row_scales(const uint8_t* block) {
+  const __m128i words = load128(block);  // [d and dmin, w0, w1, w2]
+  // The lower four scales and mins: six bits of w0 and w1. The upper: four bits of w2 and two above
+  // the six of w0 and w1.
+  const __m128i lower = _mm_and_si128(words, _mm_set1_epi8(0x3f));
+  const __m128i nibbles =
+      _mm_and_si128(_mm_srlv_epi32(_mm_shuffle_epi32(words, 0xff), _mm_setr_epi32(0, 0, 4, 0)),
+                    _mm_set1_epi8(0x0f));
+  const __m128i upper =
+      _mm_or_si128(nibbles, _mm_and_si128(_mm_srli_epi16(words, 2), _mm_set1_epi8(0x30)));
+  // Dwords 1 and 2 of both, in the order [lower 1, upper 1, lower 2, upper 2].
+  const __m128i bytes = _mm_unpacklo_epi32(_mm_bsrli_si128(lower, 4), _mm_bsrli_si128(upper, 4));
+  const __m256i wide = _mm256_cvtepu8_epi16(bytes);
+  return {_mm256_permute4x64_epi64(wide, 0x44), _mm256_extracti128_si256(wide, 1)};
+}
+
 RUVLLM_INLINE void load_headers(const uint8_t* weights, size_t stride, Headers* out) {
   __m256i words[4];  // [d, dmin] and the three words of `scales`
   transpose_16_bytes(weights, stride, words);
-  const __m256i halves = _mm256_packus_epi32(_mm256_and_si256(words[0], _mm256_set1_epi32(0xffff)),
-                                             _mm256_srli_epi32(words[0], 16));
-  const __m256i ordered = _mm256_permute4x64_epi64(halves, 0xd8);
-  out->d = _mm256_cvtph_ps(_mm256_castsi256_si128(ordered));
-  out->dmin = _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1));
+  split_d_dmin(words[0], &out->d, &out->dmin);
 
   const __m256i low6 = _mm256_set1_epi8(0x3f);
   const __m256i low4 = _mm256_set1_epi8(0x0f);
@@ -59,6 +86,13 @@ RUVLLM_INLINE void load_headers(const uint8_t* weights, size_t stride, Headers* 
 }
 
 // The float chain of the contract for one superblock of 8 rows.
+RUVLLM_INLINE __m256 add_chain(__m256 d, __m256 dmin, __m256i isum, __m256i msum, const XRow& x,
+                               int block_idx, __m256 acc) {
+  const __m256 dx = _mm256_set1_ps(x.scales[block_idx]);
+  acc = _mm256_fmadd_ps(_mm256_mul_ps(d, dx), _mm256_cvtepi32_ps(isum), acc);
+  return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, dx), _mm256_cvtepi32_ps(msum), acc);
+}
+
 RUVLLM_INLINE __m256 add_superblock(__m256 d, __m256 dmin, const __m256i mins[4], __m256i isum,
                                     const XRow& x, int block_idx, __m256 acc) {
   const int16_t* sums = x.sums32 + static_cast<ptrdiff_t>(block_idx) * kNumSubblocks;
@@ -66,9 +100,7 @@ RUVLLM_INLINE __m256 add_superblock(__m256 d, __m256 dmin, const __m256i mins[4]
   for (int i = 1; i < 4; ++i) {
     msum = _mm256_add_epi32(msum, _mm256_madd_epi16(mins[i], broadcast_i32(sums + 2 * i)));
   }
-  const __m256 dx = _mm256_set1_ps(x.scales[block_idx]);
-  acc = _mm256_fmadd_ps(_mm256_mul_ps(d, dx), _mm256_cvtepi32_ps(isum), acc);
-  return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, dx), _mm256_cvtepi32_ps(msum), acc);
+  return add_chain(d, dmin, isum, msum, x, block_idx, acc);
 }
 
 // Moves bit `bit` of every byte to bit 4 and clears the others.
@@ -95,45 +127,61 @@ struct SuperFormat {
     float dmin[2][8];
   };
 
-  template <size_t kNumX>
-  RUVLLM_INLINE void gemv_block(const uint8_t* weights, size_t stride, const XRow* x, int block_idx,
-                                __m256* acc) {
-    const __m256i low4 = _mm256_set1_epi8(0x0f);
-    Headers headers;
-    load_headers(weights, stride, &headers);
-    alignas(32) int32_t scales[kNumSubblocks][kGroupRows];
-    for (int i = 0; i < kNumSubblocks; ++i) store256(scales[i], headers.scales[i]);
+  struct alignas(64) RowPart {
+    int32_t isum[8];  // to be added up
+    int32_t msum[4];  // to be added up
+    int32_t d_dmin;   // both halves as stored
+  };
 
+  template <size_t kNumX>
+  RUVLLM_INLINE void row_block(const uint8_t* block, const XRow* x, int block_idx, RowPart* parts) {
+    const __m256i low4 = _mm256_set1_epi8(0x0f);
+    const RowScales scales = load_row_scales(block);
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kSuperblock;
-    __m256i rows[kNumX][kGroupRows];
-    for (int r = 0; r < kGroupRows; ++r) {
-      const uint8_t* row = weights + static_cast<size_t>(r) * stride;
-      __m256i bits = _mm256_setzero_si256();
-      if constexpr (kHasFifthBit) bits = load256(row + kHighBitsOffset);
-      for (size_t i = 0; i < kNumX; ++i) rows[i][r] = _mm256_setzero_si256();
-      for (int c = 0; c < 4; ++c) {
-        const __m256i nibbles = load256(row + kNibblesOffset + 32 * c);
-        __m256i low = _mm256_and_si256(nibbles, low4);
-        __m256i high = _mm256_and_si256(_mm256_srli_epi16(nibbles, 4), low4);
-        if constexpr (kHasFifthBit) {
-          low = _mm256_or_si256(low, fifth_bit(bits, 2 * c));
-          high = _mm256_or_si256(high, fifth_bit(bits, 2 * c + 1));
-        }
-        const __m256i scale_low = _mm256_set1_epi32(scales[2 * c][r]);
-        const __m256i scale_high = _mm256_set1_epi32(scales[2 * c + 1][r]);
-        for (size_t i = 0; i < kNumX; ++i) {
-          const int8_t* q8 = x[i].q8 + k + 64 * c;
-          const __m256i sum = _mm256_add_epi32(
-              _mm256_madd_epi16(_mm256_maddubs_epi16(low, load256(q8)), scale_low),
-              _mm256_madd_epi16(_mm256_maddubs_epi16(high, load256(q8 + 32)), scale_high));
-          rows[i][r] = c == 0 ? sum : _mm256_add_epi32(rows[i][r], sum);
-        }
+    __m256i bits = _mm256_setzero_si256();
+    if constexpr (kHasFifthBit) bits = load256(block + kHighBitsOffset);
+    __m256i isum[kNumX];
+    for (int c = 0; c < 4; ++c) {
+      const __m256i nibbles = load256(block + kNibblesOffset + 32 * c);
+      __m256i low = _mm256_and_si256(nibbles, low4);
+      __m256i high = _mm256_and_si256(_mm256_srli_epi16(nibbles, 4), low4);
+      if constexpr (kHasFifthBit) {
+        low = _mm256_or_si256(low, fifth_bit(bits, 2 * c));
+        high = _mm256_or_si256(high, fifth_bit(bits, 2 * c + 1));
+      }
+      const __m256i scale_low = _mm256_shuffle_epi8(scales.scales, spread_word(2 * c));
+      const __m256i scale_high = _mm256_shuffle_epi8(scales.scales, spread_word(2 * c + 1));
+      for (size_t i = 0; i < kNumX; ++i) {
+        const int8_t* q8 = x[i].q8 + k + 64 * c;
+        const __m256i sum = _mm256_add_epi32(
+            _mm256_madd_epi16(_mm256_maddubs_epi16(low, load256(q8)), scale_low),
+            _mm256_madd_epi16(_mm256_maddubs_epi16(high, load256(q8 + 32)), scale_high));
+        isum[i] = c == 0 ? sum : _mm256_add_epi32(isum[i], sum);
       }
     }
     for (size_t i = 0; i < kNumX; ++i) {
-      acc[i] = add_superblock(headers.d, headers.dmin, headers.mins, reduce_rows_i32(rows[i]), x[i],
-                              block_idx, acc[i]);
+      RowPart& part = parts[i * kGroupRows];
+      const int16_t* sums = x[i].sums32 + static_cast<ptrdiff_t>(block_idx) * kNumSubblocks;
+      store256(part.isum, isum[i]);
+      _mm_store_si128(reinterpret_cast<__m128i*>(part.msum),
+                      _mm_madd_epi16(scales.mins, load128(sums)));
+      part.d_dmin = load_i32(block);
     }
+  }
+
+  RUVLLM_INLINE __m256 add_rows(const RowPart* parts, const XRow& x, int block_idx, __m256 acc) {
+    __m256i msum[4];
+    for (int r = 0; r < 4; ++r) {
+      msum[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(parts[r].msum)),
+                                        load128(parts[r + 4].msum), 1);
+    }
+    const __m256i headers =
+        _mm256_setr_epi32(parts[0].d_dmin, parts[1].d_dmin, parts[2].d_dmin, parts[3].d_dmin,
+                          parts[4].d_dmin, parts[5].d_dmin, parts[6].d_dmin, parts[7].d_dmin);
+    __m256 d, dmin;
+    split_d_dmin(headers, &d, &dmin);
+    const __m256i mins = add_pair_64(add_pair_32(msum[0], msum[1]), add_pair_32(msum[2], msum[3]));
+    return add_chain(d, dmin, reduce_parts(parts), mins, x, block_idx, acc);
   }
 
   RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {

@@ -48,9 +48,13 @@ struct Q6K {
     float d[2][8];
   };
 
+  struct alignas(64) RowPart {
+    int32_t isum[8];  // to be added up
+    int32_t d;        // as stored, in the low half
+  };
+
   template <size_t kNumX>
-  RUVLLM_INLINE void gemv_block(const uint8_t* weights, size_t stride, const XRow* x, int block_idx,
-                                __m256* acc) {
+  RUVLLM_INLINE void row_block(const uint8_t* block, const XRow* x, int block_idx, RowPart* parts) {
     // A vector of 32 products spans two scales, one for each 128-bit lane: hence even scales in the
     // low lane and odd ones in the high lane.
     const __m128i even_odd_bytes =
@@ -58,42 +62,39 @@ struct Q6K {
     const __m256i even_odd_words = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kSuperblock;
-    __m256i sums[kNumX];
+    const __m256i scales =
+        _mm256_cvtepi8_epi16(_mm_shuffle_epi8(load128(block + kScalesOffset), even_odd_bytes));
+    __m256i isum[kNumX];
     for (size_t i = 0; i < kNumX; ++i) {
-      sums[i] = _mm256_permute4x64_epi64(
+      const __m256i sums = _mm256_permute4x64_epi64(
           _mm256_shuffle_epi8(load256(x[i].sums16 + k / 16), even_odd_words), 0xd8);
+      isum[i] = _mm256_sub_epi32(_mm256_setzero_si256(),
+                                 _mm256_slli_epi32(_mm256_madd_epi16(scales, sums), 5));
     }
-    __m256i rows[kNumX][kGroupRows];
-    for (int r = 0; r < kGroupRows; ++r) {
-      const uint8_t* row = weights + static_cast<size_t>(r) * stride;
-      const __m256i scales =
-          _mm256_cvtepi8_epi16(_mm_shuffle_epi8(load128(row + kScalesOffset), even_odd_bytes));
-      for (size_t i = 0; i < kNumX; ++i) {
-        const __m256i offset = _mm256_slli_epi32(_mm256_madd_epi16(scales, sums[i]), 5);
-        rows[i][r] = _mm256_sub_epi32(_mm256_setzero_si256(), offset);
-      }
-      for (int half = 0; half < 2; ++half) {
-        __m256i q[4];
-        join_bits(load256(row + 64 * half), load256(row + 64 * half + 32),
-                  load256(row + kHighBitsOffset + 32 * half), q);
-        for (int g = 0; g < 4; ++g) {
-          const int word = 4 * half + g;
-          const __m256i scale = _mm256_shuffle_epi8(
-              scales, _mm256_set1_epi16(static_cast<short>(2 * word + ((2 * word + 1) << 8))));
-          for (size_t i = 0; i < kNumX; ++i) {
-            const __m256i q8 = load256(x[i].q8 + k + 128 * half + 32 * g);
-            rows[i][r] = _mm256_add_epi32(rows[i][r],
-                                          _mm256_madd_epi16(_mm256_maddubs_epi16(q[g], q8), scale));
-          }
+    for (int half = 0; half < 2; ++half) {
+      __m256i q[4];
+      join_bits(load256(block + 64 * half), load256(block + 64 * half + 32),
+                load256(block + kHighBitsOffset + 32 * half), q);
+      for (int g = 0; g < 4; ++g) {
+        const __m256i scale = _mm256_shuffle_epi8(scales, spread_word(4 * half + g));
+        for (size_t i = 0; i < kNumX; ++i) {
+          const __m256i q8 = load256(x[i].q8 + k + 128 * half + 32 * g);
+          isum[i] =
+              _mm256_add_epi32(isum[i], _mm256_madd_epi16(_mm256_maddubs_epi16(q[g], q8), scale));
         }
       }
     }
-    const __m256 d = gather_f16(weights + kDOffset, stride);
     for (size_t i = 0; i < kNumX; ++i) {
-      const __m256 dx = _mm256_set1_ps(x[i].scales[block_idx]);
-      acc[i] = _mm256_fmadd_ps(_mm256_mul_ps(d, dx), _mm256_cvtepi32_ps(reduce_rows_i32(rows[i])),
-                               acc[i]);
+      RowPart& part = parts[i * kGroupRows];
+      store256(part.isum, isum[i]);
+      part.d = load_i16(block + kDOffset);
     }
+  }
+
+  RUVLLM_INLINE __m256 add_rows(const RowPart* parts, const XRow& x, int block_idx, __m256 acc) {
+    const __m256 d = gather_f16(reinterpret_cast<const uint8_t*>(&parts[0].d), sizeof(RowPart));
+    const __m256 dx = _mm256_set1_ps(x.scales[block_idx]);
+    return _mm256_fmadd_ps(_mm256_mul_ps(d, dx), _mm256_cvtepi32_ps(reduce_parts(parts)), acc);
   }
 
   RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {

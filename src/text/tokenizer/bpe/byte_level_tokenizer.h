@@ -12,9 +12,9 @@
 #include "base/core/error.h"
 #include "text/tokenizer/bpe/byte_pair_encoder.h"
 #include "text/tokenizer/bpe/token_table.h"
-#include "text/tokenizer/special_tokens.h"
 #include "text/tokenizer/split/splitter.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/tokenizer/vocab/special_tokens.h"
 
 namespace ruvllm::text {
 

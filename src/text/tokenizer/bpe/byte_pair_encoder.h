@@ -11,7 +11,7 @@
 #include "base/core/error.h"
 #include "text/tokenizer/bpe/merge_table.h"
 #include "text/tokenizer/bpe/token_table.h"
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 

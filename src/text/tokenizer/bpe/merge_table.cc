@@ -8,7 +8,7 @@
 
 #include "text/tokenizer/bpe/byte_alphabet.h"
 #include "text/tokenizer/bpe/hash.h"
-#include "text/tokenizer/vocab_check.h"
+#include "text/tokenizer/vocab/vocab_check.h"
 
 namespace ruvllm::text {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 

@@ -1,4 +1,4 @@
-#include "text/tokenizer/special_tokens.h"
+#include "text/tokenizer/vocab/special_tokens.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "text/tokenizer/vocab_check.h"
+#include "text/tokenizer/vocab/vocab_check.h"
 
 #include <algorithm>
 #include <array>

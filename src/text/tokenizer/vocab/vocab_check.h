@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/core/error.h"
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 

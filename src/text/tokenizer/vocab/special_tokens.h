@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "text/tokenizer/byte_range.h"
-#include "text/tokenizer/vocab.h"
+#include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 
