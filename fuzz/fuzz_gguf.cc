@@ -7,6 +7,8 @@
 #include "formats/gguf/gguf.h"
 #include "gguf_mutator.h"
 
+volatile unsigned g_sink;  // so that everything is read
+
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
                                           unsigned int seed) {
   return ruvllm::fuzz::mutate_gguf(data, size, max_size, seed);
@@ -36,7 +38,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     sum += file->get_int_array(entry.key).has_value();
     sum += file->get_float_array(entry.key).has_value();
   }
-  static volatile unsigned sink;
-  sink = sum;
+  g_sink = sum;
   return 0;
 }

@@ -74,7 +74,8 @@ std::vector<std::byte> tensor_data(const GgufTensor& tensor, const Change& chang
 void write_model(const std::string& path, const Change& change) {
   GgufWriter writer(path);
   for (const formats::GgufEntry& entry : golden().entries()) {
-    if (entry.key != change.key) ASSERT_TRUE(writer.copy_entry(golden(), entry.key).has_value());
+    if (entry.key == change.key) continue;
+    ASSERT_TRUE(writer.copy_entry(golden(), entry.key).has_value());
   }
   if (change.write) change.write(writer, change.key);
   std::vector<const GgufTensor*> kept;
@@ -227,7 +228,7 @@ std::vector<BadModel> key_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Keys, BadModelTest, testing::ValuesIn(key_cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& bad) { return bad.param.name; });
 
 template <uint32_t kValue>
 void write_integer(GgufWriter& writer, const std::string& key) {
@@ -272,7 +273,7 @@ std::vector<BadModel> value_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Values, BadModelTest, testing::ValuesIn(value_cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& bad) { return bad.param.name; });
 
 // Every tensor: missing, narrower, shorter, of three dimensions; vectors not finite.
 std::vector<BadModel> tensor_cases() {
@@ -310,7 +311,7 @@ std::vector<BadModel> tensor_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tensors, BadModelTest, testing::ValuesIn(tensor_cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& bad) { return bad.param.name; });
 
 // Only what renders it needs the template.
 TEST(BadTemplate, IsAnErrorWhenUsed) {

@@ -47,6 +47,9 @@ engine::SequenceRequest make_request(std::vector<TokenId> prompt, uint32_t max_t
 Result<uint64_t> next_token_ns(engine::SequenceChannel& channel) {
   events::TokenEvent event;
   channel.ring.pop_wait(event);
+  if (event.end == events::EndReason::kModelDamaged) {
+    return std::unexpected(*channel.result.failure);
+  }
   if (event.end != events::EndReason::kNone) {
     return fail(ErrorCode::kInternal, "a benchmark sequence ended early");
   }
@@ -104,9 +107,33 @@ Status time_decode(engine::StepLoop& loop, const std::vector<std::vector<TokenId
   return {};
 }
 
+// Before anything as large as the numbers say is allocated. More sequences than run at once would
+// wait for each other for ever.
+Status check_options(const BenchOptions& options, const engine::StepLoopOptions& limits) {
+  for (const auto& [name, tokens] :
+       {std::pair("prompt_tokens", uint64_t{options.prompt_tokens} + 1),
+        std::pair("depth and generated_tokens",
+                  uint64_t{std::max(options.depth, 1u)} + options.generated_tokens + 1)}) {
+    if (tokens > limits.context_length) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "benchmark: {} need a context of {} tokens, but it holds {}; lower them or raise "
+                  "the context length",
+                  name, tokens, limits.context_length);
+    }
+  }
+  for (const uint32_t batch : options.batch_sizes) {
+    if (batch == 0 || batch > limits.max_sequences) {
+      return fail(ErrorCode::kInvalidArgument, "benchmark: a batch of {}; expected 1 to {}", batch,
+                  limits.max_sequences);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
+  RUVLLM_TRY(check_options(options, impl_->loop->options()));
   BenchReport report;
   report.load_ms = impl_->info.load_ms;
   report.isa = impl_->info.isa;
