@@ -1,9 +1,9 @@
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/memory/arena.h"
 #include "base/numeric/half.h"
@@ -85,13 +85,15 @@ TEST(Linear, SharesOneInputAndDoesNotDependOnThreads) {
       } else {
         EXPECT_EQ(first_result, results) << threads << " threads, " << rows << " rows";
       }
-      // Against a plain product of the decoded weights: int8 activations are within amax / 254 each.
+      // Against a plain product of the decoded weights: int8 activations are within amax / 254
+      // each.
       for (size_t p = 0; p < plans.size(); ++p) {
         std::vector<float> decoded(kIn);
         const int32_t row = rows - 1;
         const float* input_row = input.row(row, kIn);
-        const float amax = std::abs(*std::max_element(
-            input_row, input_row + kIn, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+        const float amax =
+            std::abs(*std::max_element(input_row, input_row + kIn,
+                                       [](float a, float b) { return std::abs(a) < std::abs(b); }));
         for (int32_t r = 0; r < plans[p].out_dim(); ++r) {
           decode_row(plans[p].weight.dtype, plans[p].weight.row(static_cast<size_t>(r)), kIn,
                      decoded.data());
@@ -176,8 +178,9 @@ TEST(Attention, SpansReadTheirOwnPages) {
           for (size_t d = 0; d < 16; ++d) {
             double expected = 0.0;
             for (int32_t t = 0; t < visible; ++t) {
-              expected += weight[static_cast<size_t>(t)] / total *
-                          f16_to_f32(f32_to_f16(values[s][static_cast<size_t>(t) * 32 + kv_at + d]));
+              expected +=
+                  weight[static_cast<size_t>(t)] / total *
+                  f16_to_f32(f32_to_f16(values[s][static_cast<size_t>(t) * 32 + kv_at + d]));
             }
             // Scores carry up to 18 roundings of terms below 40: 1e-5 relative in each weight.
             EXPECT_NEAR(result[at + d], expected, 5e-5) << s << " " << row << " " << head;
