@@ -26,7 +26,7 @@ unit: ## Unit, golden-model and end-to-end tests of the release build, with the 
 	@cmake --build --preset release -j $(JOBS)
 	@ctest --preset release -j $(JOBS)
 
-test: ## Everything: also sanitizers, second compiler, fuzzing, format, lint and the installed package
+test: ## Everything: also sanitizers, second compiler, fuzzing, format, lint of the lowest layers and the installed package
 	@$(DEPENDENCIES) build test
 	@cmake --preset release -DRUVLLM_BUILD_TESTS=ON
 	@cmake --build --preset release -j $(JOBS)

@@ -89,8 +89,8 @@ std::vector<std::string> CpuFeatures::names() const {
 }
 
 const CpuFeatures& cpu_features() {
-  static const CpuFeatures features = detect();
-  return features;
+  static const CpuFeatures kFeatures = detect();
+  return kFeatures;
 }
 
 uint32_t CpuAllowance::num_threads() const {
