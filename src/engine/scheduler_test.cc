@@ -47,7 +47,9 @@ TEST(Scheduler, NeverStarvesNorOverdraws) {
       for (size_t i = 0; i < entries.size(); ++i) {
         const int32_t missing = entries[i].num_known - entries[i].num_computed;
         ASSERT_LE(rows[i], missing);
-        if (missing == 1) ASSERT_EQ(rows[i], 1);
+        if (missing == 1) {
+          ASSERT_EQ(rows[i], 1);
+        }
         entries[i].num_computed += rows[i];
       }
       missing_rows -= used;
