@@ -197,7 +197,7 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
   sequence->tokens.reserve(sequence->max_total);
   sequence->tokens = request.prompt;
   sequence->block_table.reserve(cache::pages_for_tokens(sequence->max_total));
-  sequence->channel->result.seed = request.sampling.seed.value_or(fresh_seed());
+  sequence->channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
   if (!request.score) adopt_prefix(*sequence);
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   running_.push_back(std::move(sequence));
@@ -237,11 +237,15 @@ void StepLoop::reserve_pages(Sequence& sequence, int32_t num_tokens) {
     uint32_t page = 0;
     while (!pool_.take(page)) {
       RUVLLM_CHECK(!retained_.empty());
-      for (const uint32_t old : retained_.front().pages) pool_.give_back(old);
-      retained_.pop_front();
+      drop_oldest_retained();
     }
     sequence.block_table.push_back(page);
   }
+}
+
+void StepLoop::drop_oldest_retained() {
+  for (const uint32_t page : retained_.front().pages) pool_.give_back(page);
+  retained_.pop_front();
 }
 
 void StepLoop::build_batch() {
@@ -390,10 +394,7 @@ void StepLoop::finish(size_t running_idx, EndReason reason) {
   if (keep) {
     sequence.tokens.resize(static_cast<size_t>(sequence.num_computed));
     retained_.push_back({std::move(sequence.tokens), std::move(sequence.block_table)});
-    if (retained_.size() > options_.max_sequences) {
-      for (const uint32_t page : retained_.front().pages) pool_.give_back(page);
-      retained_.pop_front();
-    }
+    if (retained_.size() > options_.max_sequences) drop_oldest_retained();
   } else {
     for (const uint32_t page : sequence.block_table) pool_.give_back(page);
   }

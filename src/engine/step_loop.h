@@ -67,6 +67,7 @@ class StepLoop {
   void adopt_prefix(Sequence& sequence);
   void run_step();
   void build_batch();
+  void drop_oldest_retained();
   void reserve_pages(Sequence& sequence, int32_t num_tokens);
   void commit(uint64_t step_us);
   // Both return how the sequence ended, kNone if it goes on.

@@ -378,5 +378,16 @@ void paged_attention(const AttentionArgs& args) noexcept {
   finish_rows(state);
 }
 
+inline size_t attention_scratch_bytes(int32_t head_dim) noexcept {
+  return scratch_floats(head_dim) * sizeof(float);
+}
+
+template <class V>
+void fill_attention_kernels(const char* name, AttentionKernels& kernels) {
+  kernels.name = name;
+  kernels.paged = paged_attention<V>;
+  kernels.scratch_bytes = attention_scratch_bytes;
+}
+
 }  // namespace
 }  // namespace ruvllm::kernels

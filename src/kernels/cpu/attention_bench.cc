@@ -11,6 +11,7 @@
 
 #include <time.h>
 
+#include "base/system/cpu_info.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/generic/attention.h"
 #if defined(__x86_64__)
@@ -134,14 +135,14 @@ int run(const char* only) {
   const std::vector<std::byte> small(large.begin(), large.begin() + (1 << 20) + (1 << 19));
   double peak = 0.0;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) peak = peak_multiply_adds();
+  if (cpu_features().avx2) peak = peak_multiply_adds();
 #endif
   std::printf("peak %.1f GMAC/s\n", peak * 1e-9);
 
   std::vector<AttentionKernels> implementations(1);
   fill_generic_attention(implementations[0]);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) overlay_avx2_attention(implementations.emplace_back());
+  if (cpu_features().avx2) overlay_avx2_attention(implementations.emplace_back());
 #endif
   const Problem problems[] = {{1, 64, 4096},  {1, 128, 4096},  {4, 128, 4096},
                               {6, 128, 4096}, {7, 64, 4096},   {8, 256, 2048},

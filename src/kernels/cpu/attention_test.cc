@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "base/numeric/half.h"
+#include "base/system/cpu_info.h"
 #include "kernels/cpu/generic/attention.h"
 #include "kernels/ref/attention.h"
 #if defined(__x86_64__)
@@ -33,27 +34,18 @@ constexpr float kGuard = 12345.75f;
 constexpr uint16_t kHalfNaN = 0x7e01;
 constexpr uint16_t kHalfInfinity = 0x7c00;
 
-bool machine_has_avx2() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("f16c");
-#else
-  return false;
-#endif
-}
-
 std::vector<AttentionKernels> implementations() {
   std::vector<AttentionKernels> all(1);
   fill_generic_attention(all[0]);
 #if defined(__x86_64__)
-  if (machine_has_avx2()) overlay_avx2_attention(all.emplace_back());
+  if (cpu_features().avx2) overlay_avx2_attention(all.emplace_back());
 #endif
   return all;
 }
 
 TEST(AttentionCoverageTest, TestsEveryIsaOfThisMachine) {
-  EXPECT_EQ(implementations().size(), machine_has_avx2() ? 2u : 1u);
-  EXPECT_STREQ(implementations().back().name, machine_has_avx2() ? "avx2" : "generic");
+  EXPECT_EQ(implementations().size(), cpu_features().avx2 ? 2u : 1u);
+  EXPECT_STREQ(implementations().back().name, cpu_features().avx2 ? "avx2" : "generic");
 }
 
 // A pool of pages filled with stale bits (NaN, infinities), and the queries of one call. Pages have

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "base/numeric/half.h"
+#include "base/system/cpu_info.h"
 #include "kernels/cpu/generic/elementwise.h"
 #include "kernels/ref/elementwise.h"
 #if defined(__x86_64__)
@@ -32,20 +33,11 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kGuard = 12345.75f;
 constexpr size_t kGuardSize = 16;
 
-bool machine_has_avx2() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("f16c");
-#else
-  return false;
-#endif
-}
-
 std::vector<ElementwiseKernels> implementations() {
   std::vector<ElementwiseKernels> all(1);
   fill_generic_elementwise(all[0]);
 #if defined(__x86_64__)
-  if (machine_has_avx2()) {
+  if (cpu_features().avx2) {
     all.push_back(all[0]);
     overlay_avx2_elementwise(all.back());
   }
@@ -58,8 +50,8 @@ INSTANTIATE_TEST_SUITE_P(Implementations, ElementwiseTest, testing::ValuesIn(imp
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ElementwiseCoverageTest, TestsEveryIsaOfThisMachine) {
-  EXPECT_EQ(implementations().size(), machine_has_avx2() ? 2u : 1u);
-  EXPECT_STREQ(implementations().back().name, machine_has_avx2() ? "avx2" : "generic");
+  EXPECT_EQ(implementations().size(), cpu_features().avx2 ? 2u : 1u);
+  EXPECT_STREQ(implementations().back().name, cpu_features().avx2 ? "avx2" : "generic");
 }
 
 std::vector<float> normal_values(size_t count, uint32_t seed, float deviation = 1.0f) {

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "base/numeric/half.h"
+#include "base/system/cpu_info.h"
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/ref/matmul_ref.h"
 #include "tensor/blocks.h"
