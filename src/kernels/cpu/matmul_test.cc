@@ -29,15 +29,7 @@ namespace {
 
 enum class Isa { kGeneric, kAvx2 };
 
-bool machine_has(Isa isa) {
-  if (isa == Isa::kGeneric) return true;
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("f16c");
-#else
-  return false;
-#endif
-}
+bool machine_has(Isa isa) { return isa == Isa::kGeneric || cpu_features().avx2; }
 
 std::string_view isa_name(Isa isa) { return isa == Isa::kGeneric ? "generic" : "avx2"; }
 
