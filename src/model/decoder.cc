@@ -25,15 +25,17 @@ float* row_of(float* base, int32_t row_idx, int32_t dim) {
 
 // Work on rows between two products. It starts after the barrier that the product before it owes
 // and ends with one. Few rows are done by the last thread to arrive, which saves the second
-// barrier.
+// barrier; the others fetch the weights of the next product meanwhile.
 template <typename Body>
 void DecoderPass::row_phase(ThreadTeam::Worker& worker, int32_t num_rows,
-                            Body&& body) const noexcept {
+                            const ops::LinearPlan& next, Body&& body) const noexcept {
   constexpr int32_t kFewRows = 2;
   if (num_rows <= kFewRows) {
-    worker.barrier([&] {
-      for (int32_t row = 0; row < num_rows; ++row) body(row);
-    });
+    worker.barrier(
+        [&] {
+          for (int32_t row = 0; row < num_rows; ++row) body(row);
+        },
+        ops::WeightPrefetch(next));
     return;
   }
   worker.barrier();
@@ -55,7 +57,7 @@ void DecoderPass::tap(ThreadTeam::Worker& worker, std::string_view site, int32_t
 void DecoderPass::embed(ThreadTeam::Worker& worker, const ops::BatchView& batch) const noexcept {
   const int32_t hidden = c_.config.hidden_dim, angles = c_.config.rope_dim / 2;
   Workspace& ws = c_.workspace;
-  row_phase(worker, batch.num_rows, [&](int32_t row) {
+  row_phase(worker, batch.num_rows, c_.weights.layers[0].q, [&](int32_t row) {
     const MatrixView& table = c_.weights.token_embedding;
     decode_row(table.dtype, table.row(static_cast<size_t>(batch.tokens[row])),
                static_cast<size_t>(hidden), row_of(ws.residual, row, hidden));
@@ -107,7 +109,7 @@ void DecoderPass::attention_block(ThreadTeam::Worker& worker, const ops::BatchVi
 
   const ops::ActivationKinds qkv_kinds =
       layer.q.activation_kind() | layer.k.activation_kind() | layer.v.activation_kind();
-  row_phase(worker, rows,
+  row_phase(worker, rows, layer.q,
             [&](int32_t row) { norm_row(row, !first_layer, layer.attn_norm, qkv_kinds); });
   if (!first_layer) tap(worker, "out", layer_idx - 1, ws.residual, rows, config.hidden_dim);
   tap(worker, "attn_norm", layer_idx, ws.hidden_in.row(0, config.hidden_dim), rows,
@@ -116,14 +118,15 @@ void DecoderPass::attention_block(ThreadTeam::Worker& worker, const ops::BatchVi
   const std::array<ops::LinearCall, 3> qkv = {
       {{&layer.q, ws.q}, {&layer.k, ws.k}, {&layer.v, ws.v}}};
   ops::run_linear(worker, qkv, ws.hidden_in, rows, scratch);
-  row_phase(worker, rows, [&](int32_t row) { rotate_and_store_row(batch, row, layer_idx); });
+  row_phase(worker, rows, layer.attn_output,
+            [&](int32_t row) { rotate_and_store_row(batch, row, layer_idx); });
   tap(worker, "q", layer_idx, ws.q, rows, config.q_dim());
   tap(worker, "k", layer_idx, ws.k, rows, config.kv_dim());
   tap(worker, "v", layer_idx, ws.v, rows, config.kv_dim());
 
   ops::run_attention(worker, c_.kernels.attention, attention_shape(config), batch, c_.kv, layer_idx,
                      ws.q, ws.attn_in.row(0, config.q_dim()), scratch);
-  row_phase(worker, rows, [&](int32_t row) {
+  row_phase(worker, rows, layer.attn_output, [&](int32_t row) {
     ws.attn_in.store_row(c_.kernels.elementwise, row, config.q_dim(),
                          layer.attn_output.activation_kind());
   });
@@ -139,7 +142,8 @@ void DecoderPass::feed_forward_block(ThreadTeam::Worker& worker, int32_t rows,
   std::byte* scratch = ws.thread_scratch(worker.index());
 
   const ops::ActivationKinds gate_kinds = layer.gate.activation_kind() | layer.up.activation_kind();
-  row_phase(worker, rows, [&](int32_t row) { norm_row(row, true, layer.ffn_norm, gate_kinds); });
+  row_phase(worker, rows, layer.gate,
+            [&](int32_t row) { norm_row(row, true, layer.ffn_norm, gate_kinds); });
   tap(worker, "attn_out", layer_idx, ws.delta, rows, config.hidden_dim);
   tap(worker, "attn_residual", layer_idx, ws.residual, rows, config.hidden_dim);
   tap(worker, "ffn_norm", layer_idx, ws.hidden_in.row(0, config.hidden_dim), rows,
@@ -147,7 +151,7 @@ void DecoderPass::feed_forward_block(ThreadTeam::Worker& worker, int32_t rows,
 
   const std::array<ops::LinearCall, 2> gate_up = {{{&layer.gate, ws.gate}, {&layer.up, ws.up}}};
   ops::run_linear(worker, gate_up, ws.hidden_in, rows, scratch);
-  row_phase(worker, rows, [&](int32_t row) {
+  row_phase(worker, rows, layer.down, [&](int32_t row) {
     const int32_t dim = config.ffn_dim;
     c_.kernels.elementwise.swiglu(row_of(ws.gate, row, dim), row_of(ws.up, row, dim), dim,
                                   ws.ffn_in.row(row, dim));
@@ -174,7 +178,7 @@ void DecoderPass::run_logits(ThreadTeam::Worker& worker,
   const int32_t num_rows = static_cast<int32_t>(rows.size());
   const kernels::ElementwiseKernels& elementwise = c_.kernels.elementwise;
   Workspace& ws = c_.workspace;
-  row_phase(worker, num_rows, [&](int32_t i) {
+  row_phase(worker, num_rows, c_.weights.output, [&](int32_t i) {
     const int32_t row = rows[static_cast<size_t>(i)];
     float* normed = ws.logits_in.row(i, hidden);
     std::memcpy(normed, row_of(ws.residual, row, hidden),

@@ -41,7 +41,8 @@ class DecoderPass {
 
  private:
   template <typename Body>
-  void row_phase(ThreadTeam::Worker& worker, int32_t num_rows, Body&& body) const noexcept;
+  void row_phase(ThreadTeam::Worker& worker, int32_t num_rows, const ops::LinearPlan& next,
+                 Body&& body) const noexcept;
   void tap(ThreadTeam::Worker& worker, std::string_view site, int32_t layer_idx, const float* rows,
            int32_t num_rows, int32_t num_cols) const noexcept;
   void embed(ThreadTeam::Worker& worker, const ops::BatchView& batch) const noexcept;

@@ -8,6 +8,9 @@ namespace {
 
 using kernels::MatmulKernel;
 
+// A part of a second-level cache; more than a thread can fetch while it waits.
+constexpr size_t kMaxPrefetchBytes = size_t{256} << 10;
+
 // Rows of one piece of work. Enough pieces that a stolen processor delays the end by little, and
 // large enough that each streams a few pages.
 int64_t gemv_piece_rows(const LinearPlan& plan, uint32_t num_threads) {
@@ -79,6 +82,21 @@ Result<LinearPlan> plan_linear(const device::CpuDevice& device, const MatrixView
                 weight.num_cols, info.name, info.block_elements);
   }
   return LinearPlan{weight, bias, &device.kernels().matmul[static_cast<size_t>(weight.dtype)]};
+}
+
+WeightPrefetch::WeightPrefetch(const LinearPlan& next)
+    : position_(next.weight.row(0)),
+      end_(position_ + std::min(next.weight.num_rows * next.weight.row_stride, kMaxPrefetchBytes)) {
+}
+
+bool WeightPrefetch::operator()() noexcept {
+  constexpr std::ptrdiff_t kLineBytes = 64, kStepBytes = 16 * kLineBytes;
+  if (end_ - position_ < kStepBytes) return false;
+  for (std::ptrdiff_t i = 0; i < kStepBytes; i += kLineBytes) {
+    __builtin_prefetch(position_ + i, /*rw=*/0, /*locality=*/2);
+  }
+  position_ += kStepBytes;
+  return true;
 }
 
 void run_linear(ThreadTeam::Worker& worker, std::span<const LinearCall> calls,

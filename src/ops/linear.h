@@ -1,6 +1,7 @@
 // y = W x + b, planned once for each weight matrix and run for any number of rows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -31,6 +32,18 @@ Result<LinearPlan> plan_linear(const device::CpuDevice& device, const MatrixView
 struct LinearCall {
   const LinearPlan* plan = nullptr;
   float* dst = nullptr;  // [num_rows, out_dim]
+};
+
+// Brings the beginning of a product's weights into the second-level cache, in small steps, so that
+// a thread that waits for its team keeps the memory busy (Worker::barrier's idle work).
+class WeightPrefetch {
+ public:
+  explicit WeightPrefetch(const LinearPlan& next);
+  bool operator()() noexcept;  // false: there is no more to do
+
+ private:
+  const std::byte* position_;
+  const std::byte* end_;
 };
 
 // Runs products that share their input over the team, as one loop without a barrier at its end:

@@ -31,4 +31,14 @@ inline void spin_then_wait(const std::atomic<uint32_t>& value, uint32_t old_valu
   }
 }
 
+// Before it waits: does `idle` again and again, a step of well under a microsecond that returns
+// whether there is more to do.
+template <typename Idle>
+void spin_then_wait(const std::atomic<uint32_t>& value, uint32_t old_value, Idle&& idle) {
+  do {
+    if (value.load(std::memory_order_acquire) != old_value) return;
+  } while (idle());
+  spin_then_wait(value, old_value);
+}
+
 }  // namespace ruvllm

@@ -1,7 +1,6 @@
 #include "base/threads/thread_team.h"
 
 #include "base/core/check.h"
-#include "base/threads/spin_wait.h"
 
 namespace ruvllm {
 
@@ -54,7 +53,5 @@ void ThreadTeam::release() {
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
 }
-
-void ThreadTeam::wait_for_release(uint32_t generation) { spin_then_wait(generation_, generation); }
 
 }  // namespace ruvllm

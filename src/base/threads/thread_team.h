@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/threads/spin_wait.h"
+
 namespace ruvllm {
 
 class ThreadTeam {
@@ -37,7 +39,6 @@ class ThreadTeam {
   void thread_main(uint32_t index);
   bool arrive();   // true for the last of the team
   void release();  // lets the waiting threads go on
-  void wait_for_release(uint32_t generation);
 
   const uint32_t num_threads_;
   std::vector<std::thread> threads_;
@@ -84,6 +85,12 @@ class ThreadTeam::Worker {
   // The last thread to arrive runs `serial` before it lets the others go on.
   template <typename Serial>
   void barrier(Serial&& serial) {
+    barrier(serial, [] { return false; });
+  }
+
+  // The others do `idle` meanwhile, in steps of well under a microsecond, until it returns false.
+  template <typename Serial, typename Idle>
+  void barrier(Serial&& serial, Idle&& idle) {
     if (team_.num_threads_ == 1) {
       serial();
       return;
@@ -93,7 +100,7 @@ class ThreadTeam::Worker {
       serial();
       team_.release();
     } else {
-      team_.wait_for_release(generation);
+      spin_then_wait(team_.generation_, generation, idle);
     }
   }
 

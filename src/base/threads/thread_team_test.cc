@@ -55,6 +55,32 @@ TEST_P(ThreadTeamTest, BarriersOrderRounds) {
   EXPECT_EQ(current, expected);
 }
 
+// While one thread is busy the others finish their idle work, and no step of it follows its end.
+TEST_P(ThreadTeamTest, IdleWorkRunsWhileOthersAreBusy) {
+  constexpr int kSteps = 5;
+  ThreadTeam team(GetParam());
+  const uint32_t num_others = GetParam() - 1;
+  std::atomic<uint32_t> finished{0};
+  std::atomic<int> steps_after_end{0};
+  bool serial_ran = false;
+  team.run([&](ThreadTeam::Worker& worker) {
+    if (worker.index() == 0) {
+      while (finished.load() < num_others) {
+      }
+    }
+    int left = kSteps;
+    worker.barrier([&] { serial_ran = true; },
+                   [&] {
+                     if (--left < 0) ++steps_after_end;
+                     if (left == 0) ++finished;
+                     return left > 0;
+                   });
+  });
+  EXPECT_EQ(finished.load(), num_others);
+  EXPECT_EQ(steps_after_end.load(), 0);
+  EXPECT_TRUE(serial_ran);
+}
+
 TEST_P(ThreadTeamTest, RunsManyTimesAlsoAfterSleeping) {
   ThreadTeam team(GetParam());
   std::atomic<int> calls{0};

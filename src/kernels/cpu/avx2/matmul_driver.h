@@ -83,7 +83,7 @@ RUVLLM_INLINE void gemv_row_by_row(const MatmulArgs& args, const uint8_t* weight
       const uint8_t* block =
           weights + r * stride + static_cast<size_t>(first) * Format::kBlockBytes;
       for (int b = 0; b < count; ++b, block += Format::kBlockBytes) {
-        prefetch_first_level(block + kAheadBytes, Format::kBlockBytes);
+        prefetch_second_level(block + kAheadBytes, Format::kBlockBytes);
         Format::template row_block<kNumX>(block, x, first + b, &parts[b][0][r]);
       }
     }
