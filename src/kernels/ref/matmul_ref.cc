@@ -130,7 +130,7 @@ WeightParts parts(DType dtype, const UnpackedBlock& block, size_t i) {
 
 ActivationKind activation_kind(DType dtype) {
   if (is_float(dtype)) return ActivationKind::kF32;
-  if (dtype == DType::kQ8_0) return ActivationKind::kQ16Group32;
+  if (dtype == DType::kQ8_0 || dtype == DType::kIQ4_NL) return ActivationKind::kQ16Group32;
   return dtype_info(dtype).block_elements == kBlock32 ? ActivationKind::kQ8Group32
                                                       : ActivationKind::kQ8Group256;
 }
@@ -163,12 +163,13 @@ ReferenceDot dot(DType dtype, const MatmulArgs& args, int32_t weight_row, int32_
     for (size_t i = 0; i < elements; ++i) {
       const WeightParts part = parts(dtype, block, i);
       const size_t k = x_begin + b * elements + i;
-      const double x = dx * (args.x.q16 != nullptr ? args.x.q16[k] : args.x.q8[k]);
+      const double x = args.x.q16 != nullptr ? args.x.q16[k] : args.x.q8[k];
       product += part.product * x;
       min += part.min * x;
     }
-    out.value += product - min;
-    out.magnitude += std::fabs(product) + std::fabs(min);
+    // Without dx the sums are exact: a block whose terms cancel gives zero.
+    out.value += dx * product - dx * min;
+    out.magnitude += std::fabs(dx * product) + std::fabs(dx * min);
   }
   return out;
 }

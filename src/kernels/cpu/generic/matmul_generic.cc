@@ -181,7 +181,8 @@ void fill_generic_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
       entry("generic q5_1", kGroup32, matmul_quantized<BlockQ5_1, 32, add_block32_with_min>));
   set(kQ2_K, entry("generic q2_K", kGroup256, matmul_quantized<BlockQ2_K, 256, add_with_mins<16>>));
   set(kQ3_K, entry("generic q3_K", kGroup256, matmul_quantized<BlockQ3_K, 256, add_scaled<16>>));
-  set(kIQ4_NL, entry("generic iq4_nl", kGroup32, matmul_quantized<BlockIQ4_NL, 32, add_block32>));
+  set(kIQ4_NL, entry("generic iq4_nl", ActivationKind::kQ16Group32,
+                     matmul_quantized<BlockIQ4_NL, 32, add_block32_i16>));
   set(kIQ4_XS,
       entry("generic iq4_xs", kGroup256, matmul_quantized<BlockIQ4_XS, 256, add_scaled<32>>));
   set(kMXFP4, entry("generic mxfp4", kGroup32, matmul_quantized<BlockMXFP4, 32, add_block32>));
