@@ -20,7 +20,7 @@ import numpy as np
 
 import prompts
 from gguf_writer import F32, I32, GgufWriter
-from hf import vocab, weights
+from hf import expand_mxfp4, vocab, weights
 from hf.families import FAMILIES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -283,7 +283,9 @@ def make(job):
         with stage(problems, "conversion"):
             convert(arguments, family, "convert_hf_to_gguf.py", folder, "--outtype", "f32",
                     "--model-name", "RuvLLM golden model",  # llama.cpp treats names with phi3
-                    "--outfile", os.path.join(arguments.out, family.name + ".gguf"))
+                    "--outfile", folder + ".gguf")
+            if family.mxfp4:
+                expand_mxfp4.expand(folder + ".gguf", folder + "-bf16.gguf")
     return family.name, problems, f"{log.getvalue()}  {time.time() - start:.0f} s"
 
 
