@@ -4,7 +4,8 @@
 
 namespace ruvllm::model {
 namespace {
-constexpr const Architecture* kArchitectures[] = {&kLlama, &kQwen2};
+constexpr const Architecture* kArchitectures[] = {&kGemma2, &kGemma3, &kGranite, &kLlama,  &kOlmo2,
+                                                  &kPhi3,   &kQwen2,  &kQwen3,   &kSmollm3};
 }  // namespace
 
 std::vector<std::string> architecture_names() {
@@ -13,11 +14,17 @@ std::vector<std::string> architecture_names() {
   return names;
 }
 
-Result<const Architecture*> find_architecture(const formats::GgufFile& file) {
-  RUVLLM_ASSIGN(const std::string_view name, file.get_string("general.architecture"));
+const Architecture* architecture_of_name(std::string_view name) {
   for (const Architecture* architecture : kArchitectures) {
     if (architecture->name == name) return architecture;
   }
+  return nullptr;
+}
+
+Result<const Architecture*> find_architecture(const formats::GgufFile& file) {
+  RUVLLM_ASSIGN(const std::string_view name, file.get_string("general.architecture"));
+  const Architecture* architecture = architecture_of_name(name);
+  if (architecture != nullptr) return architecture;
   return fail(ErrorCode::kUnsupported, "{}: architecture '{}' is not supported; supported are: {}",
               file.path(), name, fmt::join(architecture_names(), ", "));
 }
