@@ -45,9 +45,21 @@ struct Matrix {
              stride} {
     const size_t count = decoded.size();
     const float spread = gain / std::sqrt(static_cast<float>(cols));
-    encode_row(dtype, random_values(count, seed, spread).data(), count, bytes.data());
+    if (can_encode(dtype)) {
+      encode_row(dtype, random_values(count, seed, spread).data(), count, bytes.data());
+    } else {
+      fill_mxfp4(seed);
+    }
     decode_row(dtype, bytes.data(), count, decoded.data());
     if (with_bias) bias = random_values(static_cast<size_t>(rows), seed + 1, 0.5f);
+  }
+
+  // Any codes, with an exponent (the first byte of 17) that makes them about as large as the rest.
+  void fill_mxfp4(uint32_t seed) {
+    std::mt19937 random(seed);
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      bytes[i] = static_cast<std::byte>(i % 17 == 0 ? 122 : random() % 256);
+    }
   }
 
   // Row `first + r` times x, plus its bias.
