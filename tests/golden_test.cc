@@ -25,8 +25,9 @@ struct GoldenModel {
   // Relative error (2-norm) of a tensor. Without quantized activations all that differs from the
   // reference is float32 arithmetic and, from the first attention on, keys and values kept in
   // binary16: a relative error of 2^-11 in each, which softmax and the layers may amplify a few
-  // times. int8 activations carry up to 1/254 of the largest in their group; over random weights
-  // that is about 1 % of a product's norm, accumulated over the layers.
+  // times, and more in models of more than three layers. int8 activations carry up to 1/254 of the
+  // largest in their group; over random weights that is about 1 % of a product's norm, accumulated
+  // over the layers.
   double before_attention;
   double after_attention;
 };
@@ -34,10 +35,10 @@ struct GoldenModel {
 constexpr GoldenModel kModels[] = {
     {"qwen2-tiny", 5e-6, 2e-3}, {"llama-tiny", 5e-6, 2e-3},       {"llama-rope3", 5e-6, 2e-3},
     {"llama-odd", 5e-6, 2e-3},  {"qwen2-k256-mixed", 2e-2, 5e-2}, {"llama-k256-q4_k_m", 2e-2, 5e-2},
-    {"hf/gemma2", 5e-6, 2e-3},  {"hf/gemma3", 5e-6, 2e-3},        {"hf/granite", 5e-6, 2e-3},
+    {"hf/gemma2", 5e-6, 2e-3},  {"hf/gemma3", 5e-6, 4e-3},        {"hf/granite", 5e-6, 2e-3},
     {"hf/llama", 5e-6, 2e-3},   {"hf/llama-yarn", 5e-6, 2e-3},    {"hf/mistral", 5e-6, 2e-3},
     {"hf/olmo2", 5e-6, 2e-3},   {"hf/phi3", 5e-6, 2e-3},          {"hf/phi3-longrope", 5e-6, 2e-3},
-    {"hf/qwen2", 5e-6, 2e-3},   {"hf/qwen3", 5e-6, 2e-3},         {"hf/smollm3", 5e-6, 2e-3},
+    {"hf/qwen2", 5e-6, 2e-3},   {"hf/qwen3", 5e-6, 2e-3},         {"hf/smollm3", 5e-6, 4e-3},
     {"hf/mixtral", 5e-6, 2e-3}, {"hf/qwen3-moe", 5e-6, 2e-3},     {"hf/gpt-oss-bf16", 5e-6, 2e-3},
     {"hf/gpt-oss", 5e-6, 5e-2},
 };

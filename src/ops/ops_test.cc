@@ -32,6 +32,31 @@ TEST(RopeAngles, FollowTheFormula) {
   EXPECT_FLOAT_EQ(sin[1], static_cast<float>(std::sin(6.0 / 100.0 / 2.0 / 4.0)));
 }
 
+// YaRN for Qwen2.5's 128k contexts: factor 4 over 32768 tokens, base 1e6, heads of 128. The borders
+// of the ramp and the frequencies come from the paper's formulas, evaluated by hand in float64.
+TEST(RopeAngles, YarnScalesSlowPairsOnly) {
+  const RopeConfig plain{.rope_dim = 128, .base = 1e6};
+  RopeConfig yarn = plain;
+  yarn.linear_scale = 4.0;
+  yarn.magnitude = 1.1386294361119891;  // 0.1 ln 4 + 1
+  yarn.yarn = YarnConfig{.original_context = 32768.0};
+  // 64 ln(32768 / (32 * 2 pi)) / ln 1e6 = 23.6 and 64 ln(32768 / (2 pi)) / ln 1e6 = 39.65.
+  constexpr int32_t kFirst = 23, kLast = 40;
+  constexpr int32_t kPosition = 5;
+  float cos[64], sin[64], plain_cos[64], plain_sin[64];
+  RopeAngles(yarn).fill(kPosition, cos, sin);
+  RopeAngles(plain).fill(kPosition, plain_cos, plain_sin);
+  for (int32_t i = 0; i < 64; ++i) {
+    const double share = std::clamp((i - kFirst) / static_cast<double>(kLast - kFirst), 0.0, 1.0);
+    const double frequency = std::pow(1e6, -i / 64.0);
+    const double angle = kPosition * (frequency / 4.0 * share + frequency * (1.0 - share));
+    EXPECT_FLOAT_EQ(cos[i], static_cast<float>(yarn.magnitude * std::cos(angle))) << i;
+    EXPECT_FLOAT_EQ(sin[i], static_cast<float>(yarn.magnitude * std::sin(angle))) << i;
+  }
+  EXPECT_FLOAT_EQ(sin[kFirst], static_cast<float>(yarn.magnitude) * plain_sin[kFirst]);
+  EXPECT_NE(sin[kFirst + 1], static_cast<float>(yarn.magnitude) * plain_sin[kFirst + 1]);
+}
+
 // Two products over one input, in every thread count and row count: right, and the same bits.
 TEST(Linear, SharesOneInputAndDoesNotDependOnThreads) {
   constexpr int32_t kIn = 256, kMaxRows = 40;

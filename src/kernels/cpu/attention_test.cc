@@ -86,9 +86,15 @@ class Problem {
   }
   float& q(size_t row, size_t dim) { return q_[row * q_stride_ + dim]; }
   std::vector<int32_t>& visible() { return visible_; }
+  std::vector<int32_t>& first() { return first_; }  // empty: all rows from key 0 on
+  std::vector<float>& sinks() { return sinks_; }    // empty: none
+  void set_soft_cap(float cap) { soft_cap_ = cap; }
   size_t num_rows() const { return num_rows_; }
   size_t head_dim() const { return head_dim_; }
   void set_scale(float scale) { scale_ = scale; }
+
+  // Page i of the sequence is no page of the pool any more.
+  void drop_page(int32_t i) { table_[static_cast<size_t>(i)] = 0xffffff; }
 
   // Moves page i of the sequence to page order[i] of the pool.
   void permute_pages(uint32_t seed) {
@@ -110,7 +116,10 @@ class Problem {
     result.q = q_.data();
     result.q_stride = q_stride_;
     result.num_rows = static_cast<int32_t>(num_rows_);
+    result.first_visible = first_.empty() ? nullptr : first_.data();
     result.num_visible = visible_.data();
+    result.soft_cap = soft_cap_;
+    result.sinks = sinks_.empty() ? nullptr : sinks_.data();
     result.head_dim = static_cast<int32_t>(head_dim_);
     result.scale = scale_;
     result.kv = {reinterpret_cast<const std::byte*>(pool_.data()), page_halves_ * sizeof(uint16_t),
@@ -130,8 +139,9 @@ class Problem {
   std::vector<uint16_t> pool_;
   std::vector<uint32_t> table_;
   std::vector<float> q_;
-  std::vector<int32_t> visible_;
-  float scale_ = 0.0f;
+  std::vector<int32_t> first_, visible_;
+  std::vector<float> sinks_;
+  float scale_ = 0.0f, soft_cap_ = 0.0f;
 };
 
 // Runs with exactly the scratch asked for, filled with NaN, and with guards after every row.
@@ -173,6 +183,8 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 std::vector<float> run_row(const AttentionKernels& kernels, AttentionArgs args, size_t row) {
   args.q += row * args.q_stride;
   args.num_visible += row;
+  if (args.first_visible != nullptr) args.first_visible += row;
+  if (args.sinks != nullptr) args.sinks += row;
   args.num_rows = 1;
   return run(kernels, args)[0];
 }
@@ -193,9 +205,20 @@ std::vector<float> run_row(const AttentionKernels& kernels, AttentionArgs args, 
 // The output is a quotient of two sums with these relative errors on positive weights, so twice the
 // error of the weights: 2 (w + u R' + 5 u g) + (g + 33 + 2 n) u, times sum P |V|. A weight flushed
 // to 0 below e^-86.98 adds at most 2^-125 |V| a key; 1.01 covers terms of second order.
-double output_bound(const ref::AttentionRow& row, size_t head_dim, int32_t num_keys, size_t dim) {
-  const double n = num_keys, pages = std::ceil(n / kPageTokens);
-  const double score = (2.0 * static_cast<double>(head_dim) + 1.0) * kU * row.max_score_terms;
+//
+// With a window n counts the keys from the first visible one's page on. A sink is one more score,
+// exact, with one more term in its sum. A cap divides the scale (one rounding more, 2 u T in all)
+// and does not enlarge the error that the score then has; tanh is within 4 ULP = 8 u of at most the
+// score's own size, and the product with the cap rounds: 9 u T.
+double output_bound(const ref::AttentionRow& row, const AttentionArgs& args, size_t row_idx,
+                    size_t dim) {
+  const int32_t first = args.first_visible == nullptr ? 0 : args.first_visible[row_idx];
+  const double n = args.num_visible[row_idx] - first / kPageTokens * kPageTokens +
+                   (args.sinks == nullptr ? 0 : 1);
+  const double pages = std::ceil(n / kPageTokens);
+  const double capping = args.soft_cap > 0.0f ? 11.0 : 0.0;
+  const double score =
+      (2.0 * static_cast<double>(args.head_dim) + 1.0 + capping) * kU * row.max_score_terms;
   const double range = row.score_range + 2.0 * score;
   const double weight = score + kU * range + 4.0 * kU;
   const double relative =
@@ -211,7 +234,7 @@ void expect_matches_reference(const AttentionKernels& kernels, const Problem& pr
     const ref::AttentionRow expected = ref::attention_row(args, static_cast<int>(row));
     for (size_t dim = 0; dim < problem.head_dim(); ++dim) {
       const double error = static_cast<double>(actual[row][dim]) - expected.output[dim];
-      const double bound = output_bound(expected, problem.head_dim(), args.num_visible[row], dim);
+      const double bound = output_bound(expected, args, row, dim);
       ASSERT_LE(std::fabs(error), bound) << "row " << row << " dim " << dim;
       signed_error += error / bound;
     }
@@ -324,6 +347,104 @@ TEST_P(AttentionTest, NaNInOneQueryStaysInItsRow) {
     EXPECT_TRUE(row == bad || same_bits(actual[row], clean[row]));
   }
   for (const float output : actual[bad]) EXPECT_TRUE(std::isnan(output));
+}
+
+// Windows of all lengths, in no order, over keys of which each page's others hold NaN: in what lies
+// before the window as well as behind.
+TEST_P(AttentionTest, WindowsMaskBothEnds) {
+  Problem windowed = problem(12);
+  std::mt19937 generator(13);
+  const auto below = [&](int32_t n) {
+    return static_cast<int32_t>(generator() % static_cast<uint32_t>(n));
+  };
+  for (int32_t& visible : windowed.visible()) {
+    visible = 1 + below(visible);
+    windowed.first().push_back(below(visible));
+  }
+  expect_matches_reference(kernels(), windowed);
+  const auto together = run(kernels(), windowed.args());
+  for (size_t row = 0; row < windowed.num_rows(); ++row) {
+    EXPECT_TRUE(same_bits(together[row], run_row(kernels(), windowed.args(), row))) << row;
+  }
+  // Nothing outside of the windows has influence, not even as a page that is not there.
+  const int32_t earliest = *std::min_element(windowed.first().begin(), windowed.first().end());
+  for (int32_t token = 0; token < earliest; ++token) {
+    for (size_t dim = 0; dim < windowed.head_dim(); ++dim) {
+      windowed.key(token, dim) = kHalfInfinity;
+      windowed.value(token, dim) = kHalfNaN;
+    }
+  }
+  for (int32_t page = 0; page < earliest / kPageTokens; ++page) windowed.drop_page(page);
+  const auto poisoned = run(kernels(), windowed.args());
+  for (size_t row = 0; row < windowed.num_rows(); ++row) {
+    EXPECT_TRUE(same_bits(together[row], poisoned[row])) << row;
+  }
+}
+
+// The last rows of a causal prefill in a window: neighbours see one key more and one less.
+TEST_P(AttentionTest, SlidingWindowIgnoresNaNInEarlierTokens) {
+  Problem sliding = problem(14);
+  const int32_t num_keys = sliding.visible()[0];
+  for (const int32_t window : {1, 5, 32, 40}) {
+    sliding.first().clear();
+    for (size_t row = 0; row < sliding.num_rows(); ++row) {
+      const int32_t back = static_cast<int32_t>(sliding.num_rows() - 1 - row);
+      sliding.visible()[row] = std::max(1, num_keys - back);
+      sliding.first().push_back(std::max(0, sliding.visible()[row] - window));
+    }
+    expect_matches_reference(kernels(), sliding);
+    Problem poisoned = sliding;
+    const int32_t bad = sliding.first().front();  // the first row's first key
+    for (size_t dim = 0; dim < sliding.head_dim(); ++dim) {
+      poisoned.key(bad, dim) = kHalfNaN;
+      poisoned.value(bad, dim) = kHalfInfinity;
+    }
+    const auto clean = run(kernels(), sliding.args()), actual = run(kernels(), poisoned.args());
+    for (size_t row = 0; row < sliding.num_rows(); ++row) {
+      const bool sees = sliding.first()[row] <= bad && bad < sliding.visible()[row];
+      EXPECT_EQ(sees, std::isnan(actual[row][0])) << row;
+      EXPECT_TRUE(sees || same_bits(clean[row], actual[row])) << row;
+    }
+  }
+}
+
+// Caps far below, at and far above the scores' size, with sinks below and above them.
+TEST_P(AttentionTest, CapsScoresAndCountsSinks) {
+  for (const float cap : {0.0f, 0.25f, 3.0f, 1000.0f}) {
+    for (const bool with_sinks : {false, true}) {
+      Problem capped = problem(15, 3.0f);
+      std::mt19937 generator(16);
+      std::normal_distribution<float> distribution(0.0f, 10.0f);
+      for (size_t row = 0; with_sinks && row < capped.num_rows(); ++row) {
+        capped.sinks().push_back(distribution(generator));
+      }
+      for (int32_t& visible : capped.visible()) {
+        visible = std::max(1, visible - static_cast<int32_t>(generator() % 40));
+        capped.first().push_back(std::max(0, visible - 50));
+      }
+      capped.set_soft_cap(cap);
+      SCOPED_TRACE(cap);
+      expect_matches_reference(kernels(), capped);
+      const auto together = run(kernels(), capped.args());
+      for (size_t row = 0; row < capped.num_rows(); ++row) {
+        EXPECT_TRUE(same_bits(together[row], run_row(kernels(), capped.args(), row))) << row;
+      }
+    }
+  }
+}
+
+// A sink of -infinity is none; one far above all scores takes all the weight.
+TEST_P(AttentionTest, SinksFromNothingToEverything) {
+  Problem with_sinks = problem(17);
+  const auto without = run(kernels(), with_sinks.args());
+  with_sinks.sinks().assign(with_sinks.num_rows(), -kInfinity);
+  const auto nothing = run(kernels(), with_sinks.args());
+  with_sinks.sinks().assign(with_sinks.num_rows(), 1e4f);
+  const auto everything = run(kernels(), with_sinks.args());
+  for (size_t row = 0; row < with_sinks.num_rows(); ++row) {
+    EXPECT_TRUE(same_bits(without[row], nothing[row])) << row;
+    for (const float output : everything[row]) ASSERT_EQ(output, 0.0f) << row;
+  }
 }
 
 // Scores around +-1e4: one key takes all the weight wherever it stands, with no overflow.

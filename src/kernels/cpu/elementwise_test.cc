@@ -239,6 +239,77 @@ TEST_P(ElementwiseTest, SwigluStaysWithinItsBound) {
   }
 }
 
+// The argument of the sigmoid, z = g (a + b g^2), carries 6 roundings of relative size u (two of
+// constants); ln sigmoid has slope 1 - sigmoid(z). The sigmoid itself and the products: as above.
+TEST_P(ElementwiseTest, GegluOfTanhForm) {
+  for (size_t n = 0; n < 40; n = n < 20 ? n + 1 : n + 7) {
+    std::vector<float> gate = normal_values(n, 23), up = normal_values(n, 24);
+    const float extremes[] = {0.0f, -0.0f, 30.0f, -30.0f, 1e4f, -1e4f, 5.5f, -5.5f, 1e-20f, -1e-3f};
+    for (size_t i = 0; i < std::size(extremes) && i < n; ++i) gate[n - 1 - i] = extremes[i];
+    Guarded<float> dst = float_output(n);
+    GetParam().geglu_tanh(gate.data(), up.data(), static_cast<int32_t>(n), dst.data());
+    const std::vector<double> expected = ref::geglu_tanh(gate, up);
+    for (size_t i = 0; i < n; ++i) {
+      const double g = static_cast<double>(gate[i]);
+      const double z = 1.5957691216057308 * (g + 0.044715 * g * g * g);
+      const double slope = std::fabs(z) / (1.0 + std::exp(z));
+      const double tiny = 0x1p-125 * std::fabs(static_cast<double>(gate[i] * up[i])) + 0x1p-149;
+      EXPECT_NEAR(static_cast<double>(dst[i]), expected[i],
+                  (12 + 7 * slope) * kU * std::fabs(expected[i]) + tiny)
+          << gate[i];
+    }
+    EXPECT_TRUE(dst.guards_intact());
+    std::vector<float> onto_gate = gate, onto_up = up;
+    GetParam().geglu_tanh(onto_gate.data(), up.data(), static_cast<int32_t>(n), onto_gate.data());
+    GetParam().geglu_tanh(gate.data(), onto_up.data(), static_cast<int32_t>(n), onto_up.data());
+    EXPECT_TRUE(same_bits(onto_gate, dst.values()));
+    EXPECT_TRUE(same_bits(onto_up, dst.values()));
+  }
+}
+
+TEST_P(ElementwiseTest, ScalesExactly) {
+  for (size_t n = 0; n < 40; ++n) {
+    const std::vector<float> x = normal_values(n, 25);
+    Guarded<float> dst = float_output(n);
+    std::copy(x.begin(), x.end(), dst.data());
+    GetParam().scale(0.7f, static_cast<int32_t>(n), dst.data());
+    for (size_t i = 0; i < n; ++i) EXPECT_EQ(dst[i], x[i] * 0.7f);
+    EXPECT_TRUE(dst.guards_intact());
+  }
+}
+
+// x / cap is a product with a rounded inverse, 2 u, which tanh does not enlarge; tanh is within 4
+// ULP = 8 u, and the product with the cap rounds once more.
+TEST_P(ElementwiseTest, SoftCapOverItsWholeRange) {
+  constexpr float kCaps[] = {0.5f, 30.0f, 50.0f};
+  for (const float cap : kCaps) {
+    std::vector<float> x = {0.0f, -0.0f, 1e-30f, -1e-30f, 1e30f, -1e30f, 12.0f * cap, -9.01f * cap};
+    for (float value = 1e-6f; value < 20.0f; value *= 1.01f) {
+      x.push_back(value * cap);
+      x.push_back(-value * cap);
+    }
+    Guarded<float> dst = float_output(x.size());
+    std::copy(x.begin(), x.end(), dst.data());
+    GetParam().soft_cap(cap, static_cast<int32_t>(x.size()), dst.data());
+    double signed_error = 0.0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double expected = ref::soft_cap(x[i], cap);
+      EXPECT_NEAR(static_cast<double>(dst[i]), expected, 11 * kU * std::fabs(expected)) << x[i];
+      EXPECT_LE(std::fabs(dst[i]), cap);
+      if (expected != 0.0) signed_error += static_cast<double>(dst[i]) / expected - 1.0;
+    }
+    EXPECT_LE(std::fabs(signed_error) / static_cast<double>(x.size()), 2 * kU);
+    EXPECT_TRUE(dst.guards_intact());
+    float special[] = {std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity(),
+                       std::numeric_limits<float>::quiet_NaN()};
+    GetParam().soft_cap(cap, 3, special);
+    EXPECT_EQ(special[0], cap);
+    EXPECT_EQ(special[1], -cap);
+    EXPECT_TRUE(std::isnan(special[2]));
+  }
+}
+
 // a c - b s: the product b s and the sum round, and without fma a c does too: u |b s| + u |a c| + u
 // times the result, which is at most |a c| + |b s|.
 TEST_P(ElementwiseTest, RopeTurnsBothLayouts) {

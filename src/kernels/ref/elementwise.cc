@@ -27,6 +27,22 @@ std::vector<double> swiglu(const std::vector<float>& gate, const std::vector<flo
   return result;
 }
 
+std::vector<double> geglu_tanh(const std::vector<float>& gate, const std::vector<float>& up) {
+  constexpr double kRootOf2OverPi = 0.79788456080286535588;
+  std::vector<double> result(gate.size());
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const double g = static_cast<double>(gate[i]);
+    // (1 + tanh(z)) / 2 as 1 / (1 + e^(-2 z)), which keeps its digits for negative z.
+    const double z = kRootOf2OverPi * (g + 0.044715 * g * g * g);
+    result[i] = g / (1.0 + std::exp(-2.0 * z)) * static_cast<double>(up[i]);
+  }
+  return result;
+}
+
+double soft_cap(float x, float cap) {
+  return static_cast<double>(cap) * std::tanh(static_cast<double>(x) / static_cast<double>(cap));
+}
+
 std::vector<double> rope(const std::vector<float>& x, const std::vector<float>& cos,
                          const std::vector<float>& sin, bool interleaved, int32_t head_dim) {
   std::vector<double> result(x.begin(), x.end());
