@@ -12,10 +12,12 @@ struct InputKinds {
 InputKinds kinds_of(const ModelWeights& weights) {
   InputKinds kinds;
   for (const LayerWeights& layer : weights.layers) {
-    kinds.hidden |= layer.qkv_input_kinds() | layer.ffn_input_kinds();
+    kinds.hidden |= layer.qkv_input_kinds();
+    kinds.hidden |= layer.ffn_input_kinds();
     kinds.attn |= layer.attn_output.activation_kind();
     if (layer.experts) {
-      kinds.expert |= layer.experts->gate.activation_kind() | layer.experts->up.activation_kind();
+      kinds.expert |= layer.experts->gate.activation_kind();
+      kinds.expert |= layer.experts->up.activation_kind();
       kinds.ffn |= layer.experts->down.activation_kind();
     } else {
       kinds.ffn |= layer.down.activation_kind();
