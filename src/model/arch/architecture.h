@@ -76,6 +76,8 @@ extern const Architecture kQwen3;
 extern const Architecture kQwen3Moe;
 extern const Architecture kSmollm3;
 
+// nullptr if there is none of that name.
+const Architecture* architecture_of_name(std::string_view name);
 // The architecture that the file names; kUnsupported with the known ones otherwise.
 Result<const Architecture*> find_architecture(const formats::GgufFile& file);
 std::vector<std::string> architecture_names();

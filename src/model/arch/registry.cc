@@ -15,11 +15,17 @@ std::vector<std::string> architecture_names() {
   return names;
 }
 
-Result<const Architecture*> find_architecture(const formats::GgufFile& file) {
-  RUVLLM_ASSIGN(const std::string_view name, file.get_string("general.architecture"));
+const Architecture* architecture_of_name(std::string_view name) {
   for (const Architecture* architecture : kArchitectures) {
     if (architecture->name == name) return architecture;
   }
+  return nullptr;
+}
+
+Result<const Architecture*> find_architecture(const formats::GgufFile& file) {
+  RUVLLM_ASSIGN(const std::string_view name, file.get_string("general.architecture"));
+  const Architecture* architecture = architecture_of_name(name);
+  if (architecture != nullptr) return architecture;
   return fail(ErrorCode::kUnsupported, "{}: architecture '{}' is not supported; supported are: {}",
               file.path(), name, fmt::join(architecture_names(), ", "));
 }

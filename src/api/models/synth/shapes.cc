@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/core/check.h"
+
 namespace ruvllm::api {
 namespace {
 
@@ -123,6 +125,82 @@ constexpr SynthShape kShapes[] = {
      .norm_epsilon = 1e-5f,
      .tied = false,
      .llama3_rope_factor = 8.0f},
+    {.name = "qwen3-0.6b",
+     .architecture = "qwen3",
+     .num_layers = 28,
+     .hidden_dim = 1024,
+     .num_heads = 16,
+     .num_kv_heads = 8,
+     .head_dim = 128,
+     .ffn_dim = 3072,
+     .vocab_size = 151936,
+     .context_length = 40960,
+     .rope_base = 1e6f,
+     .norm_epsilon = 1e-6f,
+     .tied = true,
+     .llama3_rope_factor = 0.0f},
+    {.name = "gemma3-1b",
+     .architecture = "gemma3",
+     .num_layers = 26,
+     .hidden_dim = 1152,
+     .num_heads = 4,
+     .num_kv_heads = 1,
+     .head_dim = 256,
+     .ffn_dim = 6912,
+     .vocab_size = 262144,
+     .context_length = 32768,
+     .rope_base = 1e6f,
+     .norm_epsilon = 1e-6f,
+     .tied = true,
+     .llama3_rope_factor = 0.0f,
+     .window = 512,
+     .local_rope_base = 1e4f},
+    {.name = "smollm3-3b",
+     .architecture = "smollm3",
+     .num_layers = 36,
+     .hidden_dim = 2048,
+     .num_heads = 16,
+     .num_kv_heads = 4,
+     .head_dim = 128,
+     .ffn_dim = 11008,
+     .vocab_size = 128256,
+     .context_length = 65536,
+     .rope_base = 5e6f,
+     .norm_epsilon = 1e-6f,
+     .tied = true,
+     .llama3_rope_factor = 0.0f},
+    {.name = "olmo2-1b",
+     .architecture = "olmo2",
+     .num_layers = 16,
+     .hidden_dim = 2048,
+     .num_heads = 16,
+     .num_kv_heads = 16,
+     .head_dim = 128,
+     .ffn_dim = 8192,
+     .vocab_size = 100352,
+     .context_length = 4096,
+     .rope_base = 5e5f,
+     .norm_epsilon = 1e-6f,
+     .tied = false,
+     .llama3_rope_factor = 0.0f},
+    {.name = "granite-3.3-2b",
+     .architecture = "granite",
+     .num_layers = 40,
+     .hidden_dim = 2048,
+     .num_heads = 32,
+     .num_kv_heads = 8,
+     .head_dim = 64,
+     .ffn_dim = 8192,
+     .vocab_size = 49159,
+     .context_length = 131072,
+     .rope_base = 1e7f,
+     .norm_epsilon = 1e-5f,
+     .tied = true,
+     .llama3_rope_factor = 0.0f,
+     .attention_scale = 0.015625f,
+     .embedding_scale = 12.0f,
+     .residual_scale = 0.22f,
+     .logit_scale = 8.0f},
 };
 
 }  // namespace
@@ -137,6 +215,12 @@ Result<const SynthShape*> find_synth_shape(std::string_view name) {
   }
   return fail(ErrorCode::kNotFound, "no model shape is called '{}'; known are: {}", name,
               fmt::join(names, ", "));
+}
+
+const model::Architecture& SynthShape::family() const {
+  const model::Architecture* found = model::architecture_of_name(architecture);
+  RUVLLM_CHECK(found != nullptr);
+  return *found;
 }
 
 void add_shape_metadata(formats::GgufWriter& writer, const SynthShape& shape, uint32_t file_type) {
@@ -156,7 +240,16 @@ void add_shape_metadata(formats::GgufWriter& writer, const SynthShape& shape, ui
   writer.add_uint32(key("attention.head_count_kv"), shape.num_kv_heads);
   writer.add_float32(key("attention.layer_norm_rms_epsilon"), shape.norm_epsilon);
   writer.add_float32(key("rope.freq_base"), shape.rope_base);
-  if (shape.architecture == "llama") {
+  if (shape.window > 0) writer.add_uint32(key("attention.sliding_window"), shape.window);
+  const auto add_real = [&](std::string_view part, float value) {
+    if (value > 0.0f) writer.add_float32(key(part), value);
+  };
+  add_real("rope.freq_base_swa", shape.local_rope_base);
+  add_real("attention.scale", shape.attention_scale);
+  add_real("embedding_scale", shape.embedding_scale);
+  add_real("residual_scale", shape.residual_scale);
+  add_real("logit_scale", shape.logit_scale);
+  if (shape.architecture != "qwen2") {
     writer.add_uint32(key("attention.key_length"), shape.head_dim);
     writer.add_uint32(key("attention.value_length"), shape.head_dim);
     writer.add_uint32(key("rope.dimension_count"), shape.head_dim);

@@ -7,12 +7,13 @@
 
 #include "base/core/error.h"
 #include "formats/gguf/gguf_writer.h"
+#include "model/arch/architecture.h"
 
 namespace ruvllm::api {
 
 struct SynthShape {
   std::string_view name;
-  std::string_view architecture;  // "llama" or "qwen2"; the latter has biases on q, k and v
+  std::string_view architecture;  // a name that model::architecture_of_name knows
   uint32_t num_layers;
   uint32_t hidden_dim;
   uint32_t num_heads;
@@ -25,8 +26,14 @@ struct SynthShape {
   float norm_epsilon;
   bool tied;                 // the token embedding is the output matrix too
   float llama3_rope_factor;  // stretch of Llama 3's long wavelengths; 0: rotary frequencies as is
+  uint32_t window = 0;       // tokens; this and what follows is left out of the file where it is 0
+  float local_rope_base = 0.0f;
+  float attention_scale = 0.0f;
+  float embedding_scale = 0.0f;
+  float residual_scale = 0.0f;
+  float logit_scale = 0.0f;
 
-  bool has_qkv_bias() const { return architecture == "qwen2"; }
+  const model::Architecture& family() const;
 };
 
 std::span<const SynthShape> all_synth_shapes();

@@ -51,20 +51,28 @@ void Planner::layer(uint32_t layer_idx) {
   const uint64_t hidden = shape_.hidden_dim, ffn = shape_.ffn_dim;
   const uint64_t q_dim = uint64_t{shape_.num_heads} * shape_.head_dim;
   const uint64_t kv_dim = uint64_t{shape_.num_kv_heads} * shape_.head_dim;
-  vector(name("attn_norm.weight"), hidden, TensorFill::kOnes);
+  const model::Architecture& family = shape_.family();
+  if (family.pre_norms) vector(name("attn_norm.weight"), hidden, TensorFill::kOnes);
   matrix(name("attn_q.weight"), q_dim, hidden, MatrixRole::kOther, layer_idx);
   matrix(name("attn_k.weight"), kv_dim, hidden, MatrixRole::kOther, layer_idx);
   matrix(name("attn_v.weight"), kv_dim, hidden, MatrixRole::kAttnValue, layer_idx);
-  if (shape_.has_qkv_bias()) {
+  if (family.requires_qkv_bias) {
     vector(name("attn_q.bias"), q_dim, TensorFill::kRandom);
     vector(name("attn_k.bias"), kv_dim, TensorFill::kRandom);
     vector(name("attn_v.bias"), kv_dim, TensorFill::kRandom);
   }
+  if (family.qk_norm != model::QkNorm::kNone) {
+    const bool per_head = family.qk_norm == model::QkNorm::kPerHead;
+    vector(name("attn_q_norm.weight"), per_head ? shape_.head_dim : q_dim, TensorFill::kOnes);
+    vector(name("attn_k_norm.weight"), per_head ? shape_.head_dim : kv_dim, TensorFill::kOnes);
+  }
   matrix(name("attn_output.weight"), hidden, q_dim, MatrixRole::kOther, layer_idx);
-  vector(name("ffn_norm.weight"), hidden, TensorFill::kOnes);
+  if (family.post_norms) vector(name("post_attention_norm.weight"), hidden, TensorFill::kOnes);
+  if (family.pre_norms) vector(name("ffn_norm.weight"), hidden, TensorFill::kOnes);
   matrix(name("ffn_gate.weight"), ffn, hidden, MatrixRole::kOther, layer_idx);
   matrix(name("ffn_up.weight"), ffn, hidden, MatrixRole::kOther, layer_idx);
   matrix(name("ffn_down.weight"), hidden, ffn, MatrixRole::kFfnDown, layer_idx);
+  if (family.post_norms) vector(name("post_ffw_norm.weight"), hidden, TensorFill::kOnes);
 }
 
 }  // namespace
