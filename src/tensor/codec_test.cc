@@ -279,7 +279,7 @@ TEST(Decode, EveryScaleBitPattern) {
   std::mt19937 rng(1);
   for (const Format& format : kFormats) {
     for (uint32_t bits = 0; bits < 65536;
-         bits += dtype_info(format.dtype).block_elements == 256 ? 7 : 1) {
+         bits += dtype_info(format.dtype).block_elements == 256 ? 7u : 1u) {
       std::vector<uint8_t> block = random_bytes(rng, dtype_info(format.dtype).block_bytes);
       for (const size_t offset : format.half_offsets) {
         block[offset] = static_cast<uint8_t>(bits);

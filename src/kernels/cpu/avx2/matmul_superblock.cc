@@ -47,11 +47,12 @@ struct RowFormat {
   static constexpr int kBlockBytes = Row::kBlockBytes;
   static constexpr int kNumGroups = kSuperblock / Row::kScaleGroup;
   static constexpr int kNumPairs = kNumGroups / 2;
+  static constexpr size_t kPairRows = static_cast<size_t>(kNumPairs);
 
   struct alignas(64) Panel {
-    uint8_t weights[64][2][32];        // [quad of k][group of 8 rows], lane = row
-    uint8_t scales[kNumPairs][2][32];  // scales 2i and 2i + 1 in the low and high half
-    uint8_t mins[Row::kHasMins ? kNumPairs : 1][2][32];  // as scales
+    uint8_t weights[64][2][32];                          // [quad of k][group of 8 rows], lane = row
+    uint8_t scales[kPairRows][2][32];                    // 2i in the low, 2i + 1 in the high half
+    uint8_t mins[Row::kHasMins ? kPairRows : 1][2][32];  // as scales
     float d[2][8];
     float dmin[2][8];
   };
