@@ -41,6 +41,7 @@ struct Change {
   bool drop_tensor = false;
   Dims dims = {};
   std::optional<float> first_value = {};
+  std::string model = "qwen2-tiny";
 };
 
 struct BadModel {
@@ -53,9 +54,12 @@ struct BadModel {
 
 void PrintTo(const BadModel& model, std::ostream* out) { *out << model.name; }
 
+GgufFile open_golden(const std::string& name) {
+  return GgufFile::open(fmt::format("{}/tests/golden/{}.gguf", RUVLLM_SOURCE_DIR, name)).value();
+}
+
 const GgufFile& golden() {
-  static const GgufFile file =
-      GgufFile::open(std::string(RUVLLM_SOURCE_DIR) + "/tests/golden/qwen2-tiny.gguf").value();
+  static const GgufFile file = open_golden("qwen2-tiny");
   return file;
 }
 
@@ -72,14 +76,15 @@ std::vector<std::byte> tensor_data(const GgufTensor& tensor, const Change& chang
 }
 
 void write_model(const std::string& path, const Change& change) {
+  const GgufFile source = open_golden(change.model);
   GgufWriter writer(path);
-  for (const formats::GgufEntry& entry : golden().entries()) {
+  for (const formats::GgufEntry& entry : source.entries()) {
     if (entry.key == change.key) continue;
-    ASSERT_TRUE(writer.copy_entry(golden(), entry.key).has_value());
+    ASSERT_TRUE(writer.copy_entry(source, entry.key).has_value());
   }
   if (change.write) change.write(writer, change.key);
   std::vector<const GgufTensor*> kept;
-  for (const GgufTensor& tensor : golden().tensors()) {
+  for (const GgufTensor& tensor : source.tensors()) {
     const bool changed = tensor.name == change.tensor;
     if (changed && change.drop_tensor) continue;
     ASSERT_EQ(tensor.dtype, DType::kF32);
@@ -292,6 +297,47 @@ std::vector<BadModel> value_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Values, BadModelTest, testing::ValuesIn(value_cases()),
+                         [](const auto& bad) { return bad.param.name; });
+
+// Experts: numbers that contradict each other or the tensors, and what is not computed.
+std::vector<BadModel> expert_cases() {
+  std::vector<BadModel> cases;
+  const auto add_key = [&](const char* name, const char* key, Write write, const char* expected) {
+    Change change{.key = fmt::format("qwen3moe.{}", key), .write = write};
+    change.model = "hf/qwen3-moe";
+    cases.push_back({name, std::move(change), expected});
+  };
+  add_key("NoExperts", "expert_count", write_integer<0>, "expert_count");
+  add_key("FewerExperts", "expert_count", write_integer<4>, "'blk.0.ffn_gate_inp.weight'");
+  add_key("TooManyExperts", "expert_count", write_integer<1025>, "expert_count");
+  add_key("NoneUsed", "expert_used_count", write_integer<0>, "expert_used_count");
+  add_key("MoreUsedThanThereAre", "expert_used_count", write_integer<9>, "expert_used_count");
+  add_key("UsedOfWrongType", "expert_used_count", kValues[6].write, "expert_used_count");
+  add_key("NarrowExperts", "expert_feed_forward_length", write_integer<16>,
+          "'blk.0.ffn_gate_exps.weight' is [8, 32, 32]; expected [8, 16, 32]");
+  add_key("UnknownGating", "expert_gating_func", write_integer<9>, "expert_gating_func 9");
+  add_key("SharedExperts", "expert_shared_count", write_integer<1>, "expert_shared_count is 1");
+  add_key("DenseLayers", "leading_dense_block_count", write_integer<1>,
+          "leading_dense_block_count");
+  add_key("GroupsOfExperts", "expert_group_count", write_integer<2>, "expert_group_count is 2");
+  add_key("NegativeScale", "expert_weights_scale", kValues[8].write, "expert_weights_scale");
+  const auto add_tensor = [&](const char* name, const char* tensor, Dims dims) {
+    Change change{.tensor = tensor, .drop_tensor = dims.empty(), .dims = std::move(dims)};
+    change.model = "hf/qwen3-moe";
+    cases.push_back({name, std::move(change), fmt::format("'{}'", tensor)});
+  };
+  add_tensor("NoRouter", "blk.0.ffn_gate_inp.weight", {});
+  add_tensor("NoDown", "blk.1.ffn_down_exps.weight", {});
+  add_tensor("FlatGate", "blk.0.ffn_gate_exps.weight", {32, 256});
+  add_tensor("OneExpertLess", "blk.0.ffn_up_exps.weight", {32, 32, 7});
+  add_tensor("FourDimensions", "blk.0.ffn_up_exps.weight", {32, 32, 4, 2});
+  cases.push_back({"ExpertsWhereNoneBelong",
+                   {.key = "qwen2.expert_count", .write = write_integer<4>},
+                   "experts are not supported"});
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Experts, BadModelTest, testing::ValuesIn(expert_cases()),
                          [](const auto& bad) { return bad.param.name; });
 
 // Every tensor: missing, narrower, shorter, of three dimensions; vectors not finite.

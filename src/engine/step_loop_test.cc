@@ -7,6 +7,7 @@
 #include <new>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "formats/gguf/gguf.h"
@@ -88,8 +89,8 @@ class StepLoopTest : public testing::Test {
   void start(uint32_t threads, const StepLoopOptions& options) {
     loop_.reset();
     device_ = std::move(*device::CpuDevice::create(threads, ""));
-    auto file = formats::GgufFile::open(std::string(RUVLLM_SOURCE_DIR) +
-                                        "/tests/golden/qwen2-k256-mixed.gguf");
+    auto file = formats::GgufFile::open(
+        fmt::format("{}/tests/golden/{}.gguf", RUVLLM_SOURCE_DIR, model_name_));
     ASSERT_TRUE(file.has_value()) << file.error().message();
     model_ = std::move(*model::Model::load(std::move(*file), *device_));
     auto loop = StepLoop::create(*model_, *device_, options);
@@ -103,34 +104,74 @@ class StepLoopTest : public testing::Test {
     return *channel;
   }
 
+  // The promise of the engine: a request's tokens depend on nothing but the request.
+  void expect_tokens_to_depend_on_the_request_alone() {
+    const std::vector<std::vector<int32_t>> prompts = {make_prompt(90, 1), make_prompt(3, 2),
+                                                       make_prompt(33, 3), make_prompt(64, 4)};
+    std::vector<std::vector<int32_t>> expected;
+    for (const uint32_t threads : {1u, 2u, 3u}) {
+      for (const uint32_t batch_tokens : {4u, 19u, 512u}) {
+        start(threads,
+              {.context_length = 160, .max_sequences = 4, .max_batch_tokens = batch_tokens});
+        std::vector<std::vector<int32_t>> alone, together;
+        for (const auto& prompt : prompts) {
+          alone.push_back(read_all(*submit(make_request(prompt, 24))).ids);
+        }
+        start(threads,
+              {.context_length = 160, .max_sequences = 4, .max_batch_tokens = batch_tokens});
+        std::vector<std::shared_ptr<SequenceChannel>> channels;
+        for (const auto& prompt : prompts) channels.push_back(submit(make_request(prompt, 24)));
+        for (auto& channel : channels) together.push_back(read_all(*channel).ids);
+        if (expected.empty()) expected = alone;
+        EXPECT_EQ(alone, expected) << threads << " threads, steps of " << batch_tokens;
+        EXPECT_EQ(together, expected) << threads << " threads, steps of " << batch_tokens;
+      }
+    }
+    for (const auto& ids : expected) EXPECT_EQ(ids.size(), 24u);
+    EXPECT_NE(expected[0], expected[1]);
+  }
+
+  void expect_steady_decode_to_allocate_nothing() {
+    start(2, {.context_length = 2048, .max_sequences = 4, .max_batch_tokens = 64});
+    std::vector<std::shared_ptr<SequenceChannel>> channels;
+    for (int32_t i = 0; i < 4; ++i) {
+      SequenceRequest request = make_request(make_prompt(20, i), 200);
+      request.sampling.repetition_penalty = 1.1f;
+      channels.push_back(submit(std::move(request)));
+    }
+    events::TokenEvent event;
+    const auto read = [&](int count) {
+      for (int i = 0; i < count; ++i) {
+        for (auto& channel : channels) channel->ring.pop_wait(event);
+      }
+    };
+    read(10);
+    g_allocations = 0;
+    g_counting = true;
+    read(100);  // crosses page borders too
+    g_counting = false;
+    EXPECT_EQ(g_allocations.load(), 0u);
+    for (auto& channel : channels) channel->cancelled = true;
+  }
+
+  std::string model_name_ = "qwen2-k256-mixed";
   std::unique_ptr<device::CpuDevice> device_;
   std::unique_ptr<const model::Model> model_;
   std::unique_ptr<StepLoop> loop_;
 };
 
-// The promise of the engine: a request's tokens depend on nothing but the request.
+// With experts in MXFP4, attention sinks and a window.
+class ExpertStepLoopTest : public StepLoopTest {
+ protected:
+  ExpertStepLoopTest() { model_name_ = "hf/gpt-oss"; }
+};
+
 TEST_F(StepLoopTest, TokensDoNotDependOnThreadsBatchOrChunks) {
-  const std::vector<std::vector<int32_t>> prompts = {make_prompt(90, 1), make_prompt(3, 2),
-                                                     make_prompt(33, 3), make_prompt(64, 4)};
-  std::vector<std::vector<int32_t>> expected;
-  for (const uint32_t threads : {1u, 2u, 3u}) {
-    for (const uint32_t batch_tokens : {4u, 19u, 512u}) {
-      start(threads, {.context_length = 160, .max_sequences = 4, .max_batch_tokens = batch_tokens});
-      std::vector<std::vector<int32_t>> alone, together;
-      for (const auto& prompt : prompts) {
-        alone.push_back(read_all(*submit(make_request(prompt, 24))).ids);
-      }
-      start(threads, {.context_length = 160, .max_sequences = 4, .max_batch_tokens = batch_tokens});
-      std::vector<std::shared_ptr<SequenceChannel>> channels;
-      for (const auto& prompt : prompts) channels.push_back(submit(make_request(prompt, 24)));
-      for (auto& channel : channels) together.push_back(read_all(*channel).ids);
-      if (expected.empty()) expected = alone;
-      EXPECT_EQ(alone, expected) << threads << " threads, steps of " << batch_tokens;
-      EXPECT_EQ(together, expected) << threads << " threads, steps of " << batch_tokens;
-    }
-  }
-  for (const auto& ids : expected) EXPECT_EQ(ids.size(), 24u);
-  EXPECT_NE(expected[0], expected[1]);
+  expect_tokens_to_depend_on_the_request_alone();
+}
+
+TEST_F(ExpertStepLoopTest, TokensDoNotDependOnThreadsBatchOrChunks) {
+  expect_tokens_to_depend_on_the_request_alone();
 }
 
 TEST_F(StepLoopTest, MoreRequestsThanPlacesAllFinish) {
@@ -257,26 +298,14 @@ TEST_F(StepLoopTest, SteadyDecodeAllocatesNothing) {
 #if defined(RUVLLM_HAS_THREAD_SANITIZER)
   GTEST_SKIP() << "allocations are not counted under ThreadSanitizer";
 #endif
-  start(2, {.context_length = 2048, .max_sequences = 4, .max_batch_tokens = 64});
-  std::vector<std::shared_ptr<SequenceChannel>> channels;
-  for (int32_t i = 0; i < 4; ++i) {
-    SequenceRequest request = make_request(make_prompt(20, i), 200);
-    request.sampling.repetition_penalty = 1.1f;
-    channels.push_back(submit(std::move(request)));
-  }
-  events::TokenEvent event;
-  const auto read = [&](int count) {
-    for (int i = 0; i < count; ++i) {
-      for (auto& channel : channels) channel->ring.pop_wait(event);
-    }
-  };
-  read(10);
-  g_allocations = 0;
-  g_counting = true;
-  read(100);  // crosses page borders too
-  g_counting = false;
-  EXPECT_EQ(g_allocations.load(), 0u);
-  for (auto& channel : channels) channel->cancelled = true;
+  expect_steady_decode_to_allocate_nothing();
+}
+
+TEST_F(ExpertStepLoopTest, SteadyDecodeAllocatesNothing) {
+#if defined(RUVLLM_HAS_THREAD_SANITIZER)
+  GTEST_SKIP() << "allocations are not counted under ThreadSanitizer";
+#endif
+  expect_steady_decode_to_allocate_nothing();
 }
 
 }  // namespace

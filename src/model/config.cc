@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "model/config_keys.h"
@@ -13,6 +14,7 @@ constexpr int32_t kMaxDim = 1 << 20;
 constexpr int32_t kMaxHeads = 1024;
 constexpr int32_t kMaxHeadDim = 256;
 constexpr int32_t kMaxContext = 1 << 26;
+constexpr int32_t kMaxExperts = 1024;
 
 Status read_heads(const ConfigKeys& keys, ModelConfig& config) {
   RUVLLM_ASSIGN(config.num_heads, keys.integer("attention.head_count", 1, kMaxHeads));
@@ -179,6 +181,74 @@ Status read_scales(const ConfigKeys& keys, const Architecture& architecture, Mod
   return {};
 }
 
+Result<ops::ExpertGating> read_gating(const ConfigKeys& keys, ops::ExpertGating fallback) {
+  constexpr std::string_view kKey = "expert_gating_func";
+  if (!keys.has(kKey)) return fallback;
+  RUVLLM_ASSIGN(const int32_t value, keys.integer(kKey, 0, std::numeric_limits<int32_t>::max()));
+  switch (value) {
+    case 0:
+      return fallback;
+    case 1:
+      return ops::ExpertGating::kSoftmax;
+    case 2:
+      return ops::ExpertGating::kSigmoid;
+    case 3:
+      return ops::ExpertGating::kSoftmaxOfChosen;
+    default:
+      return fail(ErrorCode::kUnsupported,
+                  "{}: expert_gating_func {} is not supported; supported are: 1 (softmax), "
+                  "2 (sigmoid), 3 (softmax of the chosen)",
+                  keys.path(), value);
+  }
+}
+
+// What this decoder does not compute must not be left out in silence.
+Status refuse_other_experts(const ConfigKeys& keys) {
+  for (const std::string_view key : {"expert_shared_count", "leading_dense_block_count"}) {
+    RUVLLM_ASSIGN(const int32_t value, keys.integer_or(key, 0, 0, kMaxLayers));
+    if (value != 0) {
+      return fail(ErrorCode::kUnsupported, "{}: {} is {}; only 0 is supported", keys.path(), key,
+                  value);
+    }
+  }
+  RUVLLM_ASSIGN(const int32_t groups, keys.integer_or("expert_group_count", 1, 0, kMaxExperts));
+  if (groups > 1) {
+    return fail(ErrorCode::kUnsupported, "{}: expert_group_count is {}; only 1 is supported",
+                keys.path(), groups);
+  }
+  return {};
+}
+
+Status read_experts(const ConfigKeys& keys, const Architecture& architecture, ModelConfig& config) {
+  RUVLLM_ASSIGN(const int32_t count, keys.integer_or("expert_count", 0, 0, kMaxExperts));
+  if (count == 0) {
+    if (!architecture.experts || !architecture.experts->required) return {};
+    return fail(ErrorCode::kCorrupt,
+                "{}: expert_count is missing or 0; the file is damaged or of another model family",
+                keys.path());
+  }
+  if (!architecture.experts) {
+    return fail(ErrorCode::kUnsupported,
+                "{}: expert_count is {}; experts are not supported in this architecture",
+                keys.path(), count);
+  }
+  RUVLLM_TRY(refuse_other_experts(keys));
+  const ExpertTraits& traits = *architecture.experts;
+  ExpertConfig experts;
+  experts.activation = traits.activation;
+  ops::ExpertRouting& routing = experts.routing;
+  routing.num_experts = count;
+  RUVLLM_ASSIGN(routing.num_used, keys.integer("expert_used_count", 1, count));
+  RUVLLM_ASSIGN(routing.gating, read_gating(keys, traits.gating));
+  RUVLLM_ASSIGN(routing.normalize, keys.boolean_or("expert_weights_norm", traits.normalize));
+  RUVLLM_ASSIGN(const double scale, keys.positive_or_zero("expert_weights_scale"));
+  if (scale > 0.0) routing.scale = static_cast<float>(scale);
+  RUVLLM_ASSIGN(experts.ffn_dim,
+                keys.integer_or("expert_feed_forward_length", config.ffn_dim, 8, kMaxDim));
+  config.experts = experts;
+  return {};
+}
+
 }  // namespace
 
 Result<ModelConfig> read_config(const formats::GgufFile& file, const Architecture& architecture) {
@@ -196,6 +266,7 @@ Result<ModelConfig> read_config(const formats::GgufFile& file, const Architectur
   RUVLLM_ASSIGN(config.num_layers, keys.integer("block_count", 1, kMaxLayers));
   RUVLLM_ASSIGN(config.hidden_dim, keys.integer("embedding_length", 8, kMaxDim));
   RUVLLM_ASSIGN(config.ffn_dim, keys.integer("feed_forward_length", 8, kMaxDim));
+  RUVLLM_TRY(read_experts(keys, architecture, config));
   RUVLLM_ASSIGN(config.context_length, keys.integer("context_length", 1, kMaxContext));
   RUVLLM_TRY(read_heads(keys, config));
   RUVLLM_ASSIGN(const ops::RopeConfig local_rope, read_ropes(keys, architecture, config));

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
 #include "model/arch/architecture.h"
+#include "ops/moe/moe.h"
 #include "ops/rope.h"
 
 namespace ruvllm::model {
@@ -17,6 +19,12 @@ inline constexpr int32_t kNoRope = -1;
 struct LayerConfig {
   int32_t window = 0;    // positions that a row sees, its own included; 0: all up to its own
   int32_t rope_idx = 0;  // which of ModelConfig::ropes turns q and k, or kNoRope
+};
+
+struct ExpertConfig {
+  ops::ExpertRouting routing;
+  ops::ExpertActivation activation = ops::ExpertActivation::kSwiglu;
+  int32_t ffn_dim = 0;  // of one expert
 };
 
 struct ModelConfig {
@@ -42,6 +50,7 @@ struct ModelConfig {
   bool pre_norms = true;
   bool post_norms = false;
   GateActivation gate_activation = GateActivation::kSilu;
+  std::optional<ExpertConfig> experts;  // every layer has a mixture of experts
 
   float attention_scale = 0.0f;     // of q * k
   float attention_soft_cap = 0.0f;  // scores become cap * tanh(score / cap); 0: as they are

@@ -49,14 +49,13 @@ uint64_t Model::num_parameters() const {
 }
 
 uint64_t Model::bytes_per_token() const {
-  const auto bytes = [](const ops::LinearPlan& plan) {
-    return static_cast<uint64_t>(plan.weight.num_rows) * plan.weight.row_stride;
+  double total = 0.0;
+  const auto add = [&](const ops::LinearPlan& plan, double share) {
+    total += share * static_cast<double>(plan.weight.num_rows * plan.weight.row_stride);
   };
-  uint64_t total = bytes(weights_.output);
-  for (const LayerWeights& layer : weights_.layers) {
-    layer.for_each_product([&](const ops::LinearPlan& plan) { total += bytes(plan); });
-  }
-  return total;
+  add(weights_.output, 1.0);
+  for (const LayerWeights& layer : weights_.layers) layer.for_each_product(add);
+  return static_cast<uint64_t>(total);
 }
 
 void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,18 @@ class TensorBinder {
                                                     int64_t in_dim,
                                                     std::vector<std::vector<float>>& biases,
                                                     bool requires_bias = false) const;
+  // Matrices of all experts, "<name>.weight" [num_experts, out_dim, in_dim] and "<name>.bias"
+  // [num_experts, out_dim], as one product with num_experts * out_dim rows.
+  Result<ops::LinearPlan> expert_linear(const std::string& name, int32_t num_experts,
+                                        int64_t out_dim, int64_t in_dim,
+                                        std::vector<std::vector<float>>& biases,
+                                        bool requires_bias = false) const;
 
  private:
+  // `shape` as stored, the innermost dimension first.
+  Result<MatrixView> tensor(const std::string& name, std::span<const int64_t> shape) const;
+  Result<std::vector<float>> finite_values(const std::string& name, const MatrixView& view) const;
+
   const formats::GgufFile& file_;
   const device::CpuDevice& device_;
 };

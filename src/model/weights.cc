@@ -26,7 +26,9 @@ class LayerBinder {
     const int64_t hidden = config_.hidden_dim;
     if (architecture_.pre_norms) {
       RUVLLM_ASSIGN(layer.attn_norm, binder_.vector(name("attn_norm.weight"), hidden));
-      RUVLLM_ASSIGN(layer.ffn_norm, binder_.vector(name("ffn_norm.weight"), hidden));
+      RUVLLM_ASSIGN(
+          layer.ffn_norm,
+          binder_.vector(name(fmt::format("{}.weight", architecture_.ffn_norm_name)), hidden));
     }
     if (architecture_.post_norms) {
       RUVLLM_ASSIGN(layer.attn_post_norm,
@@ -65,7 +67,27 @@ class LayerBinder {
     return {};
   }
 
+  Status experts(LayerWeights& layer) const {
+    const int32_t hidden = config_.hidden_dim;
+    const ExpertConfig& experts = *config_.experts;
+    const int32_t count = experts.routing.num_experts;
+    const bool bias = architecture_.experts->requires_bias;
+    ops::MoePlan plan;
+    plan.routing = experts.routing;
+    plan.activation = experts.activation;
+    const auto expert_linear = [&](std::string_view part, int32_t out_dim, int32_t in_dim) {
+      return binder_.expert_linear(name(part), count, out_dim, in_dim, layer.biases, bias);
+    };
+    RUVLLM_ASSIGN(plan.router, linear("ffn_gate_inp", count, hidden, layer, bias));
+    RUVLLM_ASSIGN(plan.gate, expert_linear("ffn_gate_exps", experts.ffn_dim, hidden));
+    RUVLLM_ASSIGN(plan.up, expert_linear("ffn_up_exps", experts.ffn_dim, hidden));
+    RUVLLM_ASSIGN(plan.down, expert_linear("ffn_down_exps", hidden, experts.ffn_dim));
+    layer.experts = plan;
+    return {};
+  }
+
   Status feed_forward(LayerWeights& layer) const {
+    if (config_.experts) return experts(layer);
     const int64_t hidden = config_.hidden_dim, ffn = config_.ffn_dim;
     if (architecture_.fuses_gate_and_up) {
       RUVLLM_ASSIGN(const std::vector<ops::LinearPlan> gate_up,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <vector>
 
 #include "base/core/error.h"
@@ -10,27 +11,49 @@
 #include "model/arch/architecture.h"
 #include "model/config.h"
 #include "ops/linear.h"
+#include "ops/moe/moe.h"
 
 namespace ruvllm::model {
 
 // Vectors that the family lacks are empty. The products' biases point into `biases`.
 struct LayerWeights {
-  std::vector<float> attn_norm;       // [hidden]
-  ops::LinearPlan q, k, v;            // [heads * head_dim, hidden]
-  std::vector<float> q_norm, k_norm;  // [head_dim], or [heads * head_dim] for the whole width
-  std::vector<float> attn_sinks;      // [heads]
-  ops::LinearPlan attn_output;        // [hidden, heads * head_dim]
-  std::vector<float> attn_post_norm;  // [hidden]
-  std::vector<float> ffn_norm;        // [hidden]
-  ops::LinearPlan gate, up;           // [ffn, hidden]
-  ops::LinearPlan down;               // [hidden, ffn]
-  std::vector<float> ffn_post_norm;   // [hidden]
+  std::vector<float> attn_norm;         // [hidden]
+  ops::LinearPlan q, k, v;              // [heads * head_dim, hidden]
+  std::vector<float> q_norm, k_norm;    // [head_dim], or [heads * head_dim] for the whole width
+  std::vector<float> attn_sinks;        // [heads]
+  ops::LinearPlan attn_output;          // [hidden, heads * head_dim]
+  std::vector<float> attn_post_norm;    // [hidden]
+  std::vector<float> ffn_norm;          // [hidden]
+  ops::LinearPlan gate, up;             // [ffn, hidden]
+  ops::LinearPlan down;                 // [hidden, ffn]
+  std::optional<ops::MoePlan> experts;  // in place of gate, up and down
+  std::vector<float> ffn_post_norm;     // [hidden]
   std::vector<std::vector<float>> biases;
 
-  // Calls use(plan) for every product of the layer that a token goes through.
+  ops::ActivationKinds qkv_input_kinds() const {
+    return q.activation_kind() | k.activation_kind() | v.activation_kind();
+  }
+  // What the feed-forward network reads, and its first product.
+  ops::ActivationKinds ffn_input_kinds() const {
+    return experts ? experts->input_kinds() : gate.activation_kind() | up.activation_kind();
+  }
+  const ops::LinearPlan& ffn_entry() const { return experts ? experts->router : gate; }
+
+  // Calls use(plan, share) for every product of the layer that a token goes through; it reads
+  // `share` of the product's weights.
   template <typename Use>
   void for_each_product(const Use& use) const {
-    for (const ops::LinearPlan* plan : {&q, &k, &v, &attn_output, &gate, &up, &down}) use(*plan);
+    for (const ops::LinearPlan* plan : {&q, &k, &v, &attn_output}) use(*plan, 1.0);
+    if (!experts) {
+      for (const ops::LinearPlan* plan : {&gate, &up, &down}) use(*plan, 1.0);
+      return;
+    }
+    const double share = static_cast<double>(experts->routing.num_used) /
+                         static_cast<double>(experts->routing.num_experts);
+    use(experts->router, 1.0);
+    for (const ops::LinearPlan* plan : {&experts->gate, &experts->up, &experts->down}) {
+      use(*plan, share);
+    }
   }
 };
 

@@ -6,17 +6,22 @@ namespace ruvllm::model {
 namespace {
 
 struct InputKinds {
-  ops::ActivationKinds hidden = 0, attn = 0, ffn = 0;
+  ops::ActivationKinds hidden = 0, attn = 0, expert = 0, ffn = 0;
 };
 
 InputKinds kinds_of(const ModelWeights& weights) {
   InputKinds kinds;
   for (const LayerWeights& layer : weights.layers) {
-    for (const ops::LinearPlan* plan : {&layer.q, &layer.k, &layer.v, &layer.gate, &layer.up}) {
-      kinds.hidden |= plan->activation_kind();
-    }
+    kinds.hidden |= layer.qkv_input_kinds();
+    kinds.hidden |= layer.ffn_input_kinds();
     kinds.attn |= layer.attn_output.activation_kind();
-    kinds.ffn |= layer.down.activation_kind();
+    if (layer.experts) {
+      kinds.expert |= layer.experts->gate.activation_kind();
+      kinds.expert |= layer.experts->up.activation_kind();
+      kinds.ffn |= layer.experts->down.activation_kind();
+    } else {
+      kinds.ffn |= layer.down.activation_kind();
+    }
   }
   return kinds;
 }
@@ -27,8 +32,9 @@ size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& confi
   size_t bytes = std::max(weights.output.scratch_bytes(),
                           ops::attention_scratch_bytes(device.kernels().attention, shape));
   for (const LayerWeights& layer : weights.layers) {
-    layer.for_each_product(
-        [&](const ops::LinearPlan& plan) { bytes = std::max(bytes, plan.scratch_bytes()); });
+    layer.for_each_product([&](const ops::LinearPlan& plan, double) {
+      bytes = std::max(bytes, plan.scratch_bytes());
+    });
   }
   return (bytes + 63) / 64 * 64;
 }
@@ -49,7 +55,8 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   const auto residual = rows_of(config.hidden_dim), delta = rows_of(config.hidden_dim);
   const auto q = rows_of(config.q_dim());
   const auto k = rows_of(config.kv_dim()), v = rows_of(config.kv_dim());
-  const auto gate = rows_of(config.ffn_dim), up = rows_of(config.ffn_dim);
+  const int32_t ffn_dim = config.experts ? 0 : config.ffn_dim;
+  const auto gate = rows_of(ffn_dim), up = rows_of(ffn_dim);
   const int32_t num_angles = static_cast<int32_t>(config.ropes.size()) * (config.rope_dim / 2);
   const auto cos = rows_of(num_angles), sin = rows_of(num_angles);
   const auto logits = arena.add<float>(static_cast<size_t>(max_logit_rows) *
@@ -57,7 +64,10 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   const InputKinds kinds = kinds_of(weights);
   ws->hidden_in.plan(arena, max_rows, config.hidden_dim, kinds.hidden);
   ws->attn_in.plan(arena, max_rows, config.q_dim(), kinds.attn);
-  ws->ffn_in.plan(arena, max_rows, config.ffn_dim, kinds.ffn);
+  ws->ffn_in.plan(arena, max_rows, ffn_dim, kinds.ffn);
+  if (config.experts) {
+    ws->experts.plan(arena, max_rows, *weights.layers.front().experts, kinds.expert, kinds.ffn);
+  }
   ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
   ws->scratch_stride_ = largest_scratch(device, config, weights);
   const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * limits.num_threads);
@@ -77,6 +87,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
        {&ws->hidden_in, &ws->attn_in, &ws->ffn_in, &ws->logits_in}) {
     buffer->bind(arena);
   }
+  if (config.experts) ws->experts.bind(arena);
   ws->scratch_ = arena.at(scratch);
   return ws;
 }

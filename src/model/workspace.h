@@ -12,6 +12,7 @@
 #include "model/weights.h"
 #include "ops/activations.h"
 #include "ops/attention.h"
+#include "ops/moe/moe.h"
 
 namespace ruvllm::model {
 
@@ -40,10 +41,11 @@ class Workspace {
   float* rope_cos = nullptr;  // [ropes, max_rows, rope_dim / 2]
   float* rope_sin = nullptr;
   float* logits = nullptr;          // [logit_rows, vocab]
-  ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up
+  ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up, experts
   ops::ActivationBuffer attn_in;    // attention results: input of attn_output
   ops::ActivationBuffer ffn_in;     // gated rows: input of down
   ops::ActivationBuffer logits_in;  // final normed rows: input of output
+  ops::MoeWorkspace experts;        // in place of gate, up and ffn_in
 
   std::byte* thread_scratch(uint32_t thread_idx) const {
     return scratch_ + thread_idx * scratch_stride_;

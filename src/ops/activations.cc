@@ -1,6 +1,16 @@
 #include "ops/activations.h"
 
+#include <algorithm>
+
 namespace ruvllm::ops {
+namespace {
+
+template <typename T>
+const T* advance(const T* first, int64_t count) {
+  return first == nullptr ? nullptr : first + count;
+}
+
+}  // namespace
 
 using kernels::ActivationKind;
 using kernels::ActivationRows;
@@ -62,6 +72,46 @@ void ActivationBuffer::store_row(const kernels::ElementwiseKernels& kernels, int
     kernels.quantize_group256(src, num_cols, group256_.q8 + first, group256_.scales + first / 256,
                               group256_.sums16 + first / 16, group256_.sums32 + first / 32);
   }
+}
+
+void ActivationBuffer::copy_row(const ActivationBuffer& from, int32_t from_row_idx, int32_t row_idx,
+                                int32_t num_cols, ActivationKinds kinds) const {
+  const int64_t src = static_cast<int64_t>(from_row_idx) * num_cols;
+  const int64_t dst = static_cast<int64_t>(row_idx) * num_cols;
+  // A row of `num_cols / per_value` values.
+  const auto copy = [&](const auto* source, auto* target, int64_t per_value) {
+    std::copy_n(source + src / per_value, num_cols / per_value, target + dst / per_value);
+  };
+  if ((kinds & kind_bit(ActivationKind::kF32)) != 0) copy(from.f32_, f32_, 1);
+  if ((kinds & kind_bit(ActivationKind::kQ8Group32)) != 0) {
+    copy(from.group32_.q8, group32_.q8, 1);
+    copy(from.group32_.scales, group32_.scales, 32);
+    copy(from.group32_.sums32, group32_.sums32, 32);
+  }
+  if ((kinds & kind_bit(ActivationKind::kQ16Group32)) != 0) {
+    copy(from.group32_i16_.q16, group32_i16_.q16, 1);
+    copy(from.group32_i16_.scales, group32_i16_.scales, 32);
+  }
+  if ((kinds & kind_bit(ActivationKind::kQ8Group256)) != 0) {
+    copy(from.group256_.q8, group256_.q8, 1);
+    copy(from.group256_.scales, group256_.scales, 256);
+    copy(from.group256_.sums16, group256_.sums16, 16);
+    copy(from.group256_.sums32, group256_.sums32, 32);
+  }
+}
+
+ActivationRows ActivationBuffer::view(ActivationKind kind, int32_t first_row_idx,
+                                      int32_t num_cols) const {
+  ActivationRows rows = view(kind);
+  const int64_t first = static_cast<int64_t>(first_row_idx) * num_cols;
+  const int64_t group = kind == ActivationKind::kQ8Group256 ? 256 : 32;
+  rows.f32 = advance(rows.f32, first);
+  rows.q8 = advance(rows.q8, first);
+  rows.q16 = advance(rows.q16, first);
+  rows.scales = advance(rows.scales, first / group);
+  rows.sums16 = advance(rows.sums16, first / 16);
+  rows.sums32 = advance(rows.sums32, first / 32);
+  return rows;
 }
 
 ActivationRows ActivationBuffer::view(ActivationKind kind) const {

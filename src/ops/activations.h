@@ -32,7 +32,14 @@ class ActivationBuffer {
   void store_row(const kernels::ElementwiseKernels& kernels, int32_t row_idx, int32_t num_cols,
                  ActivationKinds kinds) const;
 
+  // Copies one row of `from` in the forms `kinds` and, for kF32, as floats.
+  void copy_row(const ActivationBuffer& from, int32_t from_row_idx, int32_t row_idx,
+                int32_t num_cols, ActivationKinds kinds) const;
+
   kernels::ActivationRows view(kernels::ActivationKind kind) const;
+  // The rows from first_row_idx on.
+  kernels::ActivationRows view(kernels::ActivationKind kind, int32_t first_row_idx,
+                               int32_t num_cols) const;
 
  private:
   struct Group32I16 {

@@ -6,61 +6,26 @@
 namespace ruvllm::ops {
 namespace {
 
-using kernels::MatmulKernel;
-
 // A part of a second-level cache; more than a thread can fetch while it waits.
 constexpr size_t kMaxPrefetchBytes = size_t{256} << 10;
 
 // Rows of one piece of work. Enough pieces that a stolen processor delays the end by little, and
 // large enough that each streams a few pages.
-int64_t gemv_piece_rows(const LinearPlan& plan, uint32_t num_threads) {
+int64_t gemv_piece_rows(const LinearPlan& plan, int32_t num_weight_rows, uint32_t num_threads) {
   constexpr int64_t kPiecesPerThread = 8;
   constexpr int64_t kMinBytes = 32 * 1024;
   const int64_t unit = plan.kernel->gemv_chunk_rows;
-  const int64_t even = plan.out_dim() / (static_cast<int64_t>(num_threads) * kPiecesPerThread);
+  const int64_t even = num_weight_rows / (static_cast<int64_t>(num_threads) * kPiecesPerThread);
   const int64_t stride = static_cast<int64_t>(plan.weight.row_stride);
   const int64_t floor = (kMinBytes + stride - 1) / stride;
   const int64_t rows = std::max({even, floor, unit});
   return (rows + unit - 1) / unit * unit;
 }
 
-struct Pieces {
-  bool use_gemm;
-  int64_t rows;  // of one piece
-  int64_t count;
-};
-
-Pieces split(const LinearPlan& plan, int32_t num_rows, uint32_t num_threads) {
-  const bool use_gemm = num_rows >= plan.kernel->gemm_min_x_rows;
-  const int64_t rows = use_gemm ? plan.kernel->gemm_chunk_rows : gemv_piece_rows(plan, num_threads);
-  return {use_gemm, rows, (plan.out_dim() + rows - 1) / rows};
-}
-
 void add_bias(const float* bias, int32_t num_x_rows, int32_t num_rows, float* dst, size_t stride) {
   for (int32_t m = 0; m < num_x_rows; ++m) {
     float* out = dst + static_cast<size_t>(m) * stride;
     for (int32_t r = 0; r < num_rows; ++r) out[r] += bias[r];
-  }
-}
-
-void run_piece(const LinearCall& call, const Pieces& pieces, int64_t piece,
-               const ActivationBuffer& input, int32_t num_rows, std::byte* scratch) noexcept {
-  const LinearPlan& plan = *call.plan;
-  const int64_t first = piece * pieces.rows;
-  const int64_t count = std::min<int64_t>(pieces.rows, plan.out_dim() - first);
-  kernels::MatmulArgs args;
-  args.weights = plan.weight.row(static_cast<size_t>(first));
-  args.weight_row_stride = plan.weight.row_stride;
-  args.num_weight_rows = static_cast<int32_t>(count);
-  args.num_cols = plan.in_dim();
-  args.x = input.view(plan.kernel->activation);
-  args.num_x_rows = num_rows;
-  args.dst = call.dst + first;
-  args.dst_stride = static_cast<size_t>(plan.out_dim());
-  args.scratch = scratch;
-  (pieces.use_gemm ? plan.kernel->gemm : plan.kernel->gemv)(args);
-  if (plan.bias != nullptr) {
-    add_bias(plan.bias + first, num_rows, args.num_weight_rows, args.dst, args.dst_stride);
   }
 }
 
@@ -99,20 +64,55 @@ bool WeightPrefetch::operator()() noexcept {
   return true;
 }
 
+LinearPieces split_linear(const LinearPlan& plan, int32_t num_weight_rows, int32_t num_x_rows,
+                          uint32_t num_threads) noexcept {
+  const bool use_gemm = num_x_rows >= plan.kernel->gemm_min_x_rows;
+  const int64_t rows =
+      use_gemm ? plan.kernel->gemm_chunk_rows : gemv_piece_rows(plan, num_weight_rows, num_threads);
+  return {use_gemm, rows, (num_weight_rows + rows - 1) / rows};
+}
+
+void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept {
+  const LinearPlan& plan = *piece.plan;
+  kernels::MatmulArgs args;
+  args.weights = plan.weight.row(static_cast<size_t>(piece.first_weight_row));
+  args.weight_row_stride = plan.weight.row_stride;
+  args.num_weight_rows = piece.num_weight_rows;
+  args.num_cols = plan.in_dim();
+  args.x = piece.x;
+  args.num_x_rows = piece.num_x_rows;
+  args.dst = piece.dst;
+  args.dst_stride = piece.dst_stride;
+  args.scratch = scratch;
+  (piece.use_gemm ? plan.kernel->gemm : plan.kernel->gemv)(args);
+  if (plan.bias != nullptr) {
+    add_bias(plan.bias + piece.first_weight_row, piece.num_x_rows, piece.num_weight_rows, piece.dst,
+             piece.dst_stride);
+  }
+}
+
 void run_linear(ThreadTeam::Worker& worker, std::span<const LinearCall> calls,
                 const ActivationBuffer& input, int32_t num_rows, std::byte* scratch) noexcept {
+  const auto split = [&](const LinearPlan& plan) {
+    return split_linear(plan, plan.out_dim(), num_rows, worker.num_threads());
+  };
   int64_t total = 0;
-  for (const LinearCall& call : calls) {
-    total += split(*call.plan, num_rows, worker.num_threads()).count;
-  }
+  for (const LinearCall& call : calls) total += split(*call.plan).count;
   worker.for_chunks(total, 1, [&](int64_t index, int64_t) {
     for (const LinearCall& call : calls) {
-      const Pieces pieces = split(*call.plan, num_rows, worker.num_threads());
-      if (index < pieces.count) {
-        run_piece(call, pieces, index, input, num_rows, scratch);
-        return;
+      const LinearPlan& plan = *call.plan;
+      const LinearPieces pieces = split(plan);
+      if (index >= pieces.count) {
+        index -= pieces.count;
+        continue;
       }
-      index -= pieces.count;
+      const int64_t first = index * pieces.rows;
+      const int64_t count = std::min<int64_t>(pieces.rows, plan.out_dim() - first);
+      run_linear_piece({&plan, pieces.use_gemm, first, static_cast<int32_t>(count),
+                        input.view(plan.kernel->activation), num_rows, call.dst + first,
+                        static_cast<size_t>(plan.out_dim())},
+                       scratch);
+      return;
     }
   });
 }

@@ -52,4 +52,28 @@ class WeightPrefetch {
 void run_linear(ThreadTeam::Worker& worker, std::span<const LinearCall> calls,
                 const ActivationBuffer& input, int32_t num_rows, std::byte* scratch) noexcept;
 
+// The parts of run_linear, for products over some rows of a matrix (ops/moe).
+
+// How a product with `num_weight_rows` of the plan's rows is divided among the threads.
+struct LinearPieces {
+  bool use_gemm;
+  int64_t rows;  // of one piece
+  int64_t count;
+};
+LinearPieces split_linear(const LinearPlan& plan, int32_t num_weight_rows, int32_t num_x_rows,
+                          uint32_t num_threads) noexcept;
+
+// dst[m * dst_stride + r] = weight row first + r times x row m, plus its bias.
+struct LinearPiece {
+  const LinearPlan* plan = nullptr;
+  bool use_gemm = false;
+  int64_t first_weight_row = 0;
+  int32_t num_weight_rows = 0;
+  kernels::ActivationRows x;  // of plan->kernel->activation
+  int32_t num_x_rows = 0;
+  float* dst = nullptr;
+  size_t dst_stride = 0;  // elements
+};
+void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept;
+
 }  // namespace ruvllm::ops

@@ -10,6 +10,7 @@
 
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
+#include "ops/moe/moe.h"
 
 namespace ruvllm::model {
 
@@ -28,6 +29,15 @@ enum class QkNorm : uint8_t {
 // What the gate of the feed-forward block goes through before it multiplies `up`.
 enum class GateActivation : uint8_t { kSilu, kGeluTanh };
 
+// A mixture of experts in place of the feed-forward network (keys expert_*).
+struct ExpertTraits {
+  bool required = false;  // the family has no members without
+  ops::ExpertGating gating = ops::ExpertGating::kSoftmax;
+  bool normalize = true;  // the weights of a row's experts add up to 1
+  ops::ExpertActivation activation = ops::ExpertActivation::kSwiglu;
+  bool requires_bias = false;  // of the router and of every expert's matrices
+};
+
 struct Architecture {
   std::string_view name;  // general.architecture
   RopeStyle rope_style;
@@ -37,7 +47,9 @@ struct Architecture {
   bool post_norms = false;  // of a block's output, before it is added to the residual stream
   GateActivation gate_activation = GateActivation::kSilu;
   bool fuses_gate_and_up = false;  // "ffn_up" holds both, gate first
-  bool scales_embedding = false;   // by the root of the hidden size
+  std::string_view ffn_norm_name = "ffn_norm";
+  std::optional<ExpertTraits> experts = std::nullopt;  // nothing: no member has experts
+  bool scales_embedding = false;                       // by the root of the hidden size
   bool requires_logit_scale = false;
   // Sliding windows: every window_period-th layer sees all positions, the others a window; 0: no
   // layer sees all. Nothing: the family has no windows, whatever the file says.
@@ -54,12 +66,14 @@ struct Architecture {
 
 extern const Architecture kGemma2;
 extern const Architecture kGemma3;
+extern const Architecture kGptOss;
 extern const Architecture kGranite;
 extern const Architecture kLlama;
 extern const Architecture kOlmo2;
 extern const Architecture kPhi3;
 extern const Architecture kQwen2;
 extern const Architecture kQwen3;
+extern const Architecture kQwen3Moe;
 extern const Architecture kSmollm3;
 
 // nullptr if there is none of that name.

@@ -74,8 +74,7 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
   std::byte* scratch = ws.thread_scratch(worker.index());
   const int32_t rows = batch.num_rows;
 
-  const ops::ActivationKinds qkv_kinds =
-      layer.q.activation_kind() | layer.k.activation_kind() | layer.v.activation_kind();
+  const ops::ActivationKinds qkv_kinds = layer.qkv_input_kinds();
   row_phase(worker, rows, layer.q, [&](int32_t row) {
     if (layer_idx > 0) add_block_output(c, row, c.layer_weights(layer_idx - 1).ffn_post_norm);
     prepare_block_input(c, row, layer.attn_norm, qkv_kinds);

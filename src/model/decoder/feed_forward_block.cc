@@ -4,6 +4,7 @@
 
 #include "model/decoder/residual.h"
 #include "ops/linear.h"
+#include "ops/moe/moe.h"
 
 namespace ruvllm::model {
 namespace {
@@ -38,8 +39,8 @@ void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, in
   const int32_t hidden = c.config.hidden_dim;
   const LayerWeights& layer = c.layer_weights(layer_idx);
   Workspace& ws = c.workspace;
-  const ops::ActivationKinds kinds = layer.gate.activation_kind() | layer.up.activation_kind();
-  row_phase(worker, num_rows, layer.gate, [&](int32_t row) {
+  const ops::ActivationKinds kinds = layer.ffn_input_kinds();
+  row_phase(worker, num_rows, layer.ffn_entry(), [&](int32_t row) {
     add_block_output(c, row, layer.attn_post_norm);
     prepare_block_input(c, row, layer.ffn_norm, kinds);
   });
@@ -47,7 +48,12 @@ void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, in
   if (c.config.pre_norms) {
     tap_rows(c, worker, "ffn_norm", layer_idx, ws.hidden_in.row(0, hidden), num_rows, hidden);
   }
-  run_dense(c, worker, num_rows, layer_idx);
+  if (layer.experts) {
+    ops::run_moe(worker, *layer.experts, c.kernels.elementwise, ws.hidden_in, num_rows, ws.experts,
+                 ws.delta, ws.thread_scratch(worker.index()));
+  } else {
+    run_dense(c, worker, num_rows, layer_idx);
+  }
   if (c.tap != nullptr) worker.barrier();
   tap_rows(c, worker, "ffn_out", layer_idx, ws.delta, num_rows, hidden);
 }

@@ -1,4 +1,4 @@
-// The gated feed-forward block.
+// The gated feed-forward block, or the mixture of experts in its place.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-"""Copies a GGUF file with its MXFP4 tensors as another type, BF16 (which holds them exactly) or F32.
+"""Copies a GGUF file with its MXFP4 tensors as BF16, which holds them exactly, or as F32.
 
   python3 expand_mxfp4.py IN OUT [BF16|F32]
 
