@@ -39,7 +39,7 @@ class Checker final : public json::json_sax_t {
     if (keys_.back().insert(name).second) return true;
     error_ = Error(ErrorCode::kCorrupt,
                    fmt::format("{}: key {} occurs twice in one object; the file is damaged", file_,
-                               quoted(name)));
+                               formats::quoted(name)));
     return false;
   }
   bool parse_error(size_t position, const std::string&, const json::exception&) override {

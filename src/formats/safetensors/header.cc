@@ -66,7 +66,7 @@ class HeaderReader final : public json::json_sax_t {
   bool refuse(std::string reason) {
     std::string where = file_;
     if (where_ >= Where::kTensor && where_ != Where::kDone) {
-      where += fmt::format(": tensor {}", quoted(entries.back().name));
+      where += fmt::format(": tensor {}", formats::quoted(entries.back().name));
     }
     error = Error(ErrorCode::kCorrupt,
                   fmt::format("{}: {}; the file is damaged or incomplete, download it again", where,
@@ -105,7 +105,7 @@ bool HeaderReader::string(string_t& text) {
   if (where_ != Where::kTensor || field_ != "dtype") return wrong_value("text");
   const std::optional<SafeType> type = type_from_name(text);
   if (!type) {
-    refuse(fmt::format("field 'dtype' is {}, which is not known", quoted(text)));
+    refuse(fmt::format("field 'dtype' is {}, which is not known", formats::quoted(text)));
     error = Error(ErrorCode::kUnsupported, error->message());
     return false;
   }
@@ -177,7 +177,7 @@ bool HeaderReader::key(string_t& name) {
   field_ = name;
   if (where_ != Where::kTensor) return true;
   if (name == "dtype" || name == "shape" || name == "data_offsets") return true;
-  return refuse(fmt::format("field {} is not known", quoted(name)));
+  return refuse(fmt::format("field {} is not known", formats::quoted(name)));
 }
 
 }  // namespace

@@ -66,13 +66,13 @@ Result<SafeTensor> place_tensor(SafeTensorEntry entry, std::span<const std::byte
     return fail(ErrorCode::kCorrupt,
                 "{}: tensor {}: field 'data_offsets' is [{}, {}], but the file has {} bytes of data; "
                 "{}",
-                file, quoted(entry.name), entry.begin, entry.end, data.size(), kDamaged);
+                file, formats::quoted(entry.name), entry.begin, entry.end, data.size(), kDamaged);
   }
   if (expected_bytes(entry) != entry.end - entry.begin) {
     return fail(ErrorCode::kCorrupt,
                 "{}: tensor {}: field 'data_offsets' gives {} bytes, which is not what shape {} of "
                 "type {} takes; {}",
-                file, quoted(entry.name), entry.end - entry.begin, shape_text(entry.shape),
+                file, formats::quoted(entry.name), entry.end - entry.begin, shape_text(entry.shape),
                 safe_type_name(entry.type), kDamaged);
   }
   return SafeTensor{std::move(entry.name), entry.type, std::move(entry.shape),
@@ -91,7 +91,7 @@ Status check_overlaps(std::span<const SafeTensor> tensors, const std::string& fi
     if (before.data.data() + before.data.size() <= by_address[i]->data.data()) continue;
     return fail(ErrorCode::kCorrupt,
                 "{}: tensor {}: field 'data_offsets' overlaps that of tensor {}; {}", file,
-                quoted(by_address[i]->name), quoted(before.name), kDamaged);
+                formats::quoted(by_address[i]->name), formats::quoted(before.name), kDamaged);
   }
   return {};
 }
@@ -119,7 +119,7 @@ Result<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes,
   const auto twin = std::ranges::adjacent_find(entries, {}, &SafeTensorEntry::name);
   if (twin != entries.end()) {
     return fail(ErrorCode::kCorrupt, "{}: tensor {} occurs twice; {}", file.path_,
-                quoted(twin->name), kDamaged);
+                formats::quoted(twin->name), kDamaged);
   }
   file.tensors_.reserve(entries.size());
   for (SafeTensorEntry& entry : entries) {

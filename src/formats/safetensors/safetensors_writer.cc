@@ -16,7 +16,7 @@ namespace {
 
 std::unexpected<Error> refuse(const std::string& path, const SafeTensor& tensor,
                               std::string_view reason) {
-  return fail(ErrorCode::kInvalidArgument, "{}: tensor {} {}", path, quoted(tensor.name), reason);
+  return fail(ErrorCode::kInvalidArgument, "{}: tensor {} {}", path, formats::quoted(tensor.name), reason);
 }
 
 Status check_size(const std::string& path, const SafeTensor& tensor) {

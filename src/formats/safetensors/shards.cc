@@ -65,8 +65,8 @@ Result<WeightMap> read_index(const std::string& path) {
       return fail(ErrorCode::kCorrupt,
                   "{}: field 'weight_map': tensor {} lies in {}, which is not the name of a "
                   ".safetensors file of this folder",
-                  path, quoted(tensor),
-                  file.is_string() ? quoted(file.get_ref<const std::string&>()) : "no file name");
+                  path, formats::quoted(tensor),
+                  file.is_string() ? formats::quoted(file.get_ref<const std::string&>()) : "no file name");
     }
     map.emplace(tensor, file.get<std::string>());
   }
@@ -87,7 +87,7 @@ Status SafetensorsSet::index(const std::string& folder) {
   const auto twin = std::ranges::adjacent_find(tensors_, {}, &SafeTensor::name);
   if (twin == tensors_.end()) return {};
   return fail(ErrorCode::kCorrupt, "{}: tensor {} is in {} and again in {}; download them again",
-              folder, quoted(twin->name), path_of(*twin), path_of(*std::next(twin)));
+              folder, formats::quoted(twin->name), path_of(*twin), path_of(*std::next(twin)));
 }
 
 Result<SafetensorsSet> SafetensorsSet::open(const std::string& folder) {
@@ -122,7 +122,7 @@ Result<SafetensorsSet> SafetensorsSet::open(const std::string& folder) {
     if (found != nullptr && set.path_of(*found) == in_folder(folder, name)) continue;
     return fail(ErrorCode::kCorrupt,
                 "{}: field 'weight_map': tensor {} is not in {}; download both files again",
-                index_path, quoted(tensor), name);
+                index_path, formats::quoted(tensor), name);
   }
   return set;
 }

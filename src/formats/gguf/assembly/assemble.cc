@@ -18,11 +18,11 @@ namespace {
 Status check_tensor(const GgufAssembledTensor& tensor, const std::string& path) {
   if (tensor.name.empty() || tensor.name.size() > kGgufMaxTensorNameBytes) {
     return fail(ErrorCode::kCorrupt, "{}: tensor name {} has {} bytes; expected 1 to {}", path,
-                quoted(tensor.name), tensor.name.size(), kGgufMaxTensorNameBytes);
+                formats::quoted(tensor.name), tensor.name.size(), kGgufMaxTensorNameBytes);
   }
   if (tensor.dims.empty() || tensor.dims.size() > kGgufMaxDims) {
     return fail(ErrorCode::kCorrupt, "{}: tensor {} has {} dimensions; expected 1 to {}", path,
-                quoted(tensor.name), tensor.dims.size(), kGgufMaxDims);
+                formats::quoted(tensor.name), tensor.dims.size(), kGgufMaxDims);
   }
   std::optional<size_t> bytes = row_bytes(tensor.dtype, tensor.dims[0]);
   for (const uint64_t dim : std::span(tensor.dims).subspan(1)) {
@@ -30,7 +30,7 @@ Status check_tensor(const GgufAssembledTensor& tensor, const std::string& path) 
   }
   if (!bytes || *bytes == 0 || *bytes != tensor.data.size()) {
     return fail(ErrorCode::kCorrupt, "{}: tensor {} of shape [{}] and type {} has {} bytes", path,
-                quoted(tensor.name), fmt::join(tensor.dims, ", "), dtype_info(tensor.dtype).name,
+                formats::quoted(tensor.name), fmt::join(tensor.dims, ", "), dtype_info(tensor.dtype).name,
                 tensor.data.size());
   }
   return {};
