@@ -149,6 +149,13 @@ const SafeTensor* SafetensorsSet::find(std::string_view name) const {
   return find_by_name(tensors_, name);
 }
 
+Status SafetensorsSet::check_intact() const {
+  const auto damaged = std::ranges::find_if(mappings_, &MappedFile::damaged);
+  if (damaged == mappings_.end()) return {};
+  return fail(ErrorCode::kUnavailable,
+              "{}: the file changed or was truncated while in use; load it again", damaged->path());
+}
+
 const std::string& SafetensorsSet::path_of(const SafeTensor& tensor) const {
   for (const MappedFile& mapping : mappings_) {
     const std::byte* begin = mapping.bytes().data();

@@ -79,6 +79,8 @@ class SafetensorsSet {
   const SafeTensor* find(std::string_view name) const;
   // The shard that a tensor of this set is in, for errors.
   const std::string& path_of(const SafeTensor& tensor) const;
+  // kUnavailable once a shard was truncated or became unreadable while it was mapped.
+  Status check_intact() const;
   std::vector<MappedFile> take_mappings() && { return std::move(mappings_); }
 
  private:

@@ -27,8 +27,10 @@ class HfConfig {
 
   // Values for keys that are absent; null counts as absent only for these.
   void set_default(const ConfigDefault& fallback);
+  void set(std::string_view key, uint32_t value) { values_[std::string(key)] = value; }
 
   const std::string& file() const { return file_; }
+  const nlohmann::json& values() const { return values_; }
   // False for null too: that is how Python writes "none".
   bool has(std::string_view key) const;
   bool has_any(std::initializer_list<std::string_view> keys) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <span>
 #include <string_view>
@@ -65,8 +66,6 @@ uint64_t TensorPlan::num_elements() const {
   return std::accumulate(dims.begin(), dims.end(), uint64_t{1}, std::multiplies<>());
 }
 
-uint64_t TensorPlan::num_rows() const { return num_elements() / dims.front(); }
-
 bool TensorPlan::always_f32() const {
   if (change == ValueChange::kMxfp4) return false;
   constexpr std::string_view kSuffixes[] = {"_norm.weight", ".ffn_gate_inp.weight"};
@@ -77,7 +76,7 @@ bool TensorPlan::always_f32() const {
 }
 
 DType TensorPlan::natural_type() const {
-  if (change == ValueChange::kMxfp4) return *dtype_from_name("mxfp4");
+  if (change == ValueChange::kMxfp4) return DType::kMXFP4;
   if (always_f32()) return DType::kF32;
   return same_bytes(source_type).value_or(DType::kF32);
 }
@@ -87,7 +86,7 @@ std::optional<std::span<const std::byte>> TensorPlan::in_place(DType dtype) cons
       same_bytes(source_type) != dtype) {
     return std::nullopt;
   }
-  const size_t part_bytes = rows_per_part * *row_bytes(dtype, dims.front());
+  const size_t part_bytes = rows_per_part * *row_bytes(dtype, row_width);
   for (size_t i = 1; i < parts.size(); ++i) {
     if (parts[i] != parts[i - 1] + part_bytes) return std::nullopt;
   }
@@ -95,7 +94,7 @@ std::optional<std::span<const std::byte>> TensorPlan::in_place(DType dtype) cons
 }
 
 void TensorPlan::read_rows(DType dtype, uint64_t first_row, uint64_t count, std::byte* out) const {
-  const uint64_t width = dims.front();
+  const uint64_t width = row_width;
   const size_t out_bytes = *row_bytes(dtype, width);
   const size_t element_bytes = formats::safe_type_bytes(source_type);
   std::vector<std::byte> column(change == ValueChange::kTranspose ? width * element_bytes : 0);

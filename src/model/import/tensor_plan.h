@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,14 +49,16 @@ struct TensorPlan {
   formats::SafeType source_type = formats::SafeType::kF32;
   std::vector<const std::byte*> parts;
   std::vector<const std::byte*> scales;  // kMxfp4: of each part, [rows, dims[0] / 32]
+  // Elements that move as one: dims[0], or 1 where the elements of a vector are reordered.
+  uint64_t row_width = 0;
   uint64_t rows_per_part = 0;
   uint64_t part_rows = 0;  // rows of a part as stored, for kTranspose
   RowWalk walk;
   ValueChange change = ValueChange::kNone;
   std::vector<float> computed;  // not empty: the values themselves, instead of parts
 
-  uint64_t num_rows() const;
   uint64_t num_elements() const;
+  uint64_t num_rows() const { return num_elements() / row_width; }
   // What the tensor is kept as when the checkpoint is run or converted without a type: the
   // checkpoint's own type, and f32 for what is always f32.
   DType natural_type() const;
@@ -65,7 +68,7 @@ struct TensorPlan {
   // The rows as they lie in the checkpoint, if they need no change to be of type `dtype`.
   std::optional<std::span<const std::byte>> in_place(DType dtype) const;
 
-  // Writes rows [first_row, first_row + num_rows) as `dtype`; `out` has row_bytes() for each.
+  // Writes `num_rows` rows of row_width elements from `first_row` on as `dtype`, one after the other.
   void read_rows(DType dtype, uint64_t first_row, uint64_t num_rows, std::byte* out) const;
 };
 
