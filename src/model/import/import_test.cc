@@ -122,7 +122,7 @@ class BadCheckpoint : public testing::Test {
   void SetUp() override {
     folder_ = testing::TempDir() + "bad_checkpoint";
     std::filesystem::remove_all(folder_);
-    copy("qwen2");
+    copy("qwen3");
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
@@ -193,13 +193,13 @@ TEST_F(BadCheckpoint, ArchitecturesIsMissing) {
 TEST_F(BadCheckpoint, FieldsOfTheConfigAreWrong) {
   edit_config([](auto& config) { config["hidden_size"] = "many"; });
   expect_error(ErrorCode::kCorrupt, {"config.json", "'hidden_size'"});
-  copy("qwen2");
+  copy("qwen3");
   edit_config([](auto& config) { config["num_hidden_layers"] = -2; });
   expect_error(ErrorCode::kCorrupt, {"'num_hidden_layers'"});
-  copy("qwen2");
+  copy("qwen3");
   edit_config([](auto& config) { config.erase("num_hidden_layers"); });
   expect_error(ErrorCode::kCorrupt, {"'num_hidden_layers' is missing"});
-  copy("qwen2");
+  copy("qwen3");
   edit_config([](auto& config) {
     config.erase("rope_parameters");
     config["rope_scaling"] = {{"rope_type", "twisted"}, {"factor", 2.0}};
@@ -210,6 +210,12 @@ TEST_F(BadCheckpoint, FieldsOfTheConfigAreWrong) {
 TEST_F(BadCheckpoint, WeightsAreQuantizedElsewhere) {
   edit_config([](auto& config) { config["quantization_config"] = {{"quant_method", "gptq"}}; });
   expect_error(ErrorCode::kUnsupported, {"quantization_config", "gptq", "unquantized"});
+}
+
+TEST_F(BadCheckpoint, AShardIsMissing) {
+  copy("qwen2");
+  std::filesystem::remove(path("model-00002-of-00003.safetensors"));
+  expect_error(ErrorCode::kNotFound, {"index.json", "model-00002-of-00003.safetensors"});
 }
 
 TEST_F(BadCheckpoint, WeightsAreMissing) {
@@ -230,7 +236,7 @@ TEST_F(BadCheckpoint, TensorIsMissing) {
 
 TEST_F(BadCheckpoint, TensorIsUnknown) {
   edit_weights([this](auto& tensors) { find(tensors, "model.norm.weight").name = "model.frob"; });
-  expect_error(ErrorCode::kUnsupported, {"model.safetensors", "'model.frob'", "qwen2"});
+  expect_error(ErrorCode::kUnsupported, {"model.safetensors", "'model.frob'", "qwen3"});
 }
 
 TEST_F(BadCheckpoint, LayerIsBeyondTheConfig) {
@@ -270,7 +276,7 @@ TEST_F(BadCheckpoint, AnExpertHasAnotherShape) {
   edit_weights([this](auto& tensors) {
     formats::SafeTensor& tensor =
         find(tensors, "model.layers.0.block_sparse_moe.experts.1.w1.weight");
-    std::swap(tensor.shape[0], tensor.shape[1]);
+    tensor.shape = {tensor.shape[0] / 2, tensor.shape[1] * 2};
   });
   expect_error(ErrorCode::kCorrupt, {"experts.1.w1.weight", "differs from expert 0"});
 }

@@ -141,7 +141,7 @@ class Matcher {
 };
 
 Status Matcher::read_counts() {
-  const std::string_view key = config_.has("num_hidden_layers") ? "num_hidden_layers" : "n_layer";
+  const std::string_view key = config_.has("n_layer") ? "n_layer" : "num_hidden_layers";
   RUVLLM_ASSIGN(num_layers_, config_.integer(key));
   constexpr uint32_t kMaxLayers = 1024;
   if (num_layers_ > 0 && num_layers_ <= kMaxLayers) return {};
