@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "text/tokenizer/bpe/byte_level_tokenizer.h"
+#include "text/tokenizer/bpe/byte_level_encoder.h"
 #include "text/tokenizer/test_vocab.h"
 
 namespace ruvllm::text {
