@@ -27,8 +27,8 @@ struct NormalizerStep {
     kCollapseSpaces,     // runs of spaces become one, none at the ends
   };
   Kind kind = Kind::kNfc;
-  std::string pattern;
-  std::string content;
+  std::string pattern = {};
+  std::string content = {};
   bool left = false;
   bool right = false;
 };
@@ -50,7 +50,7 @@ struct PreTokenizerStep {
   };
   enum class Prepend : uint8_t { kNever, kFirst, kAlways };
   Kind kind = Kind::kSplit;
-  std::string pattern;  // kSplit: PCRE2 syntax
+  std::string pattern = {};  // kSplit: PCRE2 syntax
   SplitBehavior behavior = SplitBehavior::kIsolated;
   bool invert = false;  // kSplit: what does not match is the match
   Prepend prepend = Prepend::kNever;
@@ -59,6 +59,7 @@ struct PreTokenizerStep {
 struct Pipeline {
   std::vector<NormalizerStep> normalizers;
   std::vector<PreTokenizerStep> pre_tokenizers;
+  bool fuses_unknown = false;  // BPE: several unknown characters in a row are one unknown token
 };
 
 }  // namespace ruvllm::text

@@ -33,8 +33,7 @@ struct TokenMatching {
 
 struct VocabSpec {
   // As in tokenizer.ggml.model. "gpt2": byte-level BPE; "llama": SentencePiece BPE by scores;
-  // "gemma4": BPE by merges over characters, with byte tokens; "t5": unigram; "bert": WordPiece;
-  // "rwkv": the longest token that fits.
+  // "gemma4": BPE by merges over characters, with byte tokens; "t5": unigram; "bert": WordPiece.
   std::string model;
   std::string pre;  // pre-tokenizer pattern name: "qwen2", "llama-bpe", "gpt-2", ...
   // id -> text. gpt2: in the byte-level alphabet, not raw bytes. llama, gemma4, t5: U+2581 stands
