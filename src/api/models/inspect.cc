@@ -55,8 +55,7 @@ Status check_runnable(const GgufFile& file) {
 }  // namespace
 
 Result<ModelSummary> inspect_model(const std::string& path) {
-  RUVLLM_ASSIGN(const api::OpenedModel opened,
-                api::open_model(path, api::OpenScope::kLayout));
+  RUVLLM_ASSIGN(const api::OpenedModel opened, api::open_model(path, api::OpenScope::kLayout));
   const GgufFile& file = opened.file;
   ModelSummary summary;
   summary.path = path;

@@ -5,8 +5,7 @@
 namespace ruvllm {
 
 Result<Tokenizer> Tokenizer::from_file(const std::string& path) {
-  RUVLLM_ASSIGN(const api::OpenedModel model,
-                api::open_model(path, api::OpenScope::kTokenizer));
+  RUVLLM_ASSIGN(const api::OpenedModel model, api::open_model(path, api::OpenScope::kTokenizer));
   RUVLLM_ASSIGN(std::shared_ptr<const text::Tokenizer> impl, api::load_tokenizer(model));
   return Tokenizer(std::move(impl));
 }

@@ -21,10 +21,10 @@ void add_ids(const text::VocabSpec& spec, GgufMetadata& metadata) {
     std::string_view key;  // the misspelling is GGUF's
     std::optional<text::TokenId> id;
   };
-  const Id ids[] = {{"bos_token_id", spec.bos_id},       {"eos_token_id", spec.eos_id},
-                    {"eot_token_id", spec.eot_id},       {"eom_token_id", spec.eom_id},
-                    {"unknown_token_id", spec.unk_id},   {"seperator_token_id", spec.sep_id},
-                    {"padding_token_id", spec.pad_id},   {"mask_token_id", spec.mask_id}};
+  const Id ids[] = {{"bos_token_id", spec.bos_id},     {"eos_token_id", spec.eos_id},
+                    {"eot_token_id", spec.eot_id},     {"eom_token_id", spec.eom_id},
+                    {"unknown_token_id", spec.unk_id}, {"seperator_token_id", spec.sep_id},
+                    {"padding_token_id", spec.pad_id}, {"mask_token_id", spec.mask_id}};
   for (const Id& id : ids) {
     if (!id.id) continue;
     metadata.add_uint32(fmt::format("tokenizer.ggml.{}", id.key), static_cast<uint32_t>(*id.id));
@@ -59,8 +59,8 @@ void add_flags(const text::VocabSpec& spec, GgufMetadata& metadata) {
 Status write_vocab(const text::VocabSpec& spec, uint32_t vocab_size, const std::string& file,
                    GgufMetadata& metadata) {
   if (vocab_size > kMaxVocabSize) {
-    return fail(ErrorCode::kCorrupt, "{}: field 'vocab_size' of config.json is {}; at most {}", file,
-                vocab_size, kMaxVocabSize);
+    return fail(ErrorCode::kCorrupt, "{}: field 'vocab_size' of config.json is {}; at most {}",
+                file, vocab_size, kMaxVocabSize);
   }
   std::vector<std::string> tokens = spec.tokens;
   std::vector<int32_t> kinds(spec.tokens.size(), static_cast<int32_t>(text::TokenKind::kNormal));

@@ -29,7 +29,8 @@ Status convert(const ConvertOptions& options, CommandContext& context) {
   }
   bar.finish();
   for (const std::string& warning : converter.warnings()) {
-    context.output.note(fmt::format("ruvllm: warning: GGUF cannot say of the tokenizer: {}", warning));
+    context.output.note(
+        fmt::format("ruvllm: warning: GGUF cannot say of the tokenizer: {}", warning));
   }
   if (context.output.json()) {
     context.output.write_json({{"path", options.output_path},

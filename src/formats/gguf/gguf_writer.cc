@@ -92,9 +92,7 @@ void GgufWriter::add_int32(std::string_view key, int32_t value) {
 void GgufWriter::add_float32(std::string_view key, float value) {
   metadata().add_float32(key, value);
 }
-void GgufWriter::add_bool(std::string_view key, bool value) {
-  metadata().add_bool(key, value);
-}
+void GgufWriter::add_bool(std::string_view key, bool value) { metadata().add_bool(key, value); }
 void GgufWriter::add_string(std::string_view key, std::string_view value) {
   metadata().add_string(key, value);
 }

@@ -59,7 +59,7 @@ struct GgufFile::Impl {
   std::vector<std::byte> header;
   std::vector<std::string> names;
   std::vector<Buffer> buffers;
-  GgufTables tables;                  // tensors of all parts
+  GgufTables tables;  // tensors of all parts
   NameIndex<GgufEntry, &GgufEntry::key> entry_index;
   NameIndex<GgufTensor, &GgufTensor::name> tensor_index;
 };

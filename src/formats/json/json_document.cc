@@ -85,8 +85,9 @@ Result<json> read_json_file(const std::string& path, size_t max_bytes) {
   RUVLLM_ASSIGN(const MappedFile file, MappedFile::open(path));
   const auto bytes = file.bytes();
   if (bytes.size() > max_bytes) {
-    return fail(ErrorCode::kCorrupt, "{}: {} bytes are more than the limit of {}; name a model folder",
-                path, bytes.size(), max_bytes);
+    return fail(ErrorCode::kCorrupt,
+                "{}: {} bytes are more than the limit of {}; name a model folder", path,
+                bytes.size(), max_bytes);
   }
   // A copy: the file may change while it is parsed.
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

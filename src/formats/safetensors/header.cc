@@ -18,23 +18,6 @@ constexpr size_t kMaxNameBytes = 1024;
 constexpr size_t kMaxDims = 8;
 constexpr size_t kHeaderLengthBytes = 8;  // before the header, for offsets in messages
 
-struct TypeInfo {
-  std::string_view name;
-  size_t bytes;
-};
-
-// Indexed by SafeType.
-constexpr TypeInfo kTypes[] = {{"F64", 8}, {"F32", 4},     {"F16", 2},     {"BF16", 2}, {"F8_E4M3", 1},
-                               {"F8_E5M2", 1}, {"I64", 8}, {"U64", 8},     {"I32", 4},  {"U32", 4},
-                               {"I16", 2}, {"U16", 2},     {"I8", 1},      {"U8", 1},   {"BOOL", 1}};
-
-std::optional<SafeType> type_from_name(std::string_view name) {
-  for (size_t i = 0; i < std::size(kTypes); ++i) {
-    if (kTypes[i].name == name) return static_cast<SafeType>(i);
-  }
-  return std::nullopt;
-}
-
 // {"name": {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}, "__metadata__": {...}}
 class HeaderReader final : public json::json_sax_t {
  public:
@@ -68,13 +51,14 @@ class HeaderReader final : public json::json_sax_t {
     if (where_ >= Where::kTensor && where_ != Where::kDone) {
       where += fmt::format(": tensor {}", formats::quoted(entries.back().name));
     }
-    error = Error(ErrorCode::kCorrupt,
-                  fmt::format("{}: {}; the file is damaged or incomplete, download it again", where,
-                              reason));
+    error = Error(
+        ErrorCode::kCorrupt,
+        fmt::format("{}: {}; the file is damaged or incomplete, download it again", where, reason));
     return false;
   }
   bool wrong_value(std::string_view what) {
-    if (where_ == Where::kMetadata) return refuse(fmt::format("'__metadata__' holds {}, not text", what));
+    if (where_ == Where::kMetadata)
+      return refuse(fmt::format("'__metadata__' holds {}, not text", what));
     return refuse(fmt::format("field '{}' is {}", field_, what));
   }
 
@@ -103,7 +87,7 @@ bool HeaderReader::number_unsigned(number_unsigned_t value) {
 bool HeaderReader::string(string_t& text) {
   if (where_ == Where::kMetadata) return true;
   if (where_ != Where::kTensor || field_ != "dtype") return wrong_value("text");
-  const std::optional<SafeType> type = type_from_name(text);
+  const std::optional<SafeType> type = safe_type_from_name(text);
   if (!type) {
     refuse(fmt::format("field 'dtype' is {}, which is not known", formats::quoted(text)));
     error = Error(ErrorCode::kUnsupported, error->message());
@@ -181,10 +165,6 @@ bool HeaderReader::key(string_t& name) {
 }
 
 }  // namespace
-
-std::string_view safe_type_name(SafeType type) { return kTypes[static_cast<size_t>(type)].name; }
-
-size_t safe_type_bytes(SafeType type) { return kTypes[static_cast<size_t>(type)].bytes; }
 
 Result<std::vector<SafeTensorEntry>> parse_safetensors_header(std::string_view text,
                                                               const std::string& file) {

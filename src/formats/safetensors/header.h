@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/core/error.h"
-#include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/safe_type.h"
 
 namespace ruvllm::formats {
 

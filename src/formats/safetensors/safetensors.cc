@@ -63,10 +63,11 @@ std::optional<uint64_t> expected_bytes(const SafeTensorEntry& entry) {
 Result<SafeTensor> place_tensor(SafeTensorEntry entry, std::span<const std::byte> data,
                                 const std::string& file) {
   if (entry.begin > entry.end || entry.end > data.size()) {
-    return fail(ErrorCode::kCorrupt,
-                "{}: tensor {}: field 'data_offsets' is [{}, {}], but the file has {} bytes of data; "
-                "{}",
-                file, formats::quoted(entry.name), entry.begin, entry.end, data.size(), kDamaged);
+    return fail(
+        ErrorCode::kCorrupt,
+        "{}: tensor {}: field 'data_offsets' is [{}, {}], but the file has {} bytes of data; "
+        "{}",
+        file, formats::quoted(entry.name), entry.begin, entry.end, data.size(), kDamaged);
   }
   if (expected_bytes(entry) != entry.end - entry.begin) {
     return fail(ErrorCode::kCorrupt,
@@ -97,9 +98,8 @@ Status check_overlaps(std::span<const SafeTensor> tensors, const std::string& fi
 }
 
 const SafeTensor* find_by_name(std::span<const SafeTensor> sorted, std::string_view name) {
-  const auto found = std::ranges::lower_bound(sorted, name, {}, [](const SafeTensor& tensor) {
-    return std::string_view(tensor.name);
-  });
+  const auto found = std::ranges::lower_bound(
+      sorted, name, {}, [](const SafeTensor& tensor) { return std::string_view(tensor.name); });
   return found != sorted.end() && found->name == name ? &*found : nullptr;
 }
 

@@ -1,12 +1,11 @@
-// safetensors files, read through a mapping (https://github.com/huggingface/safetensors): 8 bytes of
-// header length, a JSON header, data. And the set of them that a checkpoint's folder holds.
+// safetensors files, read through a mapping (https://github.com/huggingface/safetensors): 8 bytes
+// of header length, a JSON header, data. And the set of them that a checkpoint's folder holds.
 //
 // Everything in the header is untrusted: lengths, offsets and shapes are checked against the file
 // with checked arithmetic; errors name file, tensor and field. Immutable after open; thread-safe.
 // Tensor data points into the mapping and lives as long as its file.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -15,30 +14,9 @@
 
 #include "base/core/error.h"
 #include "base/system/mapped_file.h"
+#include "formats/safetensors/safe_type.h"
 
 namespace ruvllm::formats {
-
-enum class SafeType : uint8_t {
-  kF64,
-  kF32,
-  kF16,
-  kBF16,
-  kF8E4M3,
-  kF8E5M2,
-  kI64,
-  kU64,
-  kI32,
-  kU32,
-  kI16,
-  kU16,
-  kI8,
-  kU8,
-  kBool
-};
-
-// "BF16", ... as files spell it.
-std::string_view safe_type_name(SafeType type);
-size_t safe_type_bytes(SafeType type);
 
 struct SafeTensor {
   std::string name;

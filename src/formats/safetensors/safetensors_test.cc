@@ -61,10 +61,21 @@ TEST(Safetensors, ReadsTensorsSortedByName) {
 }
 
 TEST(Safetensors, EveryTypeHasItsSize) {
-  for (const auto& [name, bytes] : {std::pair{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2},
-                                    {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I64", 8}, {"U64", 8},
-                                    {"I32", 4}, {"U32", 4}, {"I16", 2}, {"U16", 2}, {"I8", 1},
-                                    {"U8", 1}, {"BOOL", 1}}) {
+  for (const auto& [name, bytes] : {std::pair{"F64", 8},
+                                    {"F32", 4},
+                                    {"F16", 2},
+                                    {"BF16", 2},
+                                    {"F8_E4M3", 1},
+                                    {"F8_E5M2", 1},
+                                    {"I64", 8},
+                                    {"U64", 8},
+                                    {"I32", 4},
+                                    {"U32", 4},
+                                    {"I16", 2},
+                                    {"U16", 2},
+                                    {"I8", 1},
+                                    {"U8", 1},
+                                    {"BOOL", 1}}) {
     const std::string header = fmt::format(
         R"({{"t":{{"dtype":"{}","shape":[3],"data_offsets":[0,{}]}}}})", name, 3 * bytes);
     const std::string content = file_of(header, static_cast<size_t>(3 * bytes));
@@ -94,7 +105,9 @@ TEST(Safetensors, HeaderLengthLies) {
 }
 
 TEST(Safetensors, HeaderIsMalformed) {
-  const auto with = [](const char* tensor) { return file_of(fmt::format("{{\"t\":{}}}", tensor), 8); };
+  const auto with = [](const char* tensor) {
+    return file_of(fmt::format("{{\"t\":{}}}", tensor), 8);
+  };
   expect_error(file_of("{\"t\": [", 0), {"not JSON (byte"});
   expect_error(file_of("[]", 0), {"header"});
   expect_error(file_of("{\"t\": 3}", 0), {"'t' is a number"});
@@ -104,8 +117,10 @@ TEST(Safetensors, HeaderIsMalformed) {
   expect_error(with(R"({"shape":[2],"data_offsets":[0,8]})"), {"'dtype' is missing"});
   expect_error(with(R"({"dtype":"F4","shape":[2],"data_offsets":[0,8]})"), {"'dtype'", "'F4'"},
                ErrorCode::kUnsupported);
-  expect_error(with(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), {"'shape'", "negative"});
-  expect_error(with(R"({"dtype":"F32","shape":[2.5],"data_offsets":[0,8]})"), {"'shape'", "fraction"});
+  expect_error(with(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"),
+               {"'shape'", "negative"});
+  expect_error(with(R"({"dtype":"F32","shape":[2.5],"data_offsets":[0,8]})"),
+               {"'shape'", "fraction"});
   expect_error(with(R"({"dtype":"F32","shape":["2"],"data_offsets":[0,8]})"), {"'shape'"});
   expect_error(with(R"({"dtype":"F32","shape":[2],"data_offsets":[0]})"), {"'data_offsets'"});
   expect_error(with(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4,8]})"), {"'data_offsets'"});
@@ -117,9 +132,9 @@ TEST(Safetensors, HeaderIsMalformed) {
 
 TEST(Safetensors, OffsetsLie) {
   const auto with = [](const char* shape, const char* offsets) {
-    return file_of(fmt::format(R"({{"t":{{"dtype":"F32","shape":{},"data_offsets":{}}}}})", shape,
-                               offsets),
-                   8);
+    return file_of(
+        fmt::format(R"({{"t":{{"dtype":"F32","shape":{},"data_offsets":{}}}}})", shape, offsets),
+        8);
   };
   EXPECT_TRUE(parse(with("[2]", "[0,8]")).has_value());
   expect_error(with("[3]", "[0,12]"), {"'t'", "'data_offsets'", "8 bytes of data"});
@@ -208,8 +223,9 @@ TEST_F(SafetensorsFolder, IndexIsWrong) {
   expect_error({folder_.c_str(), "model.safetensors"});
   write_index("{}");
   expect_error({"index.json", "'weight_map'"});
-  for (const char* name : {"../one.safetensors", "/etc/one.safetensors", "x/one.safetensors",
-                           "..", ".safetensors", ".one.safetensors", "one.bin", "one\\u0000.safetensors"}) {
+  for (const char* name :
+       {"../one.safetensors", "/etc/one.safetensors", "x/one.safetensors", "..", ".safetensors",
+        ".one.safetensors", "one.bin", "one\\u0000.safetensors"}) {
     write_index(fmt::format(R"({{"weight_map":{{"a":"{}"}}}})", name));
     expect_error({"index.json", "'weight_map'", "'a'"});
   }

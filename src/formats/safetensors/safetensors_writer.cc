@@ -16,7 +16,8 @@ namespace {
 
 std::unexpected<Error> refuse(const std::string& path, const SafeTensor& tensor,
                               std::string_view reason) {
-  return fail(ErrorCode::kInvalidArgument, "{}: tensor {} {}", path, formats::quoted(tensor.name), reason);
+  return fail(ErrorCode::kInvalidArgument, "{}: tensor {} {}", path, formats::quoted(tensor.name),
+              reason);
 }
 
 Status check_size(const std::string& path, const SafeTensor& tensor) {
@@ -25,10 +26,10 @@ Status check_size(const std::string& path, const SafeTensor& tensor) {
     if (bytes) bytes = checked_mul<uint64_t>(*bytes, dim);
   }
   if (bytes == tensor.data.size()) return {};
-  return refuse(path, tensor,
-                fmt::format("has {} bytes, which do not fit shape {} of type {}",
-                            tensor.data.size(), shape_text(tensor.shape),
-                            safe_type_name(tensor.type)));
+  return refuse(
+      path, tensor,
+      fmt::format("has {} bytes, which do not fit shape {} of type {}", tensor.data.size(),
+                  shape_text(tensor.shape), safe_type_name(tensor.type)));
 }
 
 }  // namespace

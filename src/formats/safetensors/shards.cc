@@ -40,8 +40,9 @@ std::unexpected<Error> no_weights(const std::string& folder) {
   std::string_view remedy = "download the model's .safetensors files into it";
   if (exists(in_folder(folder, "pytorch_model.bin")) ||
       exists(in_folder(folder, "pytorch_model.bin.index.json"))) {
-    remedy = "its weights are pickled (pytorch_model.bin), which can run code: save them as "
-             "safetensors first";
+    remedy =
+        "its weights are pickled (pytorch_model.bin), which can run code: save them as "
+        "safetensors first";
   } else if (exists(in_folder(folder, "consolidated.safetensors"))) {
     remedy = "it holds Mistral's own format: download the Hugging Face format of the model";
   }
@@ -62,11 +63,12 @@ Result<WeightMap> read_index(const std::string& path) {
   WeightMap map;
   for (const auto& [tensor, file] : found->items()) {
     if (!file.is_string() || !is_plain_name(file.get_ref<const std::string&>())) {
-      return fail(ErrorCode::kCorrupt,
-                  "{}: field 'weight_map': tensor {} lies in {}, which is not the name of a "
-                  ".safetensors file of this folder",
-                  path, formats::quoted(tensor),
-                  file.is_string() ? formats::quoted(file.get_ref<const std::string&>()) : "no file name");
+      return fail(
+          ErrorCode::kCorrupt,
+          "{}: field 'weight_map': tensor {} lies in {}, which is not the name of a "
+          ".safetensors file of this folder",
+          path, formats::quoted(tensor),
+          file.is_string() ? formats::quoted(file.get_ref<const std::string&>()) : "no file name");
     }
     map.emplace(tensor, file.get<std::string>());
   }
@@ -111,8 +113,8 @@ Result<SafetensorsSet> SafetensorsSet::open(const std::string& folder) {
   for (const std::string& name : names) {
     Result<SafetensorsFile> file = SafetensorsFile::open(in_folder(folder, name));
     if (!file) {
-      return std::unexpected(std::move(file).error().with_context(
-          fmt::format("a file that {} names", index_path)));
+      return std::unexpected(
+          std::move(file).error().with_context(fmt::format("a file that {} names", index_path)));
     }
     set.add(*std::move(file));
   }

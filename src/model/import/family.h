@@ -45,7 +45,7 @@ struct TensorRule {
 // What a family's functions work on.
 struct ImportContext {
   const HfConfig& config;
-  std::string_view architecture;  // GGUF's
+  std::string_view architecture;                 // GGUF's
   std::string key(std::string_view name) const;  // "<architecture>.<name>"
 };
 

@@ -16,7 +16,8 @@ Result<HfConfig> HfConfig::parse(std::string_view text, const std::string& file)
   config.file_ = file;
   RUVLLM_ASSIGN(config.values_, formats::parse_json_document(text, file));
   if (!config.values_.is_object()) {
-    return fail(ErrorCode::kCorrupt, "{}: not a JSON object; name the config.json of a model", file);
+    return fail(ErrorCode::kCorrupt, "{}: not a JSON object; name the config.json of a model",
+                file);
   }
   const auto text_config = config.values_.find("text_config");
   if (text_config == config.values_.end() || text_config->is_null()) return config;
@@ -56,8 +57,8 @@ bool HfConfig::has_any(std::initializer_list<std::string_view> keys) const {
 
 std::unexpected<Error> HfConfig::refuse(std::string_view key, std::string_view reason) const {
   return fail(ErrorCode::kCorrupt,
-              "{}: field '{}{}' {}; the file is damaged or of another kind of model", file_, prefix_,
-              key, reason);
+              "{}: field '{}{}' {}; the file is damaged or of another kind of model", file_,
+              prefix_, key, reason);
 }
 
 Result<uint32_t> HfConfig::integer(std::string_view key) const {

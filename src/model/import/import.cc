@@ -30,10 +30,11 @@ Status check_quantization(const HfConfig& config) {
   RUVLLM_ASSIGN(const HfConfig section, config.section("quantization_config"));
   RUVLLM_ASSIGN(const std::string method, section.string_or("quant_method", "unnamed"));
   if (method == "mxfp4") return {};
-  return fail(ErrorCode::kUnsupported,
-              "{}: field 'quantization_config' says that the weights are quantized by '{}', which is "
-              "not supported; use the model's unquantized weights",
-              config.file(), method);
+  return fail(
+      ErrorCode::kUnsupported,
+      "{}: field 'quantization_config' says that the weights are quantized by '{}', which is "
+      "not supported; use the model's unquantized weights",
+      config.file(), method);
 }
 
 // How sentence-transformers pools token embeddings: modules.json names a folder with the settings.
@@ -62,9 +63,9 @@ Status add_pooling(const std::string& folder, const ImportContext& context,
       std::string_view name;
       uint32_t number;  // GGUF's
     };
-    for (const Mode& mode : {Mode{"pooling_mode_mean_tokens", "mean", 1},
-                             Mode{"pooling_mode_cls_token", "cls", 2},
-                             Mode{"pooling_mode_lasttoken", "lasttoken", 3}}) {
+    for (const Mode& mode :
+         {Mode{"pooling_mode_mean_tokens", "mean", 1}, Mode{"pooling_mode_cls_token", "cls", 2},
+          Mode{"pooling_mode_lasttoken", "lasttoken", 3}}) {
       if (!pooling.is_object()) break;
       const bool by_flag = pooling.value(mode.key, nlohmann::json()) == true;
       if (!by_flag && pooling.value("pooling_mode", nlohmann::json()) != mode.name) continue;
@@ -119,8 +120,7 @@ Result<Import> plan_import(const std::string& folder, ImportScope scope) {
   RUVLLM_TRY(check_quantization(out.config));
   RUVLLM_ASSIGN(out.weights, formats::SafetensorsSet::open(folder));
   if (family->add_tensors != nullptr) RUVLLM_TRY(family->add_tensors(context, out.tensors));
-  RUVLLM_ASSIGN(std::vector<TensorPlan> matched,
-                match_tensors(*family, out.config, out.weights));
+  RUVLLM_ASSIGN(std::vector<TensorPlan> matched, match_tensors(*family, out.config, out.weights));
   out.tensors.insert(out.tensors.end(), std::make_move_iterator(matched.begin()),
                      std::make_move_iterator(matched.end()));
   return out;

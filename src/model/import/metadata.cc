@@ -179,7 +179,8 @@ Status add_llama3_rope_factors(const ImportContext& context, std::vector<TensorP
   std::vector<float> factors;
   for (uint32_t i = 0; i < head_dim; i += 2) {
     const float exponent = static_cast<float>(i) / static_cast<float>(head_dim);
-    const float wavelength = static_cast<float>(2.0 * std::numbers::pi) / (1.0f / std::pow(base, exponent));
+    const float wavelength =
+        static_cast<float>(2.0 * std::numbers::pi) / (1.0f / std::pow(base, exponent));
     if (wavelength < shortest) {
       factors.push_back(1.0f);
     } else if (wavelength > longest) {

@@ -15,12 +15,12 @@
 namespace ruvllm::model {
 namespace {
 
-using formats::SafetensorsSet;
 using formats::SafeTensor;
+using formats::SafetensorsSet;
 using formats::SafeType;
 
 constexpr uint64_t kMxfp4Block = 32;
-constexpr std::string_view kTokenRemedy = "the file is damaged or of another model family";
+constexpr std::string_view kRemedy = "the file is damaged or of another model family";
 
 // A name with its numbers taken out: "model.layers.3.x" -> "model.layers.{}.x", 3.
 struct Pattern {
@@ -74,9 +74,8 @@ std::string canonical_name(const Family& family, std::string_view name) {
 bool is_of_other_senses(std::string_view name) {
   constexpr std::string_view kParts[] = {"vision_tower.", "vision_model.", "multi_modal_projector.",
                                          "visual.", "audio_tower."};
-  return std::ranges::any_of(kParts, [name](std::string_view part) {
-    return name.find(part) != std::string_view::npos;
-  });
+  return std::ranges::any_of(
+      kParts, [name](std::string_view part) { return name.find(part) != std::string_view::npos; });
 }
 
 std::string fill(std::string_view pattern, uint32_t layer) {
@@ -120,6 +119,7 @@ class Matcher {
   Status split_gate_up(const SafeTensor& tensor, const NumberedRule& numbered, std::string name,
                        uint32_t layer);
   Status place_mxfp4(const SafeTensor& tensor, TensorPlan& plan, uint64_t step, uint64_t first);
+  Status place_transposed(const SafeTensor& tensor, TensorPlan& plan) const;
   Status set_heads(const SafeTensor& tensor, TensorPlan& plan, bool keys) const;
   Status stack_experts();
   Status check_complete() const;
@@ -129,7 +129,7 @@ class Matcher {
                                 Args&&... args) const {
     return fail(ErrorCode::kCorrupt, "{}: tensor {} {}; {}", weights_.path_of(tensor),
                 formats::quoted(tensor.name), fmt::format(reason, std::forward<Args>(args)...),
-                kTokenRemedy);
+                kRemedy);
   }
 
   const Family& family_;
@@ -189,7 +189,8 @@ Result<TensorPlan*> Matcher::new_plan(const SafeTensor& tensor, std::string name
   }
   const auto [at, fresh] = slots_.try_emplace(name);
   if (!fresh) {
-    return refuse(tensor, "and tensor {} both are GGUF's {}", formats::quoted(at->second.plan.source), name);
+    return refuse(tensor, "and tensor {} both are GGUF's {}",
+                  formats::quoted(at->second.plan.source), name);
   }
   at->second.order = order;
   TensorPlan& plan = at->second.plan;
@@ -248,7 +249,7 @@ Status Matcher::split_gate_up(const SafeTensor& tensor, const NumberedRule& numb
   const uint64_t experts = tensor.shape[0], half = tensor.shape[both] / 2;
   for (const int is_up : {0, 1}) {
     const Order order{1, layer, numbered.idx, is_up};
-    RUVLLM_ASSIGN(TensorPlan* plan, new_plan(tensor, is_up == 1 ? up_name(name) : name, order));
+    RUVLLM_ASSIGN(TensorPlan * plan, new_plan(tensor, is_up == 1 ? up_name(name) : name, order));
     const uint64_t first = static_cast<uint64_t>(is_up);
     if (change == TensorChange::kMxfp4GateUp) {
       RUVLLM_TRY(place_mxfp4(tensor, *plan, 2, first));
@@ -276,6 +277,23 @@ Status Matcher::split_gate_up(const SafeTensor& tensor, const NumberedRule& numb
       plan->walk = {.first = first, .step = 2, .head_dim = 0};
     }
   }
+  return {};
+}
+
+// [experts, in, out]: columns become rows.
+Status Matcher::place_transposed(const SafeTensor& tensor, TensorPlan& plan) const {
+  if (tensor.shape.size() != 3) {
+    return refuse(tensor, "has the shape {}", formats::shape_text(tensor.shape));
+  }
+  const uint64_t experts = tensor.shape[0];
+  plan.dims = {tensor.shape[1], tensor.shape[2], experts};
+  plan.row_width = tensor.shape[1];
+  plan.parts.clear();
+  for (uint64_t expert = 0; expert < experts; ++expert) {
+    plan.parts.push_back(tensor.data.data() + expert * (tensor.data.size() / experts));
+  }
+  plan.rows_per_part = plan.part_rows = tensor.shape[2];
+  plan.change = ValueChange::kTranspose;
   return {};
 }
 
@@ -307,7 +325,7 @@ Status Matcher::place(const SafeTensor& tensor, const NumberedRule& numbered,
     default:
       break;
   }
-  RUVLLM_ASSIGN(TensorPlan* plan, new_plan(tensor, std::move(name), order));
+  RUVLLM_ASSIGN(TensorPlan * plan, new_plan(tensor, std::move(name), order));
   switch (rule.change) {
     case TensorChange::kMxfp4Blocks:
       return place_mxfp4(tensor, *plan, 1, 0);
@@ -318,21 +336,8 @@ Status Matcher::place(const SafeTensor& tensor, const NumberedRule& numbered,
       if (tensor.shape.size() == 1) plan->row_width = 1;
       plan->rows_per_part = tensor.shape.front();
       return {};
-    case TensorChange::kExpertsTranspose: {
-      if (tensor.shape.size() != 3) {
-        return refuse(tensor, "has the shape {}", formats::shape_text(tensor.shape));
-      }
-      const uint64_t experts = tensor.shape[0];
-      plan->dims = {tensor.shape[1], tensor.shape[2], experts};
-      plan->row_width = tensor.shape[1];
-      plan->parts.clear();
-      for (uint64_t expert = 0; expert < experts; ++expert) {
-        plan->parts.push_back(tensor.data.data() + expert * (tensor.data.size() / experts));
-      }
-      plan->rows_per_part = plan->part_rows = tensor.shape[2];
-      plan->change = ValueChange::kTranspose;
-      return {};
-    }
+    case TensorChange::kExpertsTranspose:
+      return place_transposed(tensor, *plan);
     case TensorChange::kAddOne:
       plan->change = ValueChange::kAddOne;
       return {};
@@ -346,9 +351,9 @@ Status Matcher::add(const SafeTensor& tensor) {
   const std::optional<Pattern> pattern = pattern_of(canonical_name(family_, tensor.name));
   const auto rule = pattern ? rules_.find(pattern->text) : rules_.end();
   if (rule == rules_.end()) {
-    return fail(ErrorCode::kUnsupported,
-                "{}: tensor {} is not one that {} models have; {}", weights_.path_of(tensor),
-                formats::quoted(tensor.name), family_.architecture, kTokenRemedy);
+    return fail(ErrorCode::kUnsupported, "{}: tensor {} is not one that {} models have; {}",
+                weights_.path_of(tensor), formats::quoted(tensor.name), family_.architecture,
+                kRemedy);
   }
   if (rule->second.rule.gguf.empty()) return {};
   RUVLLM_TRY(place(tensor, rule->second, *pattern));
@@ -402,8 +407,8 @@ Status Matcher::check_complete() const {
     }
   }
   RUVLLM_ASSIGN(const bool tied, config_.boolean_or("tie_word_embeddings", true));
-  const bool has_output = rules_.contains("lm_head.weight") &&
-                          !rules_.find("lm_head.weight")->second.rule.gguf.empty();
+  const bool has_output =
+      rules_.contains("lm_head.weight") && !rules_.find("lm_head.weight")->second.rule.gguf.empty();
   if (!tied && has_output && !slots_.contains("output.weight")) return missing("lm_head.weight", 0);
   return {};
 }

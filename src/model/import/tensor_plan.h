@@ -68,7 +68,8 @@ struct TensorPlan {
   // The rows as they lie in the checkpoint, if they need no change to be of type `dtype`.
   std::optional<std::span<const std::byte>> in_place(DType dtype) const;
 
-  // Writes `num_rows` rows of row_width elements from `first_row` on as `dtype`, one after the other.
+  // Writes `num_rows` rows of row_width elements from `first_row` on as `dtype`, one after the
+  // other.
   void read_rows(DType dtype, uint64_t first_row, uint64_t num_rows, std::byte* out) const;
 };
 

@@ -25,8 +25,7 @@ TensorPlan plan_over(const std::vector<float>& values, uint64_t width, uint64_t 
 
 std::vector<float> read_all(const TensorPlan& plan) {
   std::vector<float> out(plan.num_elements());
-  plan.read_rows(DType::kF32, 0, plan.num_rows(),
-                 reinterpret_cast<std::byte*>(out.data()));
+  plan.read_rows(DType::kF32, 0, plan.num_rows(), reinterpret_cast<std::byte*>(out.data()));
   return out;
 }
 

@@ -62,8 +62,7 @@ void fill_id(const nlohmann::json& values, const char* key, size_t num_tokens,
 
 // Chat models that end a turn with another token than a text list both.
 void fill_end_of_turn(const nlohmann::json& generation, text::VocabSpec& spec) {
-  const auto at =
-      generation.is_object() ? generation.find("eos_token_id") : generation.end();
+  const auto at = generation.is_object() ? generation.find("eos_token_id") : generation.end();
   if (!generation.is_object() || at == generation.end() || !at->is_array() || spec.eot_id) return;
   for (const nlohmann::json& value : *at) {
     if (!value.is_number_unsigned() || value.get<uint64_t>() >= spec.tokens.size()) continue;
@@ -82,16 +81,16 @@ Result<text::VocabSpec> read_folder_vocab(const std::string& folder,
   RUVLLM_ASSIGN(const std::string tokenizer, tokenizer_text(folder));
   RUVLLM_ASSIGN(const std::string settings,
                 optional_text(model::file_in(folder, "tokenizer_config.json"), kMaxSmallFileBytes));
-  RUVLLM_ASSIGN(text::VocabSpec spec,
-                text::parse_tokenizer_json(tokenizer, settings,
-                                           model::file_in(folder, "tokenizer.json")));
+  RUVLLM_ASSIGN(
+      text::VocabSpec spec,
+      text::parse_tokenizer_json(tokenizer, settings, model::file_in(folder, "tokenizer.json")));
   // Newer folders keep the template beside the settings.
   RUVLLM_ASSIGN(std::string chat_template,
                 optional_text(model::file_in(folder, "chat_template.jinja"), kMaxSmallFileBytes));
   if (!chat_template.empty()) spec.chat_template = std::move(chat_template);
-  for (const auto& [key, id] : {std::pair{"bos_token_id", &spec.bos_id},
-                                std::pair{"eos_token_id", &spec.eos_id},
-                                std::pair{"pad_token_id", &spec.pad_id}}) {
+  for (const auto& [key, id] :
+       {std::pair{"bos_token_id", &spec.bos_id}, std::pair{"eos_token_id", &spec.eos_id},
+        std::pair{"pad_token_id", &spec.pad_id}}) {
     fill_id(config.values(), key, spec.tokens.size(), *id);
   }
   const std::string generation_path = model::file_in(folder, "generation_config.json");

@@ -10,7 +10,6 @@
 
 namespace ruvllm::api {
 
-Result<text::VocabSpec> read_folder_vocab(const std::string& folder,
-                                          const model::HfConfig& config);
+Result<text::VocabSpec> read_folder_vocab(const std::string& folder, const model::HfConfig& config);
 
 }  // namespace ruvllm::api

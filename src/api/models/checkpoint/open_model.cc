@@ -110,8 +110,7 @@ Result<Checkpoint> read_checkpoint(const std::string& folder, model::ImportScope
   if (checkpoint.import.config.has("vocab_size")) {
     RUVLLM_ASSIGN(vocab_size, checkpoint.import.config.integer("vocab_size"));
   }
-  RUVLLM_TRY(
-      write_vocab(checkpoint.vocab, vocab_size, folder, checkpoint.import.metadata));
+  RUVLLM_TRY(write_vocab(checkpoint.vocab, vocab_size, folder, checkpoint.import.metadata));
   return checkpoint;
 }
 
@@ -121,10 +120,9 @@ Result<OpenedModel> open_model(const std::string& path, OpenScope scope) {
     RUVLLM_ASSIGN(formats::GgufFile file, formats::GgufFile::open(path));
     return OpenedModel{std::move(file), std::nullopt};
   }
-  RUVLLM_ASSIGN(Checkpoint checkpoint,
-                read_checkpoint(folder, scope == OpenScope::kTokenizer
-                                            ? model::ImportScope::kMetadata
-                                            : model::ImportScope::kWeights));
+  RUVLLM_ASSIGN(Checkpoint checkpoint, read_checkpoint(folder, scope == OpenScope::kTokenizer
+                                                                   ? model::ImportScope::kMetadata
+                                                                   : model::ImportScope::kWeights));
   RUVLLM_ASSIGN(formats::GgufFile file, assemble(std::move(checkpoint.import), folder, scope));
   return OpenedModel{std::move(file), std::move(checkpoint.vocab)};
 }

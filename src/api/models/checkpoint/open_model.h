@@ -1,5 +1,5 @@
-// Opens whatever people call a model: a GGUF file, or the folder of a Hugging Face checkpoint, which
-// is then presented as a GgufFile.
+// Opens whatever people call a model: a GGUF file, or the folder of a Hugging Face checkpoint,
+// which is then presented as a GgufFile.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace ruvllm::api {
 
 enum class OpenScope : uint8_t {
   kTokenizer,  // a folder's weights are left out
-  kLayout,     // a folder's weights have names, shapes and types; those that must be changed are zeros
+  kLayout,  // a folder's weights have names, shapes and types; those that must be changed are zeros
   kWeights,
 };
 

@@ -30,8 +30,8 @@ Status check_tensor(const GgufAssembledTensor& tensor, const std::string& path) 
   }
   if (!bytes || *bytes == 0 || *bytes != tensor.data.size()) {
     return fail(ErrorCode::kCorrupt, "{}: tensor {} of shape [{}] and type {} has {} bytes", path,
-                formats::quoted(tensor.name), fmt::join(tensor.dims, ", "), dtype_info(tensor.dtype).name,
-                tensor.data.size());
+                formats::quoted(tensor.name), fmt::join(tensor.dims, ", "),
+                dtype_info(tensor.dtype).name, tensor.data.size());
   }
   return {};
 }

@@ -24,8 +24,8 @@ void GgufMetadata::put_key(std::string_view key, GgufType type) {
     if (!mistake_) mistake_ = Error(ErrorCode::kInvalidArgument, std::move(message));
   };
   if (key.empty() || key.size() > kGgufMaxKeyBytes) {
-    refuse(fmt::format("metadata key {} has {} bytes; use 1 to {}", formats::quoted(key), key.size(),
-                       kGgufMaxKeyBytes));
+    refuse(fmt::format("metadata key {} has {} bytes; use 1 to {}", formats::quoted(key),
+                       key.size(), kGgufMaxKeyBytes));
   }
   if (!keys_.emplace(key).second) {
     refuse(fmt::format("metadata key {} is added twice; add it once", formats::quoted(key)));

@@ -33,9 +33,9 @@ constexpr TensorRule kRules[] = {
 };
 
 constexpr const Family* kFamilies[] = {
-    &kLlamaImport, &kMistralImport,  &kMixtralImport, &kSmolLm3Import, &kGraniteImport,
-    &kQwen2Import, &kQwen3Import,    &kQwen3MoeImport, &kGemma2Import, &kGemma3Import,
-    &kPhi3Import,  &kOlmo2Import,    &kGptOssImport,  &kBertImport,    &kNomicBertImport};
+    &kLlamaImport, &kMistralImport, &kMixtralImport,  &kSmolLm3Import, &kGraniteImport,
+    &kQwen2Import, &kQwen3Import,   &kQwen3MoeImport, &kGemma2Import,  &kGemma3Import,
+    &kPhi3Import,  &kOlmo2Import,   &kGptOssImport,   &kBertImport,    &kNomicBertImport};
 
 }  // namespace
 

@@ -28,14 +28,17 @@ constexpr std::string_view kGemma2Names[] = {"Gemma2ForCausalLM"};
 constexpr std::string_view kGemma3Names[] = {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"};
 
 constexpr ConfigDefault kGemma2Defaults[] = {
-    {"rms_norm_eps", 1e-6},          {"max_position_embeddings", 8192},
-    {"num_key_value_heads", 4},      {"head_dim", 256},
-    {"attn_logit_softcapping", 50},  {"final_logit_softcapping", 30},
+    {"rms_norm_eps", 1e-6},  {"max_position_embeddings", 8192}, {"num_key_value_heads", 4},
+    {"head_dim", 256},       {"attn_logit_softcapping", 50},    {"final_logit_softcapping", 30},
     {"sliding_window", 4096}};
-constexpr ConfigDefault kGemma3Defaults[] = {
-    {"rms_norm_eps", 1e-6},     {"max_position_embeddings", 131072}, {"num_attention_heads", 8},
-    {"num_key_value_heads", 4}, {"head_dim", 256},                   {"rope_theta", 1000000},
-    {"rope_local_base_freq", 10000}, {"sliding_window", 4096}};
+constexpr ConfigDefault kGemma3Defaults[] = {{"rms_norm_eps", 1e-6},
+                                             {"max_position_embeddings", 131072},
+                                             {"num_attention_heads", 8},
+                                             {"num_key_value_heads", 4},
+                                             {"head_dim", 256},
+                                             {"rope_theta", 1000000},
+                                             {"rope_local_base_freq", 10000},
+                                             {"sliding_window", 4096}};
 
 Status add_gemma2(const ImportContext& context, GgufMetadata& metadata) {
   struct Key {

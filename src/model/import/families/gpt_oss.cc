@@ -37,13 +37,11 @@ constexpr TensorRule kRules[] = {
 };
 
 constexpr std::string_view kNames[] = {"GptOssForCausalLM"};
-constexpr ConfigDefault kDefaults[] = {{"rms_norm_eps", 1e-5},
-                                       {"max_position_embeddings", 131072},
-                                       {"num_key_value_heads", 8},
-                                       {"head_dim", 64},
-                                       {"rope_theta", 150000},
-                                       {"num_experts_per_tok", 4},
-                                       {"sliding_window", 128}};
+constexpr ConfigDefault kDefaults[] = {
+    {"rms_norm_eps", 1e-5},     {"max_position_embeddings", 131072},
+    {"num_key_value_heads", 8}, {"head_dim", 64},
+    {"rope_theta", 150000},     {"num_experts_per_tok", 4},
+    {"sliding_window", 128}};
 
 Status add_gpt_oss(const ImportContext& context, GgufMetadata& metadata) {
   RUVLLM_TRY(add_decoder_metadata(context, metadata));

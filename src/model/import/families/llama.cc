@@ -1,5 +1,5 @@
-// Llama 1 to 3 and what shares its block: Mistral, Mixtral, SmolLM3, Granite. GGUF reorders the rows
-// of q and k so that rotary pairs lie side by side.
+// Llama 1 to 3 and what shares its block: Mistral, Mixtral, SmolLM3, Granite. GGUF reorders the
+// rows of q and k so that rotary pairs lie side by side.
 #include "model/import/family.h"
 #include "model/import/metadata.h"
 
@@ -31,8 +31,8 @@ constexpr TensorRule kExperts[] = {
      kRequired, kExpert},
     {"model.layers.{}.block_sparse_moe.experts.{}.w2.weight", "blk.{}.ffn_down_exps.weight",
      kRequired, kExpert},
-    {"model.layers.{}.block_sparse_moe.experts.{}.w3.weight", "blk.{}.ffn_up_exps.weight", kRequired,
-     kExpert},
+    {"model.layers.{}.block_sparse_moe.experts.{}.w3.weight", "blk.{}.ffn_up_exps.weight",
+     kRequired, kExpert},
 };
 
 constexpr std::string_view kLlamaNames[] = {"LlamaForCausalLM", "LLaMAForCausalLM"};
@@ -48,8 +48,8 @@ constexpr ConfigDefault kMistralDefaults[] = {{"rms_norm_eps", 1e-6},
                                               {"num_key_value_heads", 8},
                                               {"rope_theta", 10000}};
 constexpr ConfigDefault kMixtralDefaults[] = {
-    {"rms_norm_eps", 1e-5},     {"max_position_embeddings", 131072}, {"num_key_value_heads", 8},
-    {"num_local_experts", 8},   {"num_experts_per_tok", 2},          {"rope_theta", 1e6}};
+    {"rms_norm_eps", 1e-5},   {"max_position_embeddings", 131072}, {"num_key_value_heads", 8},
+    {"num_local_experts", 8}, {"num_experts_per_tok", 2},          {"rope_theta", 1e6}};
 constexpr ConfigDefault kSmolLm3Defaults[] = {
     {"rms_norm_eps", 1e-6}, {"max_position_embeddings", 32768}, {"rope_theta", 2000000}};
 

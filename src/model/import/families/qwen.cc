@@ -1,5 +1,5 @@
-// Qwen2, Qwen2.5, Qwen3, Qwen3-Embedding and the Qwen3 mixture of experts. Embedding models carry no
-// "model." before their names (import.cc adds it).
+// Qwen2, Qwen2.5, Qwen3, Qwen3-Embedding and the Qwen3 mixture of experts. Embedding models carry
+// no "model." before their names (import.cc adds it).
 #include "model/import/family.h"
 #include "model/import/metadata.h"
 
