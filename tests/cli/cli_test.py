@@ -70,6 +70,7 @@ class Usage(CommandTest):
             "bench",
             "tokenize",
             "detokenize",
+            "convert",
             "synth",
             "doctor",
         ):
@@ -120,7 +121,7 @@ class Usage(CommandTest):
         unknown[name + 17 + 4 + 16 : name + 17 + 4 + 20] = (99).to_bytes(4, "little")
         for arguments, message in (
             ([self.path("absent.gguf")], "check the path"),
-            ([self.folder], "not a regular file"),
+            ([self.folder], "config.json"),
             ([self.path("empty.gguf", b"")], "download it again"),
             ([self.path("text.gguf", "not a model" * 9)], "GGUF"),
             ([self.path("header.gguf", beginning[:2000])], "download"),
@@ -214,6 +215,82 @@ class Usage(CommandTest):
             )
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"standard output", result.stderr)
+
+
+
+class Checkpoints(CommandTest):
+    """Hugging Face folders: tiny random models of tests/golden/hf."""
+
+    HF = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "hf")
+
+    def copy_of(self, name):
+        path = os.path.join(self.folder, "checkpoint")
+        shutil.rmtree(path, ignore_errors=True)
+        return shutil.copytree(os.path.join(self.HF, name), path)
+
+    def test_a_folder_runs_like_its_conversion(self):
+        for name in ("qwen2", "llama"):
+            folder, out = os.path.join(self.HF, name), self.path(f"{name}.gguf")
+            report = self.json_of("convert", folder, out)
+            self.assertEqual(report["architecture"], name)
+            self.assertEqual(report["path"], out)
+            self.assertGreater(report["tensors"], 10)
+            arguments = ("--raw", "-p", "hello world", "-n", "8", "--temp", "0")
+            one = self.json_of("run", "-m", folder, *arguments)
+            two = self.json_of("run", "-m", out, *arguments)
+            self.assertEqual(one["token_ids"], two["token_ids"])
+            self.assertEqual(len(one["token_ids"]), one["usage"]["completion_tokens"])
+            shown = self.json_of("show", folder)
+            self.assertEqual(shown["format"], "safetensors")
+            self.assertTrue(shown["supported"], shown["unsupported_reason"])
+            converted = self.json_of("show", out)
+            self.assertEqual(
+                [(t["name"], t["dims"]) for t in shown["tensors"]],
+                [(t["name"], t["dims"]) for t in converted["tensors"]],
+            )
+            self.assertEqual(
+                self.json_of("tokenize", "hello", "-m", folder),
+                self.json_of("tokenize", "hello", "-m", out),
+            )
+
+    def test_types(self):
+        folder = os.path.join(self.HF, "qwen2")
+        for kind in ("f32", "f16", "bf16", "q8_0"):
+            out = self.path(f"{kind}.gguf")
+            self.run_command("convert", folder, out, "--type", kind)
+            dtypes = {t["name"]: t["dtype"] for t in self.json_of("show", out)["tensors"]}
+            self.assertEqual(dtypes["token_embd.weight"], kind)
+            self.assertEqual(dtypes["output_norm.weight"], "f32")
+        self.run_command("convert", folder, self.path("x"), "--type", "q9", status=2)
+        self.run_command("convert", folder, status=2)
+
+    def test_broken_folders(self):
+        folder = self.copy_of("qwen3")
+        out = self.path("out.gguf")
+
+        def expect(*parts):
+            for arguments in (("convert", folder, out), ("run", "-m", folder, "-p", "x")):
+                _, err = self.run_command(*arguments, status=1)
+                self.assertTrue(err.startswith("ruvllm: error: "), err)
+                self.assertEqual(err.count("\n"), 1, err)
+                for part in parts:
+                    self.assertIn(part, err)
+            self.assertFalse(os.path.exists(out))
+            self.assertFalse(os.path.exists(out + ".partial"))
+
+        os.rename(os.path.join(folder, "tokenizer.json"), os.path.join(folder, "away"))
+        expect(folder, "tokenizer.json is missing")
+        os.rename(os.path.join(folder, "away"), os.path.join(folder, "tokenizer.json"))
+        weights = os.path.join(folder, "model.safetensors")
+        os.truncate(weights, os.path.getsize(weights) // 2)
+        expect("model.safetensors", "data_offsets")
+        os.remove(weights)
+        expect("model.safetensors")
+        with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+            file.write('{"architectures": ["FrobForCausalLM"]}')
+        expect("config.json", "FrobForCausalLM", "LlamaForCausalLM")
+        _, err = self.run_command("convert", MODEL, out, status=1)
+        self.assertIn("not a folder", err)
 
 
 class Reference(CommandTest):

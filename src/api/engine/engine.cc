@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "api/engine/engine_impl.h"
-#include "api/text/vocab_loader.h"
+#include "api/models/checkpoint/open_model.h"
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
 #include "cache/page_pool.h"
@@ -82,9 +82,10 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_TRY(check_options(options));
   auto impl = std::make_unique<Impl>();
   RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, options.cpu_isa));
-  RUVLLM_ASSIGN(formats::GgufFile file, formats::GgufFile::open(options.model_path));
-  RUVLLM_ASSIGN(impl->text_tokenizer, api::load_tokenizer(file));
-  RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(file), *impl->device));
+  RUVLLM_ASSIGN(api::OpenedModel opened,
+                api::open_model(options.model_path, api::OpenScope::kWeights));
+  RUVLLM_ASSIGN(impl->text_tokenizer, api::load_tokenizer(opened));
+  RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(opened.file), *impl->device));
   RUVLLM_TRY(check_vocabulary(*impl->model, *impl->text_tokenizer));
   impl->tokenizer = std::make_unique<Tokenizer>(impl->text_tokenizer);
   impl->chat = std::make_unique<api::ChatEncoder>(impl->text_tokenizer);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "api/models/checkpoint/open_model.h"
 #include "device/cpu_device.h"
 #include "formats/gguf/gguf.h"
 #include "model/arch/architecture.h"
@@ -54,10 +55,11 @@ Status check_runnable(const GgufFile& file) {
 }  // namespace
 
 Result<ModelSummary> inspect_model(const std::string& path) {
-  RUVLLM_ASSIGN(const GgufFile file, GgufFile::open(path));
+  RUVLLM_ASSIGN(const api::OpenedModel opened, api::open_model(path, api::OpenScope::kLayout));
+  const GgufFile& file = opened.file;
   ModelSummary summary;
   summary.path = path;
-  summary.format = fmt::format("GGUF v{}", file.version());
+  summary.format = file.format();
   summary.architecture = string_or_empty(file, "general.architecture");
   summary.name = string_or_empty(file, "general.name");
   summary.file_bytes = file.mapped_bytes();

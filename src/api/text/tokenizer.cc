@@ -1,12 +1,12 @@
-#include "api/text/vocab_loader.h"
+#include "api/models/checkpoint/open_model.h"
 #include "text/tokenizer/detokenizer.h"
 #include <ruvllm/tokenizer.h>
 
 namespace ruvllm {
 
 Result<Tokenizer> Tokenizer::from_file(const std::string& path) {
-  RUVLLM_ASSIGN(const formats::GgufFile file, formats::GgufFile::open(path));
-  RUVLLM_ASSIGN(std::shared_ptr<const text::Tokenizer> impl, api::load_tokenizer(file));
+  RUVLLM_ASSIGN(const api::OpenedModel model, api::open_model(path, api::OpenScope::kTokenizer));
+  RUVLLM_ASSIGN(std::shared_ptr<const text::Tokenizer> impl, api::load_tokenizer(model));
   return Tokenizer(std::move(impl));
 }
 

@@ -11,6 +11,7 @@ void add_perplexity_command(CommandLine& line);
 void add_bench_command(CommandLine& line);
 void add_tokenize_command(CommandLine& line);
 void add_detokenize_command(CommandLine& line);
+void add_convert_command(CommandLine& line);
 void add_synth_command(CommandLine& line);
 void add_doctor_command(CommandLine& line);
 // Hidden: __man and __completion, for `make install`.

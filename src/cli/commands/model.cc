@@ -7,7 +7,10 @@
 namespace ruvllm::cli {
 
 void add_model_argument(CLI::App& command, std::string& model) {
-  command.add_option("MODEL", model, "Model file (GGUF); default: the bundled model")
+  command
+      .add_option("MODEL", model,
+                  "Model file (GGUF) or Hugging Face folder; default: the bundled "
+                  "model")
       ->type_name("FILE");
 }
 

@@ -1,24 +1,45 @@
 # Sources, tests and libraries of the tokenizers, relative to src/text.
 set(tokenizer_sources
   tokenizer/bpe/byte_alphabet.cc
-  tokenizer/bpe/byte_level_tokenizer.cc
+  tokenizer/bpe/byte_level_encoder.cc
   tokenizer/bpe/byte_pair_encoder.cc
+  tokenizer/bpe/character_encoder.cc
   tokenizer/bpe/merge_table.cc
   tokenizer/bpe/token_table.cc
   tokenizer/detokenizer.cc
+  tokenizer/encoders/byte_fallback.cc
+  tokenizer/encoders/score_encoder.cc
+  tokenizer/encoders/trie.cc
+  tokenizer/encoders/unigram_encoder.cc
+  tokenizer/encoders/word_piece_encoder.cc
+  tokenizer/json/base64.cc
+  tokenizer/json/json_fields.cc
+  tokenizer/json/model_reader.cc
+  tokenizer/json/post_processor.cc
+  tokenizer/json/regex_translation.cc
+  tokenizer/json/steps_reader.cc
+  tokenizer/json/tokenizer_json.cc
+  tokenizer/normalize/charsmap.cc
+  tokenizer/normalize/normalizer.cc
+  tokenizer/normalize/unicode.cc
+  tokenizer/pipeline/implied_pipeline.cc
+  tokenizer/pipeline/pipeline_tokenizer.cc
   tokenizer/vocab/special_tokens.cc
+  tokenizer/vocab/token_pieces.cc
   tokenizer/split/patterns.cc
+  tokenizer/split/pre_tokenizer.cc
   tokenizer/split/splitter.cc
   tokenizer/split/utf8.cc
   tokenizer/tokenizer.cc
   tokenizer/tokenizer_factory.cc
   tokenizer/vocab/vocab_check.cc)
 set(tokenizer_tests
-  tokenizer/bpe/byte_level_tokenizer_test.cc
+  tokenizer/bpe/byte_level_encoder_test.cc
   tokenizer/bpe/byte_pair_encoder_test.cc
   tokenizer/detokenizer_test.cc
+  tokenizer/json/tokenizer_json_golden_test.cc
   tokenizer/vocab/special_tokens_test.cc
   tokenizer/split/splitter_test.cc
   tokenizer/split/utf8_test.cc
   tokenizer/tokenizer_test.cc)
-set(tokenizer_libs PkgConfig::PCRE2)
+set(tokenizer_libs PkgConfig::PCRE2 PkgConfig::UTF8PROC)

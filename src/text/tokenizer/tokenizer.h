@@ -33,8 +33,9 @@ class Tokenizer {
 
   virtual ~Tokenizer() = default;
 
-  // Never fails: any bytes (also invalid UTF-8) encode, and decode(encode(x)) == x for byte-level
-  // vocabularies that have all 256 byte tokens. Time is linear in text.size() up to a log factor.
+  // Never fails: any bytes (also invalid UTF-8) encode, and decode(encode(x)) == x for vocabularies
+  // that have all 256 byte tokens and no normalisation. Time is linear in text.size() up to a log
+  // factor.
   virtual std::vector<TokenId> encode(std::string_view text,
                                       const EncodeOptions& options) const = 0;
 
@@ -42,7 +43,8 @@ class Tokenizer {
   // give an empty piece.
   virtual std::string_view piece(TokenId id, bool render_special) const = 0;
 
-  // Concatenated pieces. May be invalid UTF-8 if ids were cut mid-character; see Detokenizer.
+  // Concatenated pieces, without the space that encode put before the text. May be invalid UTF-8 if
+  // ids were cut mid-character; see Detokenizer.
   std::string decode(std::span<const TokenId> ids, bool render_special) const;
 
   const VocabSpec& spec() const { return spec_; }

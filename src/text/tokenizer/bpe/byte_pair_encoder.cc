@@ -1,7 +1,6 @@
 #include "text/tokenizer/bpe/byte_pair_encoder.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 namespace ruvllm::text {
@@ -9,7 +8,6 @@ namespace {
 
 // Up to here a scan for the best pair before every merge beats the queue.
 constexpr size_t kMaxShortPiece = 40;
-constexpr uint32_t kNoSymbol = UINT32_MAX;
 
 }  // namespace
 
@@ -26,7 +24,12 @@ void BytePairEncoder::encode(std::string_view piece, Scratch& scratch,
   if (piece.size() <= kMaxShortPiece) {
     encode_short(piece, ids);
   } else {
-    encode_long(piece, scratch, ids);
+    scratch.clear();
+    for (const char character : piece) {
+      const TokenId id = byte_ids_[static_cast<uint8_t>(character)];
+      if (id != kNoToken) scratch.add(id);
+    }
+    merge(scratch, ids);
   }
 }
 
@@ -44,7 +47,7 @@ void BytePairEncoder::encode_short(std::string_view piece, std::vector<TokenId>&
     const auto best = static_cast<size_t>(
         std::min_element(ranks.begin(), ranks.begin() + static_cast<ptrdiff_t>(count - 1)) -
         ranks.begin());
-    if (ranks[best] == MergeTable::kNoMerge) break;
+    if (ranks[best] == kNoMerge) break;
     symbols[best] = merges_.result(ranks[best]);
     --count;
     for (size_t i = best + 1; i < count; ++i) {
@@ -57,60 +60,15 @@ void BytePairEncoder::encode_short(std::string_view piece, std::vector<TokenId>&
   ids.insert(ids.end(), symbols.begin(), symbols.begin() + static_cast<ptrdiff_t>(count));
 }
 
-// Recomputes the rank of the pair that starts at `symbol` and queues it.
-void BytePairEncoder::set_rank(Scratch& scratch, uint32_t symbol) const {
-  auto& current = scratch.symbols[symbol];
-  current.rank = current.next == kNoSymbol
-                     ? MergeTable::kNoMerge
-                     : merges_.rank(current.id, scratch.symbols[current.next].id);
-  if (current.rank == MergeTable::kNoMerge) return;
-  scratch.queue.push_back(uint64_t{current.rank} << 32 | symbol);
-  ++scratch.num_queued;
-}
-
-void BytePairEncoder::encode_long(std::string_view piece, Scratch& scratch,
-                                  std::vector<TokenId>& ids) const {
+void BytePairEncoder::merge(Scratch& scratch, std::vector<TokenId>& ids) const {
   auto& symbols = scratch.symbols;
-  auto& queue = scratch.queue;
-  symbols.clear();
-  queue.clear();
-  for (const char character : piece) {
-    const TokenId id = byte_ids_[static_cast<uint8_t>(character)];
-    if (id == kNoToken) continue;
-    const auto index = static_cast<uint32_t>(symbols.size());
-    symbols.push_back({id, MergeTable::kNoMerge, index - 1, index + 1});
-  }
-  if (symbols.empty()) return;
-  symbols.front().previous = kNoSymbol;
-  symbols.back().next = kNoSymbol;
-  for (uint32_t i = 0; i < symbols.size(); ++i) set_rank(scratch, i);
-  std::ranges::make_heap(queue, std::greater<>());
-  const auto pop = [&queue] {
-    std::ranges::pop_heap(queue, std::greater<>());
-    const uint64_t top = queue.back();
-    queue.pop_back();
-    return top;
-  };
-  const auto update_rank = [this, &scratch, &queue](uint32_t symbol) {
-    const size_t old_size = queue.size();
-    set_rank(scratch, symbol);
-    if (queue.size() > old_size) std::ranges::push_heap(queue, std::greater<>());
-  };
-  while (!queue.empty()) {
-    const uint64_t top = pop();
-    const auto index = static_cast<uint32_t>(top);
-    auto& left = symbols[index];
-    // A rank names its pair, so an entry whose pair has changed since is told by its rank.
-    if (left.rank != top >> 32) continue;
-    auto& right = symbols[left.next];
-    left.id = merges_.result(left.rank);
-    left.next = right.next;
-    right.rank = MergeTable::kNoMerge;
-    if (left.next != kNoSymbol) symbols[left.next].previous = index;
-    update_rank(index);
-    if (left.previous != kNoSymbol) update_rank(left.previous);
-  }
-  for (uint32_t i = 0; i != kNoSymbol; i = symbols[i].next) ids.push_back(symbols[i].id);
+  merge_symbols(
+      scratch,
+      [&](uint32_t left, uint32_t right) {
+        return merges_.rank(symbols[left].id, symbols[right].id);
+      },
+      [&](uint32_t left, uint32_t) { symbols[left].id = merges_.result(symbols[left].rank); });
+  for_each_symbol(scratch, [&](uint32_t i) { ids.push_back(symbols[i].id); });
 }
 
 }  // namespace ruvllm::text

@@ -11,24 +11,14 @@
 #include "base/core/error.h"
 #include "text/tokenizer/bpe/merge_table.h"
 #include "text/tokenizer/bpe/token_table.h"
+#include "text/tokenizer/encoders/merge_loop.h"
 #include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 
 class BytePairEncoder {
  public:
-  // Working memory of one thread, reused from piece to piece.
-  struct Scratch {
-    struct Symbol {
-      TokenId id;
-      uint32_t rank;  // of the pair that starts here; kNoMerge: none, or merged into the left
-      uint32_t previous;
-      uint32_t next;
-    };
-    std::vector<Symbol> symbols;
-    std::vector<uint64_t> queue;  // rank << 32 | symbol, a binary heap with the least on top
-    uint64_t num_queued = 0;      // pairs ever queued: the work done on long pieces, for tests
-  };
+  using Scratch = MergeScratch;
 
   BytePairEncoder(const TokenTable& tokens, MergeTable merges);
 
@@ -36,10 +26,11 @@ class BytePairEncoder {
   // own vanish, as in Hugging Face tokenizers for vocabularies without an unknown token.
   void encode(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const;
 
+  // Merges the symbols that `scratch` holds and appends what is left.
+  void merge(Scratch& scratch, std::vector<TokenId>& ids) const;
+
  private:
   void encode_short(std::string_view piece, std::vector<TokenId>& ids) const;
-  void encode_long(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const;
-  void set_rank(Scratch& scratch, uint32_t symbol) const;
 
   MergeTable merges_;
   std::array<TokenId, 256> byte_ids_;

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "text/tokenizer/bpe/byte_alphabet.h"
 #include "text/tokenizer/bpe/hash.h"
 #include "text/tokenizer/vocab/vocab_check.h"
 
@@ -63,9 +62,9 @@ Result<MergeTable> MergeTable::build(const VocabSpec& spec, const TokenTable& to
     const std::string_view left = merge.substr(0, space);
     const std::string_view right = merge.substr(space + 1);
     spelled.clear();
-    const bool left_spelled = append_alphabet_bytes(left, spelled);
+    const bool left_spelled = tokens.append_spelled(left, spelled);
     const size_t left_size = spelled.size();
-    const bool both_spelled = append_alphabet_bytes(right, spelled) && left_spelled;
+    const bool both_spelled = tokens.append_spelled(right, spelled) && left_spelled;
     const std::string_view bytes = spelled;
     const TokenId left_id = both_spelled ? tokens.find(bytes.substr(0, left_size)) : kNoToken;
     const TokenId right_id = both_spelled ? tokens.find(bytes.substr(left_size)) : kNoToken;

@@ -6,14 +6,13 @@
 
 #include "base/core/error.h"
 #include "text/tokenizer/bpe/token_table.h"
+#include "text/tokenizer/encoders/merge_loop.h"
 #include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::text {
 
 class MergeTable {
  public:
-  static constexpr uint32_t kNoMerge = UINT32_MAX;
-
   // `spec` has passed check_vocab. kCorrupt, naming index and text, for a merge without a space
   // and one whose parts or result are not tokens. Merges that touch a control token are left out
   // (reliability R16). Of two merges of the same pair the later counts, as in tokenizer.json.

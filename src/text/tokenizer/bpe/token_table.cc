@@ -23,7 +23,13 @@ bool spells_itself(TokenKind kind) {
 
 }  // namespace
 
-TokenTable::TokenTable(const VocabSpec& spec) {
+bool TokenTable::append_spelled(std::string_view text, std::string& bytes) const {
+  if (spelling_ == TokenSpelling::kByteAlphabet) return append_alphabet_bytes(text, bytes);
+  bytes += text;
+  return true;
+}
+
+TokenTable::TokenTable(const VocabSpec& spec, TokenSpelling spelling) : spelling_(spelling) {
   const size_t num_tokens = spec.tokens.size();
   size_t text_size = 0;
   for (const std::string& token : spec.tokens) text_size += token.size();
@@ -35,8 +41,9 @@ TokenTable::TokenTable(const VocabSpec& spec) {
   for (size_t i = 0; i < num_tokens; ++i) {
     const std::string& token = spec.tokens[i];
     const TokenKind kind = spec.kinds[i];
-    const bool spelled = append_alphabet_bytes(token, bytes_);
-    bool findable = spelled && kind != TokenKind::kControl && kind != TokenKind::kUnknown;
+    const bool spelled = append_spelled(token, bytes_);
+    bool findable = spelled && kind != TokenKind::kControl && kind != TokenKind::kUnknown &&
+                    kind != TokenKind::kByte;
     if (spells_itself(kind) || !spelled) {
       // A user-defined token of plain characters may also be a part or result of merges.
       findable = findable && std::string_view(bytes_).substr(begins_.back()) == token;

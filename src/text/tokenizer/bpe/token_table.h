@@ -12,22 +12,28 @@ namespace ruvllm::text {
 
 inline constexpr TokenId kNoToken = -1;
 
+// How the texts of tokens spell bytes.
+enum class TokenSpelling : uint8_t { kByteAlphabet, kPlain };
+
 class TokenTable {
  public:
   // `spec` has passed check_vocab. Of tokens with equal bytes the last is found, as in a
   // tokenizer.json, where it overwrites the others.
-  explicit TokenTable(const VocabSpec& spec);
+  explicit TokenTable(const VocabSpec& spec, TokenSpelling spelling = TokenSpelling::kByteAlphabet);
 
-  // Control, unknown and user-defined tokens: their text. Others: the bytes that their text spells
-  // in the byte-level alphabet, or the text itself if it is not in that alphabet.
+  // Control, unknown and user-defined tokens: their text. Others: the bytes that their text spells,
+  // or the text itself if it is not in the byte-level alphabet.
   std::string_view bytes(TokenId id) const {
     const auto i = static_cast<size_t>(id);
     return std::string_view(bytes_).substr(begins_[i], begins_[i + 1] - begins_[i]);
   }
 
-  // kNoToken if there is none. Control and unknown tokens are never found: text that spells one
-  // must not become one (reliability R16).
+  // kNoToken if there is none. Control, unknown and byte tokens are never found: text that spells
+  // one must not become one (reliability R16).
   TokenId find(std::string_view bytes) const;
+
+  // Appends the bytes that the text of a token spells. False, with `bytes` as before, if none.
+  bool append_spelled(std::string_view text, std::string& bytes) const;
 
  private:
   struct Slot {
@@ -38,6 +44,7 @@ class TokenTable {
   uint64_t hash(std::string_view bytes) const;
   void insert(TokenId id);
 
+  TokenSpelling spelling_;
   std::string bytes_;             // all tokens, one after the other
   std::vector<uint32_t> begins_;  // token i is bytes_[begins_[i], begins_[i + 1])
   std::vector<Slot> slots_;       // open addressing, linear probing, at most half full

@@ -3,11 +3,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
+#include "text/tokenizer/byte_range.h"
 #include "text/tokenizer/split/patterns.h"
+#include "text/tokenizer/vocab/pipeline.h"
 
 struct pcre2_real_code_8;  // PCRE2's pcre2_code
 
@@ -16,20 +20,36 @@ namespace ruvllm::text {
 class Splitter {
  public:
   static Result<Splitter> compile(const SplitPattern& pattern);
+  // Steps of kind kSplit; `place` names their origin in errors. kUnsupported for an expression that
+  // PCRE2 does not know.
+  static Result<Splitter> compile(std::span<const PreTokenizerStep> steps, std::string_view place);
 
-  // Appends where each piece ends: ascending, the last is text.size(); nothing for empty text. The
-  // pattern sees runs of valid UTF-8 only; each run of bytes that are not is a piece of its own.
-  void split(std::string_view text, std::vector<size_t>& ends) const;
+  // Appends the pieces: ascending and disjoint, none empty; without steps that remove something
+  // they cover the text. The pattern sees runs of valid UTF-8 only; each run of bytes that are not
+  // is a piece of its own.
+  void split(std::string_view text, std::vector<ByteRange>& pieces) const;
+
+  // Appends what the first step matches.
+  void find_matches(std::string_view text, std::vector<ByteRange>& matches) const;
 
  private:
   struct CodeDeleter {
     void operator()(pcre2_real_code_8* code) const;
   };
+  enum class Digits : uint8_t { kNone, kGroups, kGroupsBeforeWordEnd };
+  struct Stage {
+    std::unique_ptr<pcre2_real_code_8, CodeDeleter> code;
+    Digits digits = Digits::kNone;  // in place of `code`
+    SplitBehavior behavior = SplitBehavior::kIsolated;
+    bool invert = false;
+  };
   struct Matcher;
 
   Splitter() = default;
+  Status add_stage(std::string_view pattern, SplitBehavior behavior, bool invert,
+                   std::string_view place);
 
-  std::vector<std::unique_ptr<pcre2_real_code_8, CodeDeleter>> stages_;
+  std::vector<Stage> stages_;
 };
 
 }  // namespace ruvllm::text

@@ -19,14 +19,15 @@ Pieces split(std::string_view pattern_name, std::string_view text) {
   EXPECT_TRUE(pattern.has_value());
   const auto splitter = Splitter::compile(**pattern);
   EXPECT_TRUE(splitter.has_value()) << splitter.error().message();
-  std::vector<size_t> ends;
-  splitter->split(text, ends);
+  std::vector<ByteRange> ranges;
+  splitter->split(text, ranges);
   Pieces pieces;
   size_t begin = 0;
-  for (const size_t end : ends) {
-    EXPECT_GT(end, begin);
-    pieces.emplace_back(text.substr(begin, end - begin));
-    begin = end;
+  for (const ByteRange& range : ranges) {
+    EXPECT_EQ(range.begin, begin);
+    EXPECT_GT(range.end, begin);
+    pieces.emplace_back(text.substr(begin, range.end - begin));
+    begin = range.end;
   }
   EXPECT_EQ(begin, text.size());
   return pieces;

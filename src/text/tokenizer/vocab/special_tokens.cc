@@ -18,23 +18,24 @@ bool is_special(TokenKind kind) {
 
 }  // namespace
 
-SpecialTokens::SpecialTokens(const VocabSpec& spec) {
+SpecialTokens::SpecialTokens(std::span<const std::string> tokens,
+                             std::span<const TokenKind> kinds) {
   size_t num_bytes = 0;
-  for (size_t i = 0; i < spec.tokens.size(); ++i) {
-    if (is_special(spec.kinds[i])) num_bytes += spec.tokens[i].size();
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (is_special(kinds[i])) num_bytes += tokens[i].size();
   }
   nodes_.push_back({kRoot, kRoot, kNone, kNone, 0});
   if (num_bytes == 0) return;
   nodes_.reserve(num_bytes + 1);
   children_.assign(std::bit_ceil(num_bytes + num_bytes / 2), kRoot);
   seed_ = seed_from_address(children_.data());
-  lengths_.resize(spec.tokens.size());
-  for (size_t i = 0; i < spec.tokens.size(); ++i) {
-    if (!is_special(spec.kinds[i]) || spec.tokens[i].empty()) continue;
-    lengths_[i] = static_cast<uint32_t>(spec.tokens[i].size());
-    const bool user_defined = spec.kinds[i] == TokenKind::kUserDefined;
+  lengths_.resize(tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!is_special(kinds[i]) || tokens[i].empty()) continue;
+    lengths_[i] = static_cast<uint32_t>(tokens[i].size());
+    const bool user_defined = kinds[i] == TokenKind::kUserDefined;
     has_user_defined_ |= user_defined;
-    add(spec.tokens[i], static_cast<TokenId>(i), user_defined);
+    add(tokens[i], static_cast<TokenId>(i), user_defined);
   }
   link_suffixes();
 }

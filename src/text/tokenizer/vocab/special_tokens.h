@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,7 +28,9 @@ class SpecialTokens {
  public:
   // Control, unknown and user-defined tokens of `spec`, which has passed check_vocab and
   // resolve_kinds. Of tokens with equal text the last counts.
-  explicit SpecialTokens(const VocabSpec& spec);
+  explicit SpecialTokens(const VocabSpec& spec) : SpecialTokens(spec.tokens, spec.kinds) {}
+  // The same of other texts, one for each token.
+  SpecialTokens(std::span<const std::string> tokens, std::span<const TokenKind> kinds);
 
   // Ascending and disjoint. User-defined tokens always, the others if `with_control`. None that
   // covers a range of `literal`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -13,7 +14,7 @@ namespace {
 
 // Markers after which models stop, by their text: files name at most two of them.
 // Fill-in-the-middle models end a file with the padding, repository and file markers.
-constexpr std::array<std::string_view, 27> kEndMarkers = {"</s>",
+constexpr std::array<std::string_view, 28> kEndMarkers = {"</s>",
                                                           "<EOT>",
                                                           "<end_of_turn>",
                                                           "<end_of_utterance>",
@@ -35,6 +36,7 @@ constexpr std::array<std::string_view, 27> kEndMarkers = {"</s>",
                                                           "<|im_end|>",
                                                           "<|repo_name|>",
                                                           "<|return|>",
+                                                          "<|tool_response>",
                                                           "<\uff5cend\u2581of\u2581sentence\uff5c>",
                                                           "[EOS]",
                                                           "[EOT]",
@@ -54,13 +56,16 @@ bool is_merge_result(const VocabSpec& spec, std::string_view text) {
   });
 }
 
-std::array<std::pair<std::string_view, std::optional<TokenId>>, 5> special_ids(
+std::array<std::pair<std::string_view, std::optional<TokenId>>, 8> special_ids(
     const VocabSpec& spec) {
   return {{{"bos_token_id", spec.bos_id},
            {"eos_token_id", spec.eos_id},
            {"padding_token_id", spec.pad_id},
            {"unknown_token_id", spec.unk_id},
-           {"eot_token_id", spec.eot_id}}};
+           {"eot_token_id", spec.eot_id},
+           {"eom_token_id", spec.eom_id},
+           {"seperator_token_id", spec.sep_id},  // so spelled in the format
+           {"mask_token_id", spec.mask_id}}};
 }
 
 Status check_sizes(const VocabSpec& spec) {
@@ -98,6 +103,19 @@ Status check_sizes(const VocabSpec& spec) {
   return {};
 }
 
+Status check_scores(const VocabSpec& spec) {
+  const bool needed = (spec.model == "llama" && !spec.pipeline) || spec.model == "t5";
+  if (spec.scores.empty() && !needed) return {};
+  if (spec.scores.size() != spec.tokens.size()) {
+    return fail(ErrorCode::kCorrupt, "tokenizer.ggml.scores has {} entries for {} tokens",
+                spec.scores.size(), spec.tokens.size());
+  }
+  const auto bad = std::ranges::find_if_not(spec.scores, [](float s) { return std::isfinite(s); });
+  if (bad == spec.scores.end()) return {};
+  return fail(ErrorCode::kCorrupt, "tokenizer.ggml.scores[{}] is not a finite number",
+              bad - spec.scores.begin());
+}
+
 }  // namespace
 
 Status check_vocab(const VocabSpec& spec) {
@@ -119,6 +137,17 @@ Status check_vocab(const VocabSpec& spec) {
                   *id, num_tokens);
     }
   }
+  RUVLLM_TRY(check_scores(spec));
+  for (const TokenMatching& matching : spec.matching) {
+    if (matching.id < 0 || static_cast<size_t>(matching.id) >= num_tokens) {
+      return fail(ErrorCode::kCorrupt, "rules for token {}, but there are {} tokens", matching.id,
+                  num_tokens);
+    }
+  }
+  if (spec.add_sep && !spec.sep_id) {
+    return fail(ErrorCode::kCorrupt,
+                "tokenizer.ggml.add_sep_token is set, but there is no seperator_token_id");
+  }
   if (spec.add_bos && !spec.bos_id) {
     return fail(ErrorCode::kCorrupt,
                 "tokenizer.ggml.add_bos_token is set, but there is no bos_token_id");
@@ -139,9 +168,15 @@ void resolve_kinds(VocabSpec& spec) {
       if (!is_merge_result(spec, spec.tokens[i])) spec.kinds[i] = TokenKind::kControl;
     }
   }
+  const bool has_eos = std::ranges::find(spec.tokens, "<eos>") != spec.tokens.end();
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     TokenKind& kind = spec.kinds[i];
     if (kind == TokenKind::kControl || !is_end_marker(spec.tokens[i])) continue;
+    // Gemma's own is <eos>; "</s>" is a tag of HTML there, user-defined to keep it whole.
+    if (has_eos && kind == TokenKind::kUserDefined && spec.tokens[i] == "</s>" &&
+        spec.eos_id != static_cast<TokenId>(i)) {
+      continue;
+    }
     if (kind == TokenKind::kNormal && is_merge_result(spec, spec.tokens[i])) continue;
     kind = TokenKind::kControl;
   }
@@ -163,7 +198,7 @@ std::vector<TokenId> find_end_tokens(const VocabSpec& spec) {
     std::erase_if(
         ends, [&spec](TokenId id) { return spec.tokens[static_cast<size_t>(id)] == "<|end|>"; });
   }
-  for (const auto id : {spec.eos_id, spec.eot_id}) {
+  for (const auto id : {spec.eos_id, spec.eot_id, spec.eom_id}) {
     if (id) ends.push_back(*id);
   }
   std::ranges::sort(ends);

@@ -1,0 +1,69 @@
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/app.h"
+#include "cli/commands/commands.h"
+#include "cli/terminal/interrupt.h"
+#include "cli/terminal/progress.h"
+#include "cli/terminal/text.h"
+#include <ruvllm/convert.h>
+
+namespace ruvllm::cli {
+namespace {
+
+Status convert(const ConvertOptions& options, CommandContext& context) {
+  InterruptScope interrupt;
+  RUVLLM_ASSIGN(Converter converter, Converter::create(options));
+  Progress bar(context.output, "convert", ProgressUnit::kBytes, converter.bytes_total());
+  while (true) {
+    RUVLLM_ASSIGN(const bool more, converter.step());
+    if (!more) break;
+    bar.update(converter.bytes_done());
+    if (interrupt.pending()) {
+      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", options.output_path);
+    }
+  }
+  bar.finish();
+  for (const std::string& warning : converter.warnings()) {
+    context.output.note(
+        fmt::format("ruvllm: warning: GGUF cannot say of the tokenizer: {}", warning));
+  }
+  if (context.output.json()) {
+    context.output.write_json({{"path", options.output_path},
+                               {"architecture", converter.architecture()},
+                               {"type", options.type},
+                               {"tensors", converter.num_tensors()},
+                               {"bytes", converter.bytes_done()},
+                               {"warnings", converter.warnings()}});
+  } else {
+    context.output.write(fmt::format("{}: {}, {} tensors, {}\n", options.output_path,
+                                     converter.architecture(), converter.num_tensors(),
+                                     format_bytes(converter.bytes_done())));
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_convert_command(CommandLine& line) {
+  auto options = std::make_shared<ConvertOptions>();
+  CommandLine::Command& command = line.add(
+      "convert", "Convert a Hugging Face model folder to a GGUF file", CommonSet::kOutputOnly);
+  CLI::App& app = *command.app;
+  app.add_option("HF_DIR", options->input_path,
+                 "Folder with config.json, tokenizer.json and *.safetensors")
+      ->type_name("DIR")
+      ->required();
+  app.add_option("OUT.gguf", options->output_path, "File to write")->type_name("FILE")->required();
+  app.add_option("--type", options->type, "Tensor type; auto: as in the folder")
+      ->check(CLI::IsMember(convert_types()))
+      ->capture_default_str();
+  app.footer("Examples:\n  ruvllm convert Qwen2.5-0.5B-Instruct qwen.gguf --type q8_0");
+  command.run = [options](CommandContext& context) { return convert(*options, context); };
+}
+
+}  // namespace ruvllm::cli
