@@ -37,7 +37,11 @@ set(tokenizer_tests
   tokenizer/bpe/byte_level_encoder_test.cc
   tokenizer/bpe/byte_pair_encoder_test.cc
   tokenizer/detokenizer_test.cc
+  tokenizer/encoders/sentencepiece_golden_test.cc
+  tokenizer/encoders/encoders_test.cc
   tokenizer/json/tokenizer_json_golden_test.cc
+  tokenizer/json/tokenizer_json_test.cc
+  tokenizer/normalize/normalizer_test.cc
   tokenizer/vocab/special_tokens_test.cc
   tokenizer/split/splitter_test.cc
   tokenizer/split/utf8_test.cc
