@@ -134,7 +134,9 @@ class PreTokenizerReader {
       return {};
     }
     if (type == "Whitespace") {
-      RUVLLM_ASSIGN(std::string words, translate_regex(R"(\w+|[^\w\s]+)", step.place));
+      // Words as Rust's regex has them, unlike Oniguruma with the joiners U+200C and U+200D.
+      constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control})";
+      std::string words = fmt::format("[{}]+|[^{}{}]+", kWord, kWord, RUVLLM_SPACE);
       add_split(std::move(words), SplitBehavior::kRemoved, true);
       return {};
     }
