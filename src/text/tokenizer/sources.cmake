@@ -12,7 +12,7 @@ set(tokenizer_sources
   tokenizer/encoders/trie.cc
   tokenizer/encoders/unigram_encoder.cc
   tokenizer/encoders/word_piece_encoder.cc
-  tokenizer/json/base64.cc
+  tokenizer/normalize/base64.cc
   tokenizer/json/json_fields.cc
   tokenizer/json/model_reader.cc
   tokenizer/json/post_processor.cc

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "text/tokenizer/json/base64.h"
+#include "text/tokenizer/normalize/base64.h"
 #include "text/tokenizer/json/regex_translation.h"
 #include "text/tokenizer/pipeline/implied_pipeline.h"
 #include "text/tokenizer/split/patterns.h"

@@ -88,7 +88,7 @@ bool is_kind(const NormalizerStep& step, NormalizerStep::Kind kind) { return ste
 void describe_byte_level(const PreTokenizerReading& reading, const ModelReading& model,
                          VocabSpec& spec) {
   spec.model = "gpt2";
-  // Text that the model's vocabulary has too is byte-level text: an added "Å" there is the byte C5,
+  // Text that the model's vocabulary has too is byte-level text: an added U+00C5 there is the byte C5,
   // which no word may be called.
   for (const auto& [text, id] : model.ids) {
     TokenKind& kind = spec.kinds[static_cast<size_t>(id)];
