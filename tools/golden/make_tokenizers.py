@@ -172,9 +172,10 @@ def sentencepiece_bpe_kinds():
     save("metaspace_bpe", trained)
 
 
-RULES = [("\t", " "), ("\r", " "), ("\n", " "), ("\u3000", " "), ("\u00a0", " "), ("\uFB01", "fi"),
-         ("\u2460", "1"), ("\u338F", "kg"), ("e\u0301", "\u00E9"), ("\uFF76", "\u30AB"), ("\uFF76\uFF9E", "\u30AC"), ("\u200b", ""),
-         ("\ufeff", ""), ("\uFF21", "A"), ("\uFDFA", "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645")]
+RULES = [("\t", " "), ("\r", " "), ("\n", " "), ("\u3000", " "), ("\u00a0", " "),
+         ("\uFB01", "fi"), ("\u2460", "1"), ("\u338F", "kg"), ("e\u0301", "\u00E9"),
+         ("\uFF76", "\u30AB"), ("\uFF76\uFF9E", "\u30AC"), ("\u200b", ""), ("\ufeff", ""),
+         ("\uFF21", "A"), ("\uFDFA", "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647")]
 
 
 def unigram_kinds():
@@ -202,8 +203,8 @@ def unigram_kinds():
 
     xlmr = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
     xlmr.normalizer = normalizers.Precompiled(charsmap)
-    xlmr.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(),
-                                                  pre_tokenizers.Metaspace("\u2581", "always", True)])
+    xlmr.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace("\u2581", "always", True)])
     xlmr.add_special_tokens(["<unk>", "<s>", "</s>", AddedToken("<mask>", lstrip=True)])
     xlmr.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>",
