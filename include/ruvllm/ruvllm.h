@@ -3,6 +3,7 @@
 
 #include <ruvllm/engine.h>
 #include <ruvllm/error.h>
+#include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/sampling.h>
