@@ -25,4 +25,9 @@ set(hub_sources
   hub/transfer/fetch.cc
   hub/transfer/files.cc
   hub/transfer/partial_file.cc)
-set(hub_tests)
+set(hub_tests
+  hub/names/names_test.cc
+  hub/names/select_test.cc
+  hub/net/net_test.cc
+  hub/store/stores_test.cc
+  hub/transfer/transfer_test.cc)

@@ -56,7 +56,7 @@ std::vector<GgufSet> gguf_sets(const std::vector<RepositoryFile>& files) {
     std::ranges::sort(set.files, {}, &RepositoryFile::path);
     sets.push_back(std::move(set));
   }
-  std::ranges::stable_sort(sets, [](const GgufSet& a, const GgufSet& b) {
+  std::ranges::sort(sets, [](const GgufSet& a, const GgufSet& b) {
     return std::make_tuple(a.path.size(), a.path) < std::make_tuple(b.path.size(), b.path);
   });
   return sets;

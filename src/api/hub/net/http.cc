@@ -251,8 +251,11 @@ void HttpExchange::Impl::finish(CURLcode code) {
 HttpExchange::HttpExchange(HttpSession& session, HttpRequest request, BodySink& sink)
     : impl_(std::make_unique<Impl>(session.impl_->multi, std::move(request), sink)) {
   auto url = parse_url(impl_->request.url);
-  if (!url) return impl_->give_up(std::move(url).error());
-  impl_->start(*url, session.impl_->stall_seconds);
+  if (url) {
+    impl_->start(*url, session.impl_->stall_seconds);
+  } else {
+    impl_->give_up(std::move(url).error());
+  }
 }
 
 HttpExchange::~HttpExchange() {

@@ -26,8 +26,8 @@ struct HttpRequest {
   std::string url;
   std::string accept = "*/*";
   std::string token;  // sent as a bearer token, but never to another origin than url's
-  std::optional<ByteRange> range;
-  std::string if_range;  // validator: the range only if the content is still this one
+  std::optional<ByteRange> range = {};
+  std::string if_range = {};  // validator: the range only if the content is still this one
 };
 
 struct ResponseHead {

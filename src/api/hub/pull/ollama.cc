@@ -39,8 +39,8 @@ Result<OwnManifest> name_files(const ModelReference& reference,
                 "{}: the registry has no GGUF file for it; look for the model on Hugging Face",
                 reference.name());
   }
-  std::ranges::stable_partition(
-      manifest.files, [&](const OwnFile& file) { return file.path == manifest.main_path; });
+  const auto main = std::ranges::find(manifest.files, manifest.main_path, &OwnFile::path);
+  std::rotate(manifest.files.begin(), main, main + 1);
   return manifest;
 }
 
@@ -55,7 +55,8 @@ Result<PulledModel> pull_ollama(PullContext& context, const ModelReference& refe
   const std::string base = context.settings.ollama_registry + "/v2/" + reference.repository;
   context.board.set_activity("asking " + context.settings.ollama_registry);
   const HttpRequest request{.url = base + "/manifests/" + reference.selector,
-                            .accept = "application/vnd.docker.distribution.manifest.v2+json"};
+                            .accept = "application/vnd.docker.distribution.manifest.v2+json",
+                            .token = ""};
   RUVLLM_ASSIGN(const Document document, fetch_document(context, request, name));
   RUVLLM_ASSIGN(const std::vector<OllamaLayer> layers, parse_ollama_manifest(document.body, name));
   RUVLLM_ASSIGN(const OwnManifest manifest, name_files(reference, layers));

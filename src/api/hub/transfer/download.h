@@ -13,11 +13,11 @@ namespace ruvllm::hub {
 
 struct BlobRequest {
   std::string url;
-  std::string token;
-  std::string what;              // names the file in progress and errors
-  std::optional<uint64_t> size;  // unset: the server is asked
-  std::optional<Digest> digest;  // unset: anything
-  std::string partial_path;      // hold its lock
+  std::string token = {};
+  std::string what;                   // names the file in progress and errors
+  std::optional<uint64_t> size = {};  // unset: the server is asked
+  std::optional<Digest> digest = {};  // unset: anything
+  std::string partial_path;           // hold its lock
 };
 
 struct VerifiedFile {
