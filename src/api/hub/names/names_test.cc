@@ -110,7 +110,7 @@ TEST(Names, QuantizationLabels) {
       {"model-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"},
       {"model-IQ2_XXS.gguf", "IQ2_XXS"},
       {"model-f16.gguf", "F16"},
-      {"model_bf16.gguf", ""},
+      {"model_bf16.gguf", "BF16"},
       {"gpt-oss-20b-mxfp4.gguf", "MXFP4"},
       {"Q8_0/model-Q4_0-Q5_K_S.gguf", "Q5_K_S"},
       {"model.gguf", ""},

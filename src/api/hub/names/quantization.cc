@@ -60,7 +60,7 @@ std::string_view base_name(std::string_view path) {
 std::string quantization_label(std::string_view path) {
   const std::string name = upper_case(base_name(path));
   for (size_t i = name.size(); i-- > 0;) {
-    if (i > 0 && (is_word(name[i - 1]) || name[i - 1] == '_')) continue;
+    if (i > 0 && is_word(name[i - 1])) continue;
     const std::string_view rest = std::string_view(name).substr(i);
     const size_t length = label_length(rest);
     if (length == 0) continue;

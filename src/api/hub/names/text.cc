@@ -49,9 +49,9 @@ std::vector<std::string> split(std::string_view text, char separator) {
 
 std::string printable(std::string_view text, size_t max_bytes) {
   std::string out(text.substr(0, max_bytes));
-  // The bytes of half a character at the cut go too.
-  while (out.size() < text.size() && !out.empty() &&
-         (static_cast<unsigned char>(out.back()) & 0x80) != 0) {
+  // Not in the middle of a character.
+  while (!out.empty() && out.size() < text.size() &&
+         (static_cast<unsigned char>(text[out.size()]) & 0xc0) == 0x80) {
     out.pop_back();
   }
   for (char& c : out) {
