@@ -123,6 +123,12 @@ class RequestHandler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionError:
+            pass  # the client has what it wanted
+
     def do_GET(self):
         state = self.server_state
         with state.changed:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import random
 import resource
 import shutil
@@ -262,6 +263,26 @@ class Names(HubTest):
         self.assertEqual(self.names(), [])
         self.assertEqual(self.final_files(), [])
         self.run_command("rm", "hf:org/repo:Q4_K_M", expected=1)
+
+    def test_rm_asks_on_a_terminal(self):
+        self.pull()
+        for answer, names in ((b"n\n", ["hf:org/repo:Q4_K_M"]), (b"y\n", [])):
+            controller, terminal = pty.openpty()
+            os.write(controller, answer)
+            result = subprocess.run(
+                [RUVLLM, "rm", "org/repo"],
+                stdin=terminal,
+                stdout=subprocess.PIPE,
+                stderr=terminal,
+                env=self.environment,
+                timeout=TIMEOUT,
+                check=False,
+            )
+            self.assertEqual(result.returncode, 0)
+            self.assertIn(b"Remove it", os.read(controller, 4096))
+            os.close(controller)
+            os.close(terminal)
+            self.assertEqual(self.names(), names)
 
     def test_rm_leaves_an_installed_ollama_alone(self):
         store = os.path.join(self.folder, "ollama")

@@ -51,15 +51,19 @@ struct Stores {
   hub::OllamaStore ollama;
 };
 
-// Near by spelling, or one holds the other; the nearest first.
+std::string before_tag(const std::string& name) { return name.substr(0, name.find(':')); }
+
+// Near by spelling, of the same repository, or one holds the other; the nearest first.
 std::vector<std::string> near_names(const std::string& typed,
                                     const std::vector<KnownModel>& models) {
   constexpr size_t kMost = 3;
   const std::string wanted = hub::lower_case(typed);
+  const auto reference = parse_model_reference(wanted);
+  const std::string family = reference ? before_tag(hub::short_name(*reference)) : wanted;
   std::vector<std::pair<size_t, std::string>> found;
   for (const KnownModel& known : models) {
     size_t best = known.model.name.size();
-    bool holds = false;
+    bool holds = hub::lower_case(before_tag(hub::short_name(known.reference))) == family;
     for (const std::string& name : {known.model.name, hub::short_name(known.reference)}) {
       const std::string lower = hub::lower_case(name);
       best = std::min(best, edit_distance(wanted, lower));

@@ -27,8 +27,9 @@ std::string describe(const ProgressState& state) {
   const uint64_t newly_done = state.done - std::min(state.done, state.already_done);
   const double rate = state.seconds > 0.0 ? static_cast<double>(newly_done) / state.seconds : 0.0;
   if (state.unit == ProgressUnit::kBytes && state.total == 0) {
-    return fmt::format("{}  {}/s  {}", format_bytes(state.done),
-                       format_bytes(static_cast<uint64_t>(rate)), state.detail);
+    const std::string detail = state.detail.empty() ? "" : "  " + state.detail;
+    return fmt::format("{}  {}/s{}", format_bytes(state.done),
+                       format_bytes(static_cast<uint64_t>(rate)), detail);
   }
   std::string out = fmt::format("{:3.0f}%", fraction_done(state) * 100.0);
   if (state.unit == ProgressUnit::kBytes) {

@@ -100,6 +100,7 @@ TEST(Names, Paths) {
   EXPECT_FALSE(check_remote_path(std::string(201, 'a')).has_value());
   EXPECT_EQ(encode_url_path("a b/\xc3\xa4+#?%.gguf"), "a%20b/%C3%A4%2B%23%3F%25.gguf");
   EXPECT_EQ(printable("a\x1b[31m\nb"), "a [31m b");
+  EXPECT_EQ(printable("a\xff\xc3z\xc2\x9b\xe2\x82"), "a  z    ");
   EXPECT_EQ(printable("\xc3\xa4\xc3\xa4", 3), "\xc3\xa4...");
 }
 

@@ -13,6 +13,19 @@ bool is_control(char c) {
   return byte < 0x20 || byte == 0x7f;
 }
 
+// Of the UTF-8 character at the beginning; 0 if it is a control character or none at all.
+size_t character_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return is_control(text[0]) ? 0 : 1;
+  const size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  if (byte(0) == 0xc2 && byte(1) < 0xa0) return 0;  // C1: terminals take some for commands
+  return length;
+}
+
 }  // namespace
 
 std::string lower_case(std::string_view text) {
@@ -48,16 +61,15 @@ std::vector<std::string> split(std::string_view text, char separator) {
 }
 
 std::string printable(std::string_view text, size_t max_bytes) {
-  std::string out(text.substr(0, max_bytes));
-  // Not in the middle of a character.
-  while (!out.empty() && out.size() < text.size() &&
-         (static_cast<unsigned char>(text[out.size()]) & 0xc0) == 0x80) {
-    out.pop_back();
+  std::string out;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = character_length(text.substr(at));
+    if (out.size() + std::max<size_t>(length, 1) > max_bytes) break;
+    out += length == 0 ? " " : text.substr(at, length);
+    at += std::max<size_t>(length, 1);
   }
-  for (char& c : out) {
-    if (is_control(c)) c = ' ';
-  }
-  return out.size() < text.size() ? out + "..." : out;
+  return at < text.size() ? out + "..." : out;
 }
 
 std::string encode_url_path(std::string_view path) {

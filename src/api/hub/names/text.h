@@ -14,7 +14,7 @@ std::string upper_case(std::string_view text);
 bool is_hex(std::string_view text, size_t length);  // exactly `length` lower-case hex digits
 std::vector<std::string> split(std::string_view text, char separator);
 
-// For messages: at most `max_bytes` of it, control characters replaced.
+// For messages: at most `max_bytes` of it; control characters and what is not UTF-8 become blanks.
 std::string printable(std::string_view text, size_t max_bytes = 200);
 
 // Percent-encodes all but unreserved characters and '/'.

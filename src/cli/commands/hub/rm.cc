@@ -44,7 +44,8 @@ Status remove_models(const RemoveFlags& flags, CommandContext& context) {
   }
   const bool ask = !flags.force && isatty(STDIN_FILENO) == 1 && output.err_is_terminal();
   if (ask && !confirm(models, output)) {
-    return fail(ErrorCode::kCancelled, "nothing is removed");
+    output.note("Nothing is removed.");
+    return {};
   }
   Json removed = Json::array();
   for (const StoredModel& model : models) {
