@@ -4,6 +4,7 @@
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>
 #include <ruvllm/error.h>
+#include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/sampling.h>

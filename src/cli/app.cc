@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
 #include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/core/edit_distance.h"
 #include "cli/commands/commands.h"
 #include <ruvllm/settings.h>
 
@@ -18,21 +18,6 @@ namespace {
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitInterrupted = 130;  // as shells report a program that Ctrl-C ended
-
-// Edits (insert, delete, replace) from `a` to `b`.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replace = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replace, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 // " (did you mean 'tokenize'?)", or nothing when no command is near.
 std::string suggestion(const CLI::App& app, std::string_view typed) {
@@ -62,6 +47,9 @@ CommandLine::CommandLine()
   app_->set_version_flag("-V,--version", fmt::format("ruvllm {}", version()), "Show the version");
   app_->footer("'ruvllm COMMAND --help' lists the options of a command.");
   add_run_command(*this);
+  add_pull_command(*this);
+  add_list_command(*this);
+  add_rm_command(*this);
   add_show_command(*this);
   add_perplexity_command(*this);
   add_bench_command(*this);

@@ -24,6 +24,8 @@ int main(int argc, char** argv) {
   ruvllm::set_fatal_handler(&print_failed_check);
   // A reader that goes away shows as a failed write, so that files in work are cleaned up.
   signal(SIGPIPE, SIG_IGN);
+  // A limit on file sizes (ulimit -f) likewise shows as a failed write, with an error that says so.
+  signal(SIGXFSZ, SIG_IGN);
   // Texts are UTF-8 whatever the locale says; the line editor counts characters by it.
   std::setlocale(LC_CTYPE, "");
   if (std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");

@@ -1,5 +1,3 @@
-#include <charconv>
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
@@ -8,6 +6,7 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include "api/system/environment.h"
 #include "base/core/error.h"
 #include <ruvllm/settings.h>
 
@@ -16,30 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return std::string(value);
-}
-
-std::string home_folder() { return environment("HOME").value_or("/"); }
-
-std::string config_home() {
-  return environment("XDG_CONFIG_HOME").value_or(home_folder() + "/.config");
-}
-
-std::string data_home() {
-  return environment("XDG_DATA_HOME").value_or(home_folder() + "/.local/share");
-}
-
-Result<uint32_t> parse_count(const std::string& text, std::string_view name) {
-  uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return fail(ErrorCode::kInvalidArgument, "{} is '{}'; expected a whole number", name, text);
-  }
-  return value;
-}
+using api::config_home;
+using api::data_home;
+using api::environment;
+using api::parse_count;
 
 std::unexpected<Error> key_failure(const std::string& path, const toml::key& key,
                                    std::string_view reason) {

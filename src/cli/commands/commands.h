@@ -6,6 +6,9 @@ namespace ruvllm::cli {
 class CommandLine;
 
 void add_run_command(CommandLine& line);
+void add_pull_command(CommandLine& line);
+void add_list_command(CommandLine& line);
+void add_rm_command(CommandLine& line);
 void add_show_command(CommandLine& line);
 void add_perplexity_command(CommandLine& line);
 void add_bench_command(CommandLine& line);

@@ -2,21 +2,18 @@
 
 #include <CLI/CLI.hpp>
 
+#include <ruvllm/hub.h>
 #include <ruvllm/settings.h>
 
 namespace ruvllm::cli {
 
 void add_model_argument(CLI::App& command, std::string& model) {
-  command
-      .add_option("MODEL", model,
-                  "Model file (GGUF) or Hugging Face folder; default: the bundled "
-                  "model")
-      ->type_name("FILE");
+  command.add_option("MODEL", model, kModelHelp)->type_name("MODEL");
 }
 
 Result<std::string> resolve_model(const CommandContext& context, const std::string& positional) {
-  if (!positional.empty()) return positional;
-  if (!context.options.model.empty()) return context.options.model;
+  if (!positional.empty()) return ruvllm::resolve_model(positional);
+  if (!context.options.model.empty()) return ruvllm::resolve_model(context.options.model);
   return bundled_model_path();
 }
 

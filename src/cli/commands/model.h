@@ -13,7 +13,8 @@ namespace ruvllm::cli {
 // The positional MODEL of a command.
 void add_model_argument(CLI::App& command, std::string& model);
 
-// `positional` if not empty, else --model and its settings, else the bundled model.
+// The path of `positional` if not empty, else of --model and its settings, else of the bundled
+// model.
 Result<std::string> resolve_model(const CommandContext& context, const std::string& positional);
 
 // Options for the model with the common flags applied; callers change what they need.

@@ -120,11 +120,12 @@ Status answer_once(Engine& engine, const RunOptions& options, Output& output) {
 }
 
 Status run(RunOptions& options, CommandContext& context) {
-  std::error_code ignored;
-  if (!options.model.empty() && !std::filesystem::exists(options.model, ignored)) {
-    return fail(ErrorCode::kNotFound, "{}: no such model file; to ask the bundled model, use -p {}",
-                options.model, quote(options.model));
+  auto settings = engine_options(context, options.model);
+  if (!settings && !options.model.empty() && settings.error().code() == ErrorCode::kNotFound) {
+    return fail(ErrorCode::kNotFound, "{}; to ask the bundled model, use -p {}",
+                settings.error().message(), quote(options.model));
   }
+  RUVLLM_ASSIGN(const EngineOptions engine_settings, std::move(settings));
   const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
                     context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
   if (!options.prompt && !chat) {
@@ -132,7 +133,6 @@ Status run(RunOptions& options, CommandContext& context) {
     RUVLLM_ASSIGN(FileText text, read_text(source));
     options.prompt = std::move(text.text);
   }
-  RUVLLM_ASSIGN(const EngineOptions engine_settings, engine_options(context, options.model));
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   if (!chat) return answer_once(*engine, options, context.output);
   return run_chat(*engine, {options.generation, options.system, options.raw, options.verbose},
@@ -148,9 +148,7 @@ void add_run_command(CommandLine& line) {
   CLI::App& app = *command.app;
   auto first = std::make_shared<std::string>();
   auto second = std::make_shared<std::string>();
-  const CLI::Option* model =
-      app.add_option("MODEL", *first, "Model file (GGUF); default: the bundled model")
-          ->type_name("FILE");
+  const CLI::Option* model = app.add_option("MODEL", *first, kModelHelp)->type_name("MODEL");
   const CLI::Option* text = app.add_option("PROMPT", *second, "The prompt")->type_name("TEXT");
   CLI::Option* prompt =
       app.add_option("-p,--prompt", options->prompt, "The prompt")->type_name("TEXT");

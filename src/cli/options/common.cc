@@ -34,8 +34,8 @@ void add_count(CLI::App& command, const char* name, std::optional<uint32_t>& tar
 
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set) {
   if (set == CommonSet::kAll) {
-    command.add_option("-m,--model", flags.model, "Model file (GGUF); default: the bundled model")
-        ->type_name("FILE")
+    command.add_option("-m,--model", flags.model, kModelHelp)
+        ->type_name("MODEL")
         ->group(kCommonGroup);
     add_count(command, "-t,--threads", flags.threads, "Threads; 0: all this process may use");
     add_count(command, "--ctx", flags.ctx, "Context length in tokens; 0: the model's");

@@ -33,6 +33,8 @@ enum class CommonSet {
 
 // Their group in help and man page.
 inline constexpr const char* kCommonGroup = "Common options";
+inline constexpr const char* kModelHelp =
+    "Model file, or the name of a pulled model; default: the bundled model";
 
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set);
 

@@ -24,7 +24,13 @@ double fraction_done(const ProgressState& state) {
 }
 
 std::string describe(const ProgressState& state) {
-  const double rate = state.seconds > 0.0 ? static_cast<double>(state.done) / state.seconds : 0.0;
+  const uint64_t newly_done = state.done - std::min(state.done, state.already_done);
+  const double rate = state.seconds > 0.0 ? static_cast<double>(newly_done) / state.seconds : 0.0;
+  if (state.unit == ProgressUnit::kBytes && state.total == 0) {
+    const std::string detail = state.detail.empty() ? "" : "  " + state.detail;
+    return fmt::format("{}  {}/s{}", format_bytes(state.done),
+                       format_bytes(static_cast<uint64_t>(rate)), detail);
+  }
   std::string out = fmt::format("{:3.0f}%", fraction_done(state) * 100.0);
   if (state.unit == ProgressUnit::kBytes) {
     out += fmt::format("  {} of {}  {}/s", format_bytes(state.done), format_bytes(state.total),
@@ -66,12 +72,14 @@ std::string render_progress_bar(const ProgressState& state, size_t columns) {
                      std::string(width - filled, '.'), describe(state));
 }
 
-Progress::Progress(const Output& output, std::string label, ProgressUnit unit, uint64_t total)
+Progress::Progress(const Output& output, std::string label, ProgressUnit unit, uint64_t total,
+                   uint64_t already_done)
     : is_terminal_(output.err_is_terminal()),
       next_draw_(start_ + (is_terminal_ ? Clock::duration(kBarInterval) : kLineInterval)) {
   state_.label = std::move(label);
   state_.unit = unit;
   state_.total = total;
+  state_.already_done = already_done;
 }
 
 Progress::~Progress() { finish(); }

@@ -16,7 +16,8 @@ struct ProgressState {
   std::string label;
   ProgressUnit unit = ProgressUnit::kTokens;
   uint64_t done = 0;
-  uint64_t total = 0;
+  uint64_t already_done = 0;  // of them, before the clock started: no part of the rate
+  uint64_t total = 0;         // 0: unknown
   double seconds = 0.0;
   std::string detail;  // shown at the end, e.g. the perplexity so far
 };
@@ -29,11 +30,13 @@ std::string render_progress_line(const ProgressState& state);
 // The bar is erased by finish() or the destructor, so that results stand alone. One thread.
 class Progress {
  public:
-  Progress(const Output& output, std::string label, ProgressUnit unit, uint64_t total);
+  Progress(const Output& output, std::string label, ProgressUnit unit, uint64_t total,
+           uint64_t already_done = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  void set_total(uint64_t total) { state_.total = total; }
   void update(uint64_t done, std::string detail = {});
   void finish();
 

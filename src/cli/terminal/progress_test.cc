@@ -31,6 +31,15 @@ TEST(Progress, RateAndRemainingTime) {
   EXPECT_THAT(render_progress_line(state), HasSubstr("512.0 MiB of 1.0 GiB  128.0 MiB/s"));
 }
 
+TEST(Progress, WhatWasThereIsNoPartOfTheRate) {
+  ProgressState state = half_done();
+  state.already_done = 256;
+  EXPECT_THAT(render_progress_line(state), HasSubstr(" 50%  512 of 1024 tokens  64 tok/s"));
+  state.unit = ProgressUnit::kBytes;
+  state.total = 0;
+  EXPECT_EQ(render_progress_line(state), "perplexity  512 B  64 B/s");
+}
+
 TEST(Progress, NothingKnownYet) {
   ProgressState state = half_done();
   state.done = 0;

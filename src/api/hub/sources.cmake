@@ -1,0 +1,33 @@
+# Sources and tests of pulling and finding models, relative to src/api.
+set(hub_sources
+  hub/hub_settings.cc
+  hub/names/digest.cc
+  hub/names/quantization.cc
+  hub/names/reference.cc
+  hub/names/select.cc
+  hub/names/text.cc
+  hub/net/http.cc
+  hub/net/retry.cc
+  hub/net/url.cc
+  hub/pull/blobs.cc
+  hub/pull/huggingface.cc
+  hub/pull/ollama.cc
+  hub/pull/pull.cc
+  hub/pull/url.cc
+  hub/store/folders.cc
+  hub/store/huggingface_cache.cc
+  hub/store/manifest.cc
+  hub/store/ollama_store.cc
+  hub/store/own_store.cc
+  hub/stored_models.cc
+  hub/transfer/context.cc
+  hub/transfer/download.cc
+  hub/transfer/fetch.cc
+  hub/transfer/files.cc
+  hub/transfer/partial_file.cc)
+set(hub_tests
+  hub/names/names_test.cc
+  hub/names/select_test.cc
+  hub/net/net_test.cc
+  hub/store/stores_test.cc
+  hub/transfer/transfer_test.cc)
