@@ -51,6 +51,23 @@ Result<std::vector<text::TokenKind>> token_kinds(const GgufFile& file) {
   return kinds;
 }
 
+// tokenizer.chat_template.NAME for each NAME of tokenizer.chat_templates.
+Result<std::vector<text::NamedTemplate>> named_templates(const GgufFile& file) {
+  constexpr std::string_view kKey = "tokenizer.chat_templates";
+  constexpr size_t kMostTemplates = 16;
+  RUVLLM_ASSIGN(const std::vector<std::string> names, optional_strings(file, kKey));
+  if (names.size() > kMostTemplates) {
+    return fail(ErrorCode::kCorrupt, "{}: {} has {} names; at most {} are read", file.path(), kKey,
+                names.size(), kMostTemplates);
+  }
+  std::vector<text::NamedTemplate> out;
+  for (const std::string& name : names) {
+    RUVLLM_ASSIGN(std::string source, optional_string(file, "tokenizer.chat_template." + name));
+    if (!source.empty()) out.push_back({name, std::move(source)});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<text::VocabSpec> read_vocab(const GgufFile& file) {
@@ -72,6 +89,7 @@ Result<text::VocabSpec> read_vocab(const GgufFile& file) {
     spec.add_bos = spec.pre == "llama-bpe" || spec.pre == "llama3" || spec.pre == "llama-v3";
   }
   RUVLLM_ASSIGN(spec.chat_template, optional_string(file, "tokenizer.chat_template"));
+  RUVLLM_ASSIGN(spec.named_chat_templates, named_templates(file));
   return spec;
 }
 

@@ -20,6 +20,11 @@ enum class TokenKind : uint8_t {  // values as in GGUF's tokenizer.ggml.token_ty
   kByte = 6,
 };
 
+struct NamedTemplate {
+  std::string name;    // "tool_use"
+  std::string source;  // Jinja
+};
+
 struct VocabSpec {
   std::string model;  // "gpt2": byte-level BPE
   std::string pre;    // pre-tokenizer pattern name: "qwen2", "llama-bpe", "gpt-2", ...
@@ -34,6 +39,7 @@ struct VocabSpec {
   bool add_bos = false;
   bool add_eos = false;
   std::string chat_template;  // Jinja source; empty: the file has none
+  std::vector<NamedTemplate> named_chat_templates;  // beside it, for special uses
 };
 
 }  // namespace ruvllm::text
