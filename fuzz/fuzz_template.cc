@@ -16,10 +16,10 @@ namespace {
 constexpr const char* kConversation = R"({
   "messages": [
     {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": [{"type": "text", "text": "Weather in Zürich?"}]},
+    {"role": "user", "content": [{"type": "text", "text": "Weather in Z\u00fcrich?"}]},
     {"role": "assistant", "content": "", "reasoning_content": "Look.\n", "thinking": "Look.",
      "tool_calls": [{"id": "call00001", "type": "function", "function": {"name": "weather",
-      "arguments": {"city": "Z\"ürich", "days": [1, 2.5, null, true]}}}]},
+      "arguments": {"city": "Z\"\u00fcrich", "days": [1, 2.5, null, true]}}}]},
     {"role": "tool", "name": "weather", "tool_call_id": "call00001", "content": "{\"c\": 21}"},
     {"role": "assistant", "content": "<think>\nhm\n</think>\n\n21 degrees."},
     {"role": "user", "content": "Thanks"}],

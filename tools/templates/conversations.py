@@ -1,10 +1,10 @@
 """Conversations and options that chat templates are tried with."""
 
-TEXT = "What's the weather in Zürich & Tokyo? 東京 \"quoted\" <b>bold</b> 👩‍👩‍👧 \\n \t tab\nsecond line"
+TEXT = "What's the weather in Z\u00fcrich & Tokyo? \u6771\u4eac \"quoted\" <b>bold</b> \U0001f469\u200d\U0001f469\u200d\U0001f467 \\n \t tab\nsecond line"
 PARAMETERS = {
     "type": "object",
     "properties": {
-        "city": {"type": "string", "description": "The city, e.g. Zürich or \"東京\""},
+        "city": {"type": "string", "description": "The city, e.g. Z\u00fcrich or \"\u6771\u4eac\""},
         "days": {"type": "integer", "description": "How many days", "default": 3, "minimum": 1},
         "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
         "where": {"type": "object", "properties": {
@@ -27,7 +27,7 @@ RETURNS = {"type": "function", "function": {
         "list": {"type": "array", "items": {"type": "object", "properties": {
             "x": {"type": "boolean"}}}}}, "required": ["a", "b"]},
     "return": {"type": "number", "description": "The sum"}}}
-ARGUMENTS = {"city": "Zürich \"x\" <y>", "days": 2, "where": {"lat": 47.5, "tags": ["a", "b"]},
+ARGUMENTS = {"city": "Z\u00fcrich \"x\" <y>", "days": 2, "where": {"lat": 47.5, "tags": ["a", "b"]},
              "either": None, "flag": True}
 
 
@@ -39,7 +39,7 @@ def user(text=TEXT):
     return {"role": "user", "content": text}
 
 
-def assistant(text="Sunny, 21 °C.", **more):
+def assistant(text="Sunny, 21 \u00b0C.", **more):
     return {"role": "assistant", "content": text, **more}
 
 
@@ -47,7 +47,7 @@ def call(name="get_weather", arguments=ARGUMENTS, call_id="call00001"):
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def tool(text="{\"celsius\": 21.5, \"sky\": \"klar ☀\"}", **more):
+def tool(text="{\"celsius\": 21.5, \"sky\": \"klar \u2600\"}", **more):
     return {"role": "tool", "content": text, **more}
 
 
@@ -55,7 +55,7 @@ def parts(*texts):
     return [{"type": "text", "text": text} for text in texts]
 
 
-JSON_TEXT = "{\"city\": \"Zürich\", \"days\": 2}"
+JSON_TEXT = "{\"city\": \"Z\u00fcrich\", \"days\": 2}"
 CALLED = [user(), assistant("", tool_calls=[call()]),
           tool(name="get_weather", tool_call_id="call00001")]
 PLAIN = {
@@ -99,7 +99,7 @@ WITH_TOOLS = {
     "call, null content": [user(), assistant(None, tool_calls=[call()]), tool(tool_call_id="call00001")],
     "call, no content": [user(), {"role": "assistant", "tool_calls": [call()]}, tool()],
     "result": CALLED,
-    "answered": [system(), *CALLED, assistant("It is 21.5 °C."), user("Thanks")],
+    "answered": [system(), *CALLED, assistant("It is 21.5 \u00b0C."), user("Thanks")],
     "arguments as text": [user(), assistant("", tool_calls=[call(arguments=JSON_TEXT)]), tool()],
     "no arguments": [user(), assistant("", tool_calls=[call("now", {})]), tool("12:00")],
     "two calls": [user(), assistant("", tool_calls=[call(), call("now", {}, "call00002")]),
@@ -117,7 +117,7 @@ WITH_TOOLS = {
     "two rounds": [*CALLED, assistant("", tool_calls=[call("now", {}, "call00002")]),
                    tool("12:00", name="now", tool_call_id="call00002"), assistant("Noon."), user("k")],
     "result as parts": [user(), assistant("", tool_calls=[call()]),
-                        {"role": "tool", "content": parts("21 ", "°C"), "tool_call_id": "call00001",
+                        {"role": "tool", "content": parts("21 ", "\u00b0C"), "tool_call_id": "call00001",
                          "name": "get_weather"}],
     "result as object": [user(), assistant("", tool_calls=[call()]), tool({"celsius": [1, 2.5]})],
     "result without call": [user(), tool("x")],
@@ -127,8 +127,8 @@ WITH_TOOLS = {
     "flat call": [user(), assistant("", tool_calls=[{"name": "now", "arguments": {"a": 1}}]),
                   tool("1")],
 }
-DOCUMENTS = [{"title": "Zürich", "text": "A city.\nBig.", "doc_id": 1},
-             {"title": "東京", "text": "A <bigger> one", "doc_id": 2}]
+DOCUMENTS = [{"title": "Z\u00fcrich", "text": "A city.\nBig.", "doc_id": 1},
+             {"title": "\u6771\u4eac", "text": "A <bigger> one", "doc_id": 2}]
 # Each with the variables that it adds.
 SWITCHES = [
     {"enable_thinking": True}, {"enable_thinking": False}, {"thinking": True},

@@ -171,7 +171,9 @@ TEST(ChatEncoder, TheToolTemplateIsForTools) {
   vocab.spec.named_chat_templates = {{"tool_use", "with tools {% x"}, {"rag", "documents"}};
   const ChatTemplateOptions tools{.tools = R"([{"name": "f"}])"};
   EXPECT_EQ(rendered(vocab, {}), "plain");
-  EXPECT_THAT(rendered(vocab, {}, tools), HasSubstr("chat template 'tool_use'"));
+  EXPECT_THAT(
+      rendered(vocab, {}, tools),
+      testing::StartsWith("error: the model's chat template 'tool_use': chat template, line 1"));
   vocab.spec.named_chat_templates[0].source = "with tools";
   EXPECT_EQ(rendered(vocab, {}, tools), "with tools");
   EXPECT_EQ((*vocab.encoder({.chat_template = "rag"}))->render({}, tools).value(), "documents");

@@ -81,11 +81,21 @@ std::string token_text(const text::VocabSpec& vocab, const std::optional<text::T
   return id ? vocab.tokens[static_cast<size_t>(*id)] : std::string();
 }
 
-void ModelTemplates::add(std::string name, std::string_view source, const text::VocabSpec& vocab) {
-  std::string label = name.empty() ? "chat template" : fmt::format("chat template '{}'", name);
-  Entry entry{std::move(label), std::move(name), text::ChatTemplate::parse(source), {}};
+void ModelTemplates::add(std::string label, std::string_view name, std::string_view source,
+                         const text::VocabSpec& vocab) {
+  Entry entry{std::move(label), std::string(name), text::ChatTemplate::parse(source), {}};
   if (entry.parsed) entry.forms = find_forms(*entry.parsed, vocab);
   entries_.push_back(std::move(entry));
+}
+
+void ModelTemplates::add_named(const text::NamedTemplate& named, const text::VocabSpec& vocab) {
+  add(fmt::format("the model's chat template '{}'", named.name), named.name, named.source, vocab);
+}
+
+void ModelTemplates::add_family(const text::TemplateFamily& family, const text::VocabSpec& vocab) {
+  family_ = family.name;
+  add(fmt::format("the chat template of the family '{}'", family.name), family.name,
+      text::template_source(family), vocab);
 }
 
 Status ModelTemplates::take_option(const text::VocabSpec& vocab, std::string_view option) {
@@ -93,13 +103,12 @@ Status ModelTemplates::take_option(const text::VocabSpec& vocab, std::string_vie
   const auto named =
       std::ranges::find(vocab.named_chat_templates, option, &text::NamedTemplate::name);
   if (named != vocab.named_chat_templates.end()) {
-    add(named->name, named->source, vocab);
+    add_named(*named, vocab);
   } else if (const text::TemplateFamily* family = text::find_family(option); family != nullptr) {
-    family_ = family->name;
-    add(std::string(family->name), text::template_source(*family), vocab);
+    add_family(*family, vocab);
   } else if (option.find("{{") != std::string_view::npos ||
              option.find("{%") != std::string_view::npos) {
-    add("", option, vocab);
+    add("the chat template asked for", "", option, vocab);
   } else {
     return fail(ErrorCode::kInvalidArgument,
                 "chat template '{}': neither Jinja nor a known name; there are {}", option,
@@ -107,7 +116,7 @@ Status ModelTemplates::take_option(const text::VocabSpec& vocab, std::string_vie
   }
   if (!entries_.front().parsed) {
     return std::unexpected<Error>(
-        Error(entries_.front().parsed.error()).with_context("the template asked for"));
+        Error(entries_.front().parsed.error()).with_context(entries_.front().label));
   }
   return {};
 }
@@ -121,17 +130,18 @@ Result<ModelTemplates> ModelTemplates::create(const text::VocabSpec& vocab,
     RUVLLM_TRY(templates.take_option(vocab, option));
     return templates;
   }
-  if (!vocab.chat_template.empty()) templates.add("", vocab.chat_template, vocab);
+  if (!vocab.chat_template.empty()) {
+    templates.add("the model's chat template", "", vocab.chat_template, vocab);
+  }
   for (const text::NamedTemplate& named : vocab.named_chat_templates) {
     const bool wanted = named.name == kToolUse || named.name == "default";
-    if (wanted) templates.add(named.name, named.source, vocab);
+    if (wanted) templates.add_named(named, vocab);
   }
   if (!templates.entries_.empty()) return templates;
   const text::TemplateFamily* family = text::detect_family(vocab, architecture, model_name);
   templates.source_ = family != nullptr ? Source::kFamily : Source::kDefault;
   if (family == nullptr) family = text::find_family(text::kDefaultFamily);
-  templates.family_ = family->name;
-  templates.add(std::string(family->name), text::template_source(*family), vocab);
+  templates.add_family(*family, vocab);
   return templates;
 }
 

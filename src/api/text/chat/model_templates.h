@@ -1,12 +1,14 @@
 // Which chat template a model's conversations go through, and in which form it reads them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
 #include "text/template/chat_template.h"
+#include "text/template/families/families.h"
 #include "text/tokenizer/vocab/vocab.h"
 
 namespace ruvllm::api {
@@ -22,7 +24,7 @@ class ModelTemplates {
  public:
   enum class Source { kModel, kOption, kFamily, kDefault };
   struct Entry {
-    std::string label;  // for errors: "chat template 'tool_use'"
+    std::string label;  // for errors: "the model's chat template 'tool_use'"
     std::string name;   // "", "tool_use", ...; the family's name
     Result<text::ChatTemplate> parsed;
     TemplateForms forms;
@@ -39,7 +41,10 @@ class ModelTemplates {
   const Entry& choose(bool has_tools) const;
 
  private:
-  void add(std::string name, std::string_view source, const text::VocabSpec& vocab);
+  void add(std::string label, std::string_view name, std::string_view source,
+           const text::VocabSpec& vocab);
+  void add_named(const text::NamedTemplate& named, const text::VocabSpec& vocab);
+  void add_family(const text::TemplateFamily& family, const text::VocabSpec& vocab);
   Status take_option(const text::VocabSpec& vocab, std::string_view option);
 
   Source source_ = Source::kModel;

@@ -95,7 +95,7 @@ constexpr TemplateFamily kFamilies[] = {
 {%- set names = {'system': '', 'user': 'User: ', 'tool': 'User: ', 'assistant': 'Assistant: '} -%}
 {%- set close = {'all': '\n\n', 'assistant': eos_token} -%}{%- set prompt = 'Assistant:' -%})"},
     {"deepseek-v3", R"({%- set turn = 'ROLE' -%}
-{%- set names = {'system': '', 'user': '<｜User｜>', 'tool': '<｜User｜>', 'assistant': '<｜Assistant｜>'} -%}
+{%- set names = {'system': '', 'user': '<\uff5cUser\uff5c>', 'tool': '<\uff5cUser\uff5c>', 'assistant': '<\uff5cAssistant\uff5c>'} -%}
 {%- set close = {'all': '', 'assistant': eos_token} -%})"},
     {"command-r", R"({%- set turn = '<|START_OF_TURN_TOKEN|><|ROLE_TOKEN|>' -%}
 {%- set names = {'system': 'SYSTEM', 'user': 'USER', 'tool': 'SYSTEM', 'assistant': 'CHATBOT'} -%}
@@ -129,7 +129,7 @@ const Sign kSigns[] = {
     {"gemma", {"<start_of_turn>", "<end_of_turn>"}},
     {"granite", {"<|start_of_role|>", "<|end_of_role|>"}},
     {"command-r", {"<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"}},
-    {"deepseek-v3", {"<｜User｜>", "<｜Assistant｜>"}},
+    {"deepseek-v3", {"<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"}},
     {"mistral-v7", {"[INST]", "[/INST]", "[SYSTEM_PROMPT]"}},
     {"mistral-tekken", {"[INST]", "[/INST]"}, {}, "tekken"},
     {"mistral-v3", {"[INST]", "[/INST]"}},
