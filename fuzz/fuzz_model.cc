@@ -42,10 +42,10 @@ void use_tokenizer(const formats::GgufFile& file) {
                                     {.parse_special = true, .add_special = true})) {
     RUVLLM_CHECK(id >= 0 && static_cast<size_t>(id) < (*tokenizer)->vocab_size());
   }
-  const api::ChatEncoder chat(*tokenizer);
-  if (!chat.has_template()) return;
+  const auto chat = api::ChatEncoder::create(*tokenizer);
+  RUVLLM_CHECK(chat.has_value());
   const std::vector<ChatMessage> messages = {{"user", "hello"}};
-  if (const auto ids = chat.encode(messages, true); !ids) {
+  if (const auto ids = (*chat)->encode(messages, {}); !ids) {
     RUVLLM_CHECK(!ids.error().message().empty());
   }
 }

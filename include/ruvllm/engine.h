@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <ruvllm/chat.h>
 #include <ruvllm/error.h>
 #include <ruvllm/export.h>
 #include <ruvllm/latency.h>
@@ -31,7 +32,13 @@ struct EngineOptions {
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
   DeviceType device = DeviceType::Cpu;
   std::string cpu_isa = {};  // "": the best one here; "generic", "avx2", ... forces it
+  // "": the file's own, or that of its family; else a family's name (chat_template_families) or a
+  // Jinja template.
+  std::string chat_template = {};
 };
+
+// The names of the chat templates that are built in: "chatml", "llama3", ...
+RUVLLM_API std::vector<std::string> chat_template_families();
 
 struct GenerationRequest {
   std::vector<TokenId> prompt = {};
@@ -139,7 +146,13 @@ struct EngineInfo {
   uint32_t vocab_size = 0;
   uint64_t num_parameters = 0;
   double load_ms = 0.0;
+  // Whether conversations go through a template that was made for this model: false where the file
+  // has none and its family is not known either.
   bool has_chat_template = false;
+  // Where the template comes from: "model" (its file), "option", "family" (the file has none; the
+  // vocabulary or architecture says which one fits) or "default" (neither).
+  std::string chat_template_source;
+  std::string chat_template_name;  // of the family; "" for a template of the file or the caller
 };
 
 struct BenchOptions {
@@ -175,11 +188,15 @@ class RUVLLM_API Engine {
   const Tokenizer& tokenizer() const;
   MemoryReport memory() const;
 
-  // The model's chat template over the messages; kNotFound if the model has none.
+  // The chat template over the messages; see EngineInfo for which one that is.
+  Result<std::string> apply_chat_template(std::span<const ChatMessage> messages,
+                                          const ChatTemplateOptions& options) const;
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages,
                                           bool add_generation_prompt) const;
   // The same as token ids. Control tokens come from the template alone: "<|im_start|>" inside a
-  // message's content stays ordinary text, so that nobody can forge a turn.
+  // message stays ordinary text, so that nobody can forge a turn.
+  Result<std::vector<TokenId>> encode_chat(std::span<const ChatMessage> messages,
+                                           const ChatTemplateOptions& options) const;
   Result<std::vector<TokenId>> encode_chat(std::span<const ChatMessage> messages,
                                            bool add_generation_prompt) const;
 

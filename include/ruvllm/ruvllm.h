@@ -1,6 +1,7 @@
 // Everything public in one include.
 #pragma once
 
+#include <ruvllm/chat.h>
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>
 #include <ruvllm/error.h>

@@ -19,11 +19,6 @@ class Tokenizer;
 
 using TokenId = int32_t;
 
-struct ChatMessage {
-  std::string role;  // "system", "user", "assistant"
-  std::string content;
-};
-
 // Cheap to copy (shares its state); immutable, thread-safe.
 class RUVLLM_API Tokenizer {
  public:

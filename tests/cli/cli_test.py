@@ -440,6 +440,32 @@ class Run(CommandTest):
             self.assertIn(span, out["latency"])
         self.assertNotIn("logprobs", out)
 
+    def test_chat_templates(self):
+        arguments = ("run", "-p", "Hi", "-n", "1", "--temp", "0")
+        own = self.json_of(*arguments)
+        self.assertEqual(own["chat_template"], {"source": "model", "name": ""})
+        raw = self.json_of(*arguments, "--raw")
+        self.assertIsNone(raw["chat_template"])
+        chatml = self.json_of(*arguments, "--chat-template", "chatml")
+        self.assertEqual(chatml["chat_template"], {"source": "option", "name": "chatml"})
+        twice = "{{ messages[0].content }}{{ messages[0].content }}{{ tail }}"
+        path = self.path("twice.jinja", twice)
+        for given in (twice, path):
+            out = self.json_of(*arguments, "--chat-template", given)
+            tokens = out["usage"]["prompt_tokens"]
+            self.assertLess(tokens, own["usage"]["prompt_tokens"], given)
+        longer = self.json_of(
+            *arguments, "--chat-template", path, "--chat-template-kwargs", '{"tail": " the end"}'
+        )
+        self.assertGreater(longer["usage"]["prompt_tokens"], tokens)
+        for wrong, message in (
+            (["--chat-template", "nosuch"], "there are chatml, "),
+            (["--chat-template", "{% for %}"], "line 1, column 8"),
+            (["--chat-template", MODEL], "--chat-template wants a Jinja template"),
+            (["--chat-template-kwargs", "[]"], "expected a JSON object"),
+        ):
+            self.assertIn(message, self.run_command(*arguments, *wrong, status=1)[1])
+
     def test_raw_goes_on_with_the_text(self):
         arguments = ("run", "--raw", "-p", "Once upon a time", "-n", "24", "--temp", "0")
         out = self.json_of(*arguments)

@@ -33,20 +33,31 @@ class _Cursor:
         return self.take(_SCALARS[value_type])
 
 
+def _open(path):
+    """Cursor behind the metadata, number of tensors, metadata."""
+    with open(path, "rb") as file:
+        data = file.read()
+    cursor = _Cursor(data)
+    assert cursor.take("<I") == 0x46554747 and cursor.take("<I") == 3, f"{path}: not GGUF v3"
+    num_tensors, num_metadata = cursor.take("<Q"), cursor.take("<Q")
+    metadata = {}
+    for _ in range(num_metadata):
+        key = cursor.string()
+        metadata[key] = cursor.value(cursor.take("<I"))
+    return cursor, num_tensors, metadata
+
+
+def read_metadata(path):
+    return _open(path)[2]
+
+
 class GgufFile:
     """`metadata`: key -> value; `tensors`: name -> float64 array, outermost dimension first;
     `types`: name -> type name; `num_bytes`: name -> encoded size."""
 
     def __init__(self, path):
-        with open(path, "rb") as file:
-            data = file.read()
-        cursor = _Cursor(data)
-        assert cursor.take("<I") == 0x46554747 and cursor.take("<I") == 3, f"{path}: not GGUF v3"
-        num_tensors, num_metadata = cursor.take("<Q"), cursor.take("<Q")
-        self.metadata = {}
-        for _ in range(num_metadata):
-            key = cursor.string()
-            self.metadata[key] = cursor.value(cursor.take("<I"))
+        cursor, num_tensors, self.metadata = _open(path)
+        data = cursor.data
         infos = []
         for _ in range(num_tensors):
             name = cursor.string()

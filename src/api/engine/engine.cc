@@ -6,6 +6,7 @@
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
 #include "cache/page_pool.h"
+#include "text/template/families/families.h"
 #include <ruvllm/engine.h>
 
 namespace ruvllm {
@@ -70,7 +71,9 @@ EngineInfo Engine::Impl::describe(double load_ms) const {
   described.vocab_size = static_cast<uint32_t>(config.vocab_size);
   described.num_parameters = model->num_parameters();
   described.load_ms = load_ms;
-  described.has_chat_template = chat->has_template();
+  described.chat_template_source = chat->source_name();
+  described.chat_template_name = chat->family();
+  described.has_chat_template = described.chat_template_source != "default";
   return described;
 }
 
@@ -88,7 +91,11 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(opened.file), *impl->device));
   RUVLLM_TRY(check_vocabulary(*impl->model, *impl->text_tokenizer));
   impl->tokenizer = std::make_unique<Tokenizer>(impl->text_tokenizer);
-  impl->chat = std::make_unique<api::ChatEncoder>(impl->text_tokenizer);
+  const model::ModelConfig& config = impl->model->config();
+  RUVLLM_ASSIGN(impl->chat, api::ChatEncoder::create(impl->text_tokenizer,
+                                                     {.architecture = config.architecture,
+                                                      .model_name = config.name,
+                                                      .chat_template = options.chat_template}));
   engine::StepLoopOptions loop_options;
   RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
   loop_options.max_sequences = options.max_sequences;
@@ -113,13 +120,31 @@ MemoryReport Engine::memory() const {
 }
 
 Result<std::string> Engine::apply_chat_template(std::span<const ChatMessage> messages,
+                                                const ChatTemplateOptions& options) const {
+  return impl_->chat->render(messages, options);
+}
+
+Result<std::string> Engine::apply_chat_template(std::span<const ChatMessage> messages,
                                                 bool add_generation_prompt) const {
-  return impl_->chat->render(messages, add_generation_prompt);
+  return apply_chat_template(messages, {.add_generation_prompt = add_generation_prompt});
+}
+
+Result<std::vector<TokenId>> Engine::encode_chat(std::span<const ChatMessage> messages,
+                                                 const ChatTemplateOptions& options) const {
+  return impl_->chat->encode(messages, options);
 }
 
 Result<std::vector<TokenId>> Engine::encode_chat(std::span<const ChatMessage> messages,
                                                  bool add_generation_prompt) const {
-  return impl_->chat->encode(messages, add_generation_prompt);
+  return encode_chat(messages, {.add_generation_prompt = add_generation_prompt});
+}
+
+std::vector<std::string> chat_template_families() {
+  std::vector<std::string> names;
+  for (const text::TemplateFamily& family : text::template_families()) {
+    names.emplace_back(family.name);
+  }
+  return names;
 }
 
 }  // namespace ruvllm

@@ -150,6 +150,23 @@ Status read_rules(const GgufFile& file, text::VocabSpec& spec) {
   return {};
 }
 
+// tokenizer.chat_template.NAME for each NAME of tokenizer.chat_templates.
+Result<std::vector<text::NamedTemplate>> named_templates(const GgufFile& file) {
+  constexpr std::string_view kKey = "tokenizer.chat_templates";
+  constexpr size_t kMostTemplates = 16;
+  RUVLLM_ASSIGN(const std::vector<std::string> names, optional_strings(file, kKey));
+  if (names.size() > kMostTemplates) {
+    return fail(ErrorCode::kCorrupt, "{}: {} has {} names; at most {} are read", file.path(), kKey,
+                names.size(), kMostTemplates);
+  }
+  std::vector<text::NamedTemplate> out;
+  for (const std::string& name : names) {
+    RUVLLM_ASSIGN(std::string source, optional_string(file, "tokenizer.chat_template." + name));
+    if (!source.empty()) out.push_back({name, std::move(source)});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<text::VocabSpec> read_vocab(const GgufFile& file) {
@@ -167,6 +184,7 @@ Result<text::VocabSpec> read_vocab(const GgufFile& file) {
   RUVLLM_TRY(read_rules(file, spec));
   set_matching(file, spec);
   RUVLLM_ASSIGN(spec.chat_template, optional_string(file, "tokenizer.chat_template"));
+  RUVLLM_ASSIGN(spec.named_chat_templates, named_templates(file));
   return spec;
 }
 

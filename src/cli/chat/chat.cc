@@ -17,6 +17,7 @@
 #include "cli/chat/conversation.h"
 #include "cli/chat/multiline.h"
 #include "cli/generation/answer.h"
+#include "cli/options/chat_template.h"
 #include "cli/options/values.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/line_editor.h"
@@ -78,6 +79,8 @@ void Chat::greet() const {
   print(output_.err_style().dim("/help lists the commands, Ctrl-D leaves"));
   if (!info.has_chat_template) {
     print("This model has no chat template: answers continue a plain User/Assistant transcript.");
+  } else if (const std::string note = chat_template_note(info); !note.empty() && !options_.raw) {
+    print(note);
   }
 }
 
@@ -131,7 +134,8 @@ Result<GenerationRequest> Chat::next_request(uint64_t& tokenization_us) {
   const auto start = std::chrono::steady_clock::now();
   const Encoder encode =
       [this](const std::vector<ChatMessage>& messages) -> Result<std::vector<TokenId>> {
-    if (templated_) return engine_.encode_chat(messages, true);
+    if (templated_)
+      return engine_.encode_chat(messages, {.variables = options_.template_variables});
     return engine_.tokenizer().encode(plain_transcript(messages), false, true);
   };
   const uint32_t context = engine_.info().context_length;

@@ -13,8 +13,9 @@ namespace ruvllm::cli {
 struct ChatOptions {
   GenerationOptions generation;
   std::string system;
-  bool raw = false;      // no chat template, as for models that have none
-  bool verbose = false;  // speed after each answer
+  std::string template_variables;  // JSON object; "": none
+  bool raw = false;                // no chat template, as for models that have none
+  bool verbose = false;            // speed after each answer
 };
 
 // Until /exit, Ctrl-D, or Ctrl-C twice at an empty prompt. Standard input and output are terminals.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/core/error.h"
+#include <ruvllm/chat.h>
 #include <ruvllm/tokenizer.h>
 
 namespace ruvllm::cli {

@@ -15,6 +15,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
 #include "cli/generation/answer.h"
+#include "cli/options/chat_template.h"
 #include "cli/options/generation.h"
 #include "cli/options/values.h"
 #include "cli/terminal/text.h"
@@ -29,6 +30,7 @@ struct RunOptions {
   std::string system;
   bool raw = false;
   bool verbose = false;
+  ChatTemplateFlags chat_template;
   GenerationOptions generation;
 };
 
@@ -73,7 +75,8 @@ Result<EncodedPrompt> encode_prompt(const Engine& engine, const RunOptions& opti
     std::vector<ChatMessage> messages;
     if (!options.system.empty()) messages.push_back({"system", options.system});
     messages.push_back({"user", prompt});
-    RUVLLM_ASSIGN(out.ids, engine.encode_chat(messages, true));
+    RUVLLM_ASSIGN(out.ids,
+                  engine.encode_chat(messages, {.variables = options.chat_template.variables}));
   } else {
     const std::string system = options.system.empty() ? "" : options.system + "\n\n";
     out.ids = engine.tokenizer().encode(system + prompt, false, true);
@@ -98,7 +101,14 @@ std::string logprobs_table(const std::vector<GenerationEvent>& events, const Tok
   return table.render();
 }
 
+Json template_json(const EngineInfo& info, bool raw) {
+  if (raw || !info.has_chat_template) return nullptr;
+  return Json{{"source", info.chat_template_source}, {"name", info.chat_template_name}};
+}
+
 Status answer_once(Engine& engine, const RunOptions& options, Output& output) {
+  const std::string note = options.raw ? "" : chat_template_note(engine.info());
+  if (!note.empty()) output.note(note);
   RUVLLM_ASSIGN(EncodedPrompt prompt, encode_prompt(engine, options));
   const bool streams = !output.json();
   RUVLLM_ASSIGN(const Answer answer,
@@ -107,7 +117,9 @@ Status answer_once(Engine& engine, const RunOptions& options, Output& output) {
                                   return !streams || output.write(text);
                                 }));
   if (output.json()) {
-    output.write_json(answer_json(answer, engine.tokenizer()));
+    Json report = answer_json(answer, engine.tokenizer());
+    report["chat_template"] = template_json(engine.info(), options.raw);
+    output.write_json(report);
   } else {
     if (!answer.text.ends_with('\n')) output.write("\n");
     if (!answer.events.empty()) {
@@ -125,7 +137,8 @@ Status run(RunOptions& options, CommandContext& context) {
     return fail(ErrorCode::kNotFound, "{}; to ask the bundled model, use -p {}",
                 settings.error().message(), quote(options.model));
   }
-  RUVLLM_ASSIGN(const EngineOptions engine_settings, std::move(settings));
+  RUVLLM_ASSIGN(EngineOptions engine_settings, std::move(settings));
+  RUVLLM_ASSIGN(engine_settings.chat_template, resolve_chat_template(options.chat_template));
   const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
                     context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
   if (!options.prompt && !chat) {
@@ -135,7 +148,12 @@ Status run(RunOptions& options, CommandContext& context) {
   }
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   if (!chat) return answer_once(*engine, options, context.output);
-  return run_chat(*engine, {options.generation, options.system, options.raw, options.verbose},
+  return run_chat(*engine,
+                  {.generation = options.generation,
+                   .system = options.system,
+                   .template_variables = options.chat_template.variables,
+                   .raw = options.raw,
+                   .verbose = options.verbose},
                   context.output);
 }
 
@@ -159,6 +177,7 @@ void add_run_command(CommandLine& line) {
   app.add_option("--system", options->system, "System prompt")->type_name("TEXT");
   app.add_flag("--raw", options->raw, "No chat template: the model goes on with the text");
   app.add_flag("-v,--verbose", options->verbose, "Report speed after each answer");
+  add_chat_template_flags(app, options->chat_template);
   add_generation_flags(app, options->generation);
   app.footer(
       "Examples:\n"

@@ -153,6 +153,30 @@ TEST(ChatTemplateLimits, DeepVariablesAreRefused) {
   EXPECT_NE(text.error().message().find("'deep'"), std::string::npos);
 }
 
+// A clock that goes on by a millisecond whenever it is read.
+uint64_t slow_clock() {
+  static uint64_t now_ns = 0;
+  return now_ns += 1'000'000;
+}
+
+TEST(ChatTemplateLimits, TheClockIsTheLastResort) {
+  TemplateLimits limits;
+  limits.now_ns = slow_clock;
+  limits.max_milliseconds = 20;
+  const auto render = [&](int turns) {
+    const auto parsed = ChatTemplate::parse("{% for i in range(n) %}{{ i }},{% endfor %}", limits);
+    return parsed->render({{"n", turns}});
+  };
+  // Below 20 readings of the clock, one every 1024 steps.
+  EXPECT_TRUE(render(1000).has_value());
+  const auto text = render(50'000);
+  ASSERT_FALSE(text.has_value());
+  EXPECT_EQ(text.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_NE(text.error().message().find("chat template, line 1, column "), std::string::npos);
+  EXPECT_NE(text.error().message().find("more than 20 ms of processor time"), std::string::npos)
+      << text.error().message();
+}
+
 TEST(ChatTemplateLimits, SourceSizeIsBounded) {
   TemplateLimits limits;
   limits.max_source_bytes = 10;

@@ -6,6 +6,7 @@ set(template_sources
   template/evaluator/expressions.cc
   template/evaluator/scope.cc
   template/evaluator/statements.cc
+  template/families/families.cc
   template/library/access.cc
   template/library/filters/select_filters.cc
   template/library/filters/sequence_filters.cc
@@ -35,5 +36,7 @@ set(template_sources
   template/value/unicode.cc
   template/value/value.cc)
 set(template_tests
+  template/chat_template_cases_test.cc
   template/chat_template_test.cc
-  template/chat_template_limits_test.cc)
+  template/chat_template_limits_test.cc
+  template/families/families_test.cc)

@@ -8,10 +8,22 @@ TextBuffer::~TextBuffer() { heap_.give_bytes(bytes_.size()); }
 
 Status Heap::spend(uint64_t steps) {
   steps_ += steps;
-  if (steps_ <= limits_.max_steps) return {};
-  return fail(ErrorCode::kResourceExhausted,
-              "the template takes more than {} steps; simplify it or raise the limit",
-              limits_.max_steps);
+  if (steps_ > limits_.max_steps) {
+    return fail(ErrorCode::kResourceExhausted,
+                "the template takes more than {} steps; simplify it or raise the limit",
+                limits_.max_steps);
+  }
+  if (steps_ < next_clock_) return {};
+  next_clock_ = steps_ + kStepsPerClock;
+  return check_clock();
+}
+
+Status Heap::check_clock() const {
+  if (limits_.now_ns() <= deadline_ns_) return {};
+  return fail(
+      ErrorCode::kResourceExhausted,
+      "the template takes more than {} ms of processor time; simplify it or raise the limit",
+      limits_.max_milliseconds);
 }
 
 Status Heap::admit(uint64_t bytes) const {

@@ -2,7 +2,8 @@
 //
 // Every string and container that a template makes is charged here before it is allocated, and
 // every operation pays steps: one a node, and one for each 256 bytes or 16 items that it walks
-// over, so that the step budget also bounds the processor time.
+// over, so that the step budget also bounds the processor time. Every 1024 steps the clock is read,
+// too.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +39,8 @@ class TextBuffer {
 
 class Heap {
  public:
-  explicit Heap(const TemplateLimits& limits) : limits_(limits) {}
+  explicit Heap(const TemplateLimits& limits)
+      : limits_(limits), deadline_ns_(limits.now_ns() + limits.max_milliseconds * 1'000'000ull) {}
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
@@ -82,9 +84,14 @@ class Heap {
  private:
   // What all strings and containers of a render may hold together, in max_output_bytes.
   static constexpr uint64_t kLiveFactor = 16;
+  static constexpr uint64_t kStepsPerClock = 1024;
+
+  Status check_clock() const;
 
   const TemplateLimits limits_;
+  const uint64_t deadline_ns_;
   uint64_t steps_ = 0;
+  uint64_t next_clock_ = kStepsPerClock;  // the step at which to read the clock
   uint64_t live_bytes_ = 0;
   // Deques: pointers into them stay valid.
   std::deque<List> lists_;

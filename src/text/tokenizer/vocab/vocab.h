@@ -31,6 +31,11 @@ struct TokenMatching {
   bool normalized = false;   // sought, normalised itself, in normalised text
 };
 
+struct NamedTemplate {
+  std::string name;    // "tool_use"
+  std::string source;  // Jinja
+};
+
 struct VocabSpec {
   // As in tokenizer.ggml.model. "gpt2": byte-level BPE; "llama": SentencePiece BPE by scores;
   // "gemma4": BPE by merges over characters, with byte tokens; "t5": unigram; "bert": WordPiece.
@@ -71,6 +76,7 @@ struct VocabSpec {
   std::vector<std::string> lost_in_gguf;
 
   std::string chat_template;  // Jinja source; empty: the file has none
+  std::vector<NamedTemplate> named_chat_templates;  // beside it, for special uses
 };
 
 }  // namespace ruvllm::text
