@@ -130,6 +130,7 @@ void DecoderPass::attention_block(ThreadTeam::Worker& worker, const ops::BatchVi
     ws.attn_in.store_row(c_.kernels.elementwise, row, config.q_dim(),
                          layer.attn_output.activation_kind());
   });
+  tap(worker, "attn_mixed", layer_idx, ws.attn_in.row(0, config.q_dim()), rows, config.q_dim());
   const std::array<ops::LinearCall, 1> output = {{{&layer.attn_output, ws.delta}}};
   ops::run_linear(worker, output, ws.attn_in, rows, scratch);
 }
@@ -157,6 +158,7 @@ void DecoderPass::feed_forward_block(ThreadTeam::Worker& worker, int32_t rows,
                                   ws.ffn_in.row(row, dim));
     ws.ffn_in.store_row(c_.kernels.elementwise, row, dim, layer.down.activation_kind());
   });
+  tap(worker, "ffn_gated", layer_idx, ws.ffn_in.row(0, config.ffn_dim), rows, config.ffn_dim);
   const std::array<ops::LinearCall, 1> down = {{{&layer.down, ws.delta}}};
   ops::run_linear(worker, down, ws.ffn_in, rows, scratch);
   if (c_.tap != nullptr) worker.barrier();

@@ -35,6 +35,8 @@ enum class CommonSet {
 inline constexpr const char* kCommonGroup = "Common options";
 
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set);
+// For commands of kOutputOnly that compute.
+void add_threads_flag(CLI::App& command, CommonFlags& flags);
 
 // Flags over settings over defaults.
 struct CommonOptions {
