@@ -17,7 +17,8 @@
 namespace ruvllm::codec {
 namespace {
 
-constexpr int kMaxRefits = 3;
+constexpr int kMaxRefits = 6;
+constexpr int kReach = 2;  // of the search for a better integer
 
 // What a superblock stores. value = d * scale * level - dmin * min.
 template <int kNumSub>
@@ -95,8 +96,8 @@ class AffineSuperblock {
     for (int s = 0; s < kNumSub; ++s) {
       const int scale = stored.scales[s], min = stored.mins[s];
       float best = HUGE_VALF;
-      for (int i = std::max(scale - 1, 0); i <= std::min(scale + 1, max_integer_); ++i) {
-        for (int j = std::max(min - 1, 0); j <= std::min(min + 1, max_integer_); ++j) {
+      for (int i = std::max(scale - kReach, 0); i <= std::min(scale + kReach, max_integer_); ++i) {
+        for (int j = std::max(min - kReach, 0); j <= std::min(min + kReach, max_integer_); ++j) {
           const AffineFit fit{d * static_cast<float>(i), -dmin * static_cast<float>(j)};
           const float error = affine_error<kSize>(x(s), w(s), fit, search_.max_level);
           if (error < best) {
@@ -166,9 +167,9 @@ void store_factors(const StoredAffine<kNumScales>& stored, Block& block) {
   block.dmin = stored.dmin;
 }
 
-constexpr AffineSearch kQ2Search{3.0f, -0.5f, 0.1f, 16, true};
-constexpr AffineSearch kQ4Search{15.0f, -1.0f, 0.1f, 21, true};
-constexpr AffineSearch kQ5Search{31.0f, -0.5f, 0.1f, 16, true};
+constexpr AffineSearch kQ2Search{3.0f, -0.6f, 0.2f, 9, true};
+constexpr AffineSearch kQ4Search{15.0f, -1.0f, 0.2f, 11, true};
+constexpr AffineSearch kQ5Search{31.0f, -0.6f, 0.2f, 9, true};
 
 }  // namespace
 

@@ -25,26 +25,17 @@ bool WeightedBlock<kCount>::load(const float* src, const float* importance) {
   if (largest == 0) return false;
   exponent = std::ilogb(largest);
   const double to_one = std::ldexp(1.0, -exponent);
-  float sum_of_squares = 0;
   for (int i = 0; i < kCount; ++i) {
     x[i] = static_cast<float>(static_cast<double>(src[i]) * to_one);
-    sum_of_squares += x[i] * x[i];
   }
-  const float mean_square = sum_of_squares / kCount;
   float most_important = 0;
   if (importance != nullptr) {
     most_important = *std::max_element(importance, importance + kCount);
   }
-  if (most_important > 0) {
-    // Columns that were never used still count a little: other texts may use them.
-    constexpr float kLeastImportance = 1e-5f;
-    for (int i = 0; i < kCount; ++i) {
-      const float share = std::max(importance[i] / most_important, kLeastImportance);
-      w[i] = share * std::sqrt(2 * mean_square + x[i] * x[i]);
-    }
-  } else {
-    const float rms = std::sqrt(mean_square);
-    for (int i = 0; i < kCount; ++i) w[i] = rms + std::abs(x[i]);
+  // Columns that were never used still count a little: other texts may use them.
+  constexpr float kLeastImportance = 1e-5f;
+  for (int i = 0; i < kCount; ++i) {
+    w[i] = most_important > 0 ? std::max(importance[i] / most_important, kLeastImportance) : 1.0f;
   }
   return true;
 }
