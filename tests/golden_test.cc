@@ -51,6 +51,7 @@ class RecordingTap final : public model::ActivationTap {
  public:
   void record(std::string_view site, int32_t layer_idx, const float* rows, int32_t num_rows,
               int32_t num_cols) override {
+    if (site == "attn_mixed" || site == "ffn_gated") return;  // the reference has none
     const std::string name = layer_idx < 0
                                  ? std::string(site)
                                  : "blk." + std::to_string(layer_idx) + "." + std::string(site);

@@ -8,6 +8,7 @@
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/latency.h>
+#include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/settings.h>
 #include <ruvllm/synth.h>

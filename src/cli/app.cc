@@ -56,6 +56,8 @@ CommandLine::CommandLine()
   add_tokenize_command(*this);
   add_detokenize_command(*this);
   add_convert_command(*this);
+  add_quantize_command(*this);
+  add_imatrix_command(*this);
   add_synth_command(*this);
   add_doctor_command(*this);
   add_reference_commands(*this);

@@ -22,9 +22,9 @@ void print_failed_check(const char* file, int line, const char* expression) {
 
 int main(int argc, char** argv) {
   ruvllm::set_fatal_handler(&print_failed_check);
-  // A reader that goes away shows as a failed write, so that files in work are cleaned up.
+  // A reader that goes away and a file that may grow no further show as failed writes, so that
+  // files in work are cleaned up.
   signal(SIGPIPE, SIG_IGN);
-  // A limit on file sizes (ulimit -f) likewise shows as a failed write, with an error that says so.
   signal(SIGXFSZ, SIG_IGN);
   // Texts are UTF-8 whatever the locale says; the line editor counts characters by it.
   std::setlocale(LC_CTYPE, "");

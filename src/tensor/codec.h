@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "tensor/dtype.h"
 
@@ -17,9 +18,15 @@ void decode_row(DType dtype, const void* src, size_t num_elements, float* dst);
 // Whether encode_row knows the type; all types decode.
 bool can_encode(DType dtype);
 
-// For types with can_encode. Quantizes with ggml's reference rounding (k-quants: a search for scale
-// and min of the same kind, without an importance matrix). Non-finite input is encoded as zero;
-// finite input decodes to finite values: what a type cannot hold becomes its largest number.
-void encode_row(DType dtype, const float* src, size_t num_elements, void* dst);
+// For types with can_encode. Types of 32 elements with evenly spaced levels and MXFP4 are rounded
+// as ggml rounds them, bit for bit; the others are searched for the scales (and minimums) of least
+// weighted squared error. `importance` has a weight >= 0 and finite for each element, e.g. the mean
+// square of the activations that a column meets, and makes a search of every type but Q8_0 and
+// plain floats; empty: all columns count alike.
+//
+// Non-finite input is encoded as zero; finite input decodes to finite values: what a type cannot
+// hold becomes its largest number.
+void encode_row(DType dtype, const float* src, size_t num_elements, void* dst,
+                std::span<const float> importance = {});
 
 }  // namespace ruvllm

@@ -35,12 +35,20 @@ void decode_block(const BlockIQ1_M& block, float* dst);
 void decode_block(const BlockTQ1_0& block, float* dst);
 void decode_block(const BlockTQ2_0& block, float* dst);
 
-void encode_block(const float* src, BlockQ4_0& block);
-void encode_block(const float* src, BlockQ5_0& block);
-void encode_block(const float* src, BlockQ8_0& block);
-void encode_block(const float* src, BlockQ4_K& block);
-void encode_block(const float* src, BlockQ5_K& block);
-void encode_block(const float* src, BlockQ6_K& block);
+// `importance`: how much each column counts, >= 0 and finite, or nullptr.
+void encode_block(const float* src, const float* importance, BlockQ4_0& block);
+void encode_block(const float* src, const float* importance, BlockQ4_1& block);
+void encode_block(const float* src, const float* importance, BlockQ5_0& block);
+void encode_block(const float* src, const float* importance, BlockQ5_1& block);
+void encode_block(const float* src, const float* importance, BlockQ8_0& block);
+void encode_block(const float* src, const float* importance, BlockIQ4_NL& block);
+void encode_block(const float* src, const float* importance, BlockMXFP4& block);
+void encode_block(const float* src, const float* importance, BlockQ2_K& block);
+void encode_block(const float* src, const float* importance, BlockQ3_K& block);
+void encode_block(const float* src, const float* importance, BlockQ4_K& block);
+void encode_block(const float* src, const float* importance, BlockQ5_K& block);
+void encode_block(const float* src, const float* importance, BlockQ6_K& block);
+void encode_block(const float* src, const float* importance, BlockIQ4_XS& block);
 
 // The value of largest magnitude, with its sign; the first of equals.
 // The magnitude has its own variable: clang 19 at -O3 compiles `if (abs(v) > abs(extreme)) extreme

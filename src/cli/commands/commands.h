@@ -15,6 +15,8 @@ void add_bench_command(CommandLine& line);
 void add_tokenize_command(CommandLine& line);
 void add_detokenize_command(CommandLine& line);
 void add_convert_command(CommandLine& line);
+void add_quantize_command(CommandLine& line);
+void add_imatrix_command(CommandLine& line);
 void add_synth_command(CommandLine& line);
 void add_doctor_command(CommandLine& line);
 // Hidden: __man and __completion, for `make install`.

@@ -12,7 +12,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
-#include "cli/options/values.h"
+#include "cli/options/text_tokens.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/engine.h>
@@ -21,38 +21,12 @@ namespace ruvllm::cli {
 namespace {
 
 constexpr uint32_t kDefaultWindow = 512;
-// Text read for the first N tokens: usually enough at once, else doubled.
-constexpr size_t kBytesPerToken = 16;
-constexpr size_t kLeastBytes = size_t{1} << 16;
-// Tokens near a cut may differ from those of the whole text; these are never kept.
-constexpr size_t kCutMargin = 256;
-
 struct PerplexityOptions {
   std::string model;
   std::string file;
   std::string logits_file;
   uint64_t num_tokens = 0;  // 0: all
 };
-
-// The first `limit` tokens of the file (0: all), reading no more of it than they need.
-Result<std::vector<TokenId>> read_tokens(const Tokenizer& tokenizer, const std::string& file,
-                                         uint64_t limit) {
-  const bool from_stdin = file == "-";  // cannot be read twice
-  size_t max_bytes = kWholeFile;
-  if (limit > 0 && limit < kWholeFile / (2 * kBytesPerToken) && !from_stdin) {
-    max_bytes = std::max(kLeastBytes, static_cast<size_t>(limit) * kBytesPerToken);
-  }
-  while (true) {
-    RUVLLM_ASSIGN(const FileText text, read_text(file, max_bytes));
-    std::vector<TokenId> ids = tokenizer.encode(text.text, true, false);
-    const bool enough = limit > 0 && ids.size() >= limit + kCutMargin;
-    if (text.complete || enough) {
-      if (limit > 0 && ids.size() > limit) ids.resize(limit);
-      return ids;
-    }
-    max_bytes = max_bytes > kWholeFile / 2 ? kWholeFile : max_bytes * 2;
-  }
-}
 
 Status report(const ScoreProgress& progress, uint32_t window, Output& output) {
   const double nll = progress.nll_sum / static_cast<double>(progress.num_scored);

@@ -32,12 +32,16 @@ void add_count(CLI::App& command, const char* name, std::optional<uint32_t>& tar
 
 }  // namespace
 
+void add_threads_flag(CLI::App& command, CommonFlags& flags) {
+  add_count(command, "-t,--threads", flags.threads, "Threads; 0: all this process may use");
+}
+
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set) {
   if (set == CommonSet::kAll) {
     command.add_option("-m,--model", flags.model, kModelHelp)
         ->type_name("MODEL")
         ->group(kCommonGroup);
-    add_count(command, "-t,--threads", flags.threads, "Threads; 0: all this process may use");
+    add_threads_flag(command, flags);
     add_count(command, "--ctx", flags.ctx, "Context length in tokens; 0: the model's");
     command.add_option("--device", flags.device, "Device to run on")
         ->check(CLI::IsMember({"cpu", "cuda", "metal"}))

@@ -37,6 +37,8 @@ inline constexpr const char* kModelHelp =
     "Model file, or the name of a pulled model; default: the bundled model";
 
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set);
+// For commands of kOutputOnly that compute.
+void add_threads_flag(CLI::App& command, CommonFlags& flags);
 
 // Flags over settings over defaults.
 struct CommonOptions {

@@ -102,6 +102,8 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
     ws.attn_in.store_row(c.kernels.elementwise, row, config.q_dim(),
                          layer.attn_output.activation_kind());
   });
+  tap_rows(c, worker, "attn_mixed", layer_idx, ws.attn_in.row(0, config.q_dim()), rows,
+           config.q_dim());
   const std::array<ops::LinearCall, 1> output = {{{&layer.attn_output, ws.delta}}};
   ops::run_linear(worker, output, ws.attn_in, rows, scratch);
   if (c.tap != nullptr) worker.barrier();

@@ -28,6 +28,7 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_row
                    ws.ffn_in.row(row, dim));
     ws.ffn_in.store_row(elementwise, row, dim, layer.down.activation_kind());
   });
+  tap_rows(c, worker, "ffn_gated", layer_idx, ws.ffn_in.row(0, dim), num_rows, dim);
   const std::array<ops::LinearCall, 1> down = {{{&layer.down, ws.delta}}};
   ops::run_linear(worker, down, ws.ffn_in, num_rows, scratch);
 }

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "api/models/synth/mixture.h"
+#include "api/models/quantize/mixture.h"
 #include "api/models/synth/random_weights.h"
 #include "api/models/synth/shapes.h"
 #include "api/models/synth/tensor_plan.h"
@@ -78,15 +78,11 @@ std::vector<std::string> synth_shapes() {
   return names;
 }
 
-std::vector<std::string> synth_types() {
-  std::vector<std::string> names;
-  for (const api::SynthType& type : api::all_synth_types()) names.emplace_back(type.name);
-  return names;
-}
+std::vector<std::string> synth_types() { return api::file_type_names(); }
 
 Result<Synthesizer> Synthesizer::create(const SynthOptions& options) {
   RUVLLM_ASSIGN(const api::SynthShape* shape, api::find_synth_shape(options.shape));
-  RUVLLM_ASSIGN(const api::SynthType* type, api::find_synth_type(options.type));
+  RUVLLM_ASSIGN(const api::FileType* type, api::find_file_type(options.type));
   if (options.output_path.empty()) {
     return fail(ErrorCode::kInvalidArgument, "no file to write to; name one that ends in .gguf");
   }
@@ -97,7 +93,7 @@ Result<Synthesizer> Synthesizer::create(const SynthOptions& options) {
   RUVLLM_ASSIGN(const formats::GgufFile tokenizer, formats::GgufFile::open(tokenizer_path));
 
   auto impl = std::make_unique<Impl>(options, *shape);
-  api::add_shape_metadata(impl->writer, *shape, type->file_type);
+  api::add_shape_metadata(impl->writer, *shape, static_cast<uint32_t>(type->number));
   RUVLLM_TRY(api::copy_tokenizer(tokenizer, shape->vocab_size, impl->writer));
   impl->tensors = api::plan_tensors(*shape, *type);
   for (const api::PlannedTensor& tensor : impl->tensors) {

@@ -13,7 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "api/models/synth/mixture.h"
+#include "api/models/quantize/mixture.h"
 #include "api/models/synth/random_weights.h"
 #include "api/models/synth/shapes.h"
 #include "api/models/synth/tensor_plan.h"
@@ -92,7 +92,7 @@ std::string contents(const std::string& path) {
 std::map<std::string, DType> planned_types(std::string_view shape, std::string_view type) {
   std::map<std::string, DType> types;
   for (const PlannedTensor& tensor :
-       plan_tensors(**find_synth_shape(shape), **find_synth_type(type))) {
+       plan_tensors(**find_synth_shape(shape), **find_file_type(type))) {
     types[tensor.name] = tensor.dtype;
   }
   return types;
@@ -135,7 +135,7 @@ TEST(SynthMixtureTest, RowsOfNoWholeSuperblockFallBack) {
   EXPECT_EQ(types.at("blk.0.attn_q.weight"), DType::kQ5_0);    // Q4_K wanted
   EXPECT_EQ(types.at("blk.0.ffn_down.weight"), DType::kQ6_K);  // rows of 4864
   EXPECT_EQ(types.at("blk.3.ffn_down.weight"), DType::kQ4_K);
-  EXPECT_EQ(planned_types("qwen2.5-0.5b", "q5_k_m").at("blk.0.attn_q.weight"), DType::kQ8_0);
+  EXPECT_EQ(planned_types("qwen2.5-0.5b", "q5_k_m").at("blk.0.attn_q.weight"), DType::kQ5_1);
 }
 
 TEST(SynthMixtureTest, UntiedOutputAloneIsRefined) {
@@ -157,7 +157,7 @@ TEST(SynthShapeTest, ParameterCountsAreThoseOfTheModels) {
   for (const auto& [name, expected] : billions) {
     uint64_t num_weights = 0;
     for (const PlannedTensor& tensor :
-         plan_tensors(**find_synth_shape(name), **find_synth_type("f32"))) {
+         plan_tensors(**find_synth_shape(name), **find_file_type("f32"))) {
       num_weights += tensor.num_bytes / sizeof(float);
     }
     EXPECT_NEAR(static_cast<double>(num_weights) * 1e-9, expected, 0.0006) << name;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "api/models/synth/mixture.h"
+#include "api/models/quantize/mixture.h"
 #include "api/models/synth/shapes.h"
 #include "tensor/dtype.h"
 
@@ -22,7 +22,7 @@ struct PlannedTensor {
 };
 
 // Norms, biases and rotary factors are F32, matrices follow the mixture.
-std::vector<PlannedTensor> plan_tensors(const SynthShape& shape, const SynthType& type);
+std::vector<PlannedTensor> plan_tensors(const SynthShape& shape, const FileType& type);
 
 // Divisors of the rotary frequencies, [head_dim / 2]: Llama 3.1's rule for contexts beyond the 8192
 // tokens of its first training (https://arxiv.org/abs/2407.21783, constants of its config.json).
