@@ -82,8 +82,42 @@ void decode_row(DType dtype, const void* src, size_t num_elements, float* dst) {
       return decode_blocks<BlockQ5_K>(bytes, num_elements, block, dst);
     case DType::kQ6_K:
       return decode_blocks<BlockQ6_K>(bytes, num_elements, block, dst);
+    case DType::kQ4_1:
+      return decode_blocks<BlockQ4_1>(bytes, num_elements, block, dst);
+    case DType::kQ5_1:
+      return decode_blocks<BlockQ5_1>(bytes, num_elements, block, dst);
+    case DType::kQ2_K:
+      return decode_blocks<BlockQ2_K>(bytes, num_elements, block, dst);
+    case DType::kQ3_K:
+      return decode_blocks<BlockQ3_K>(bytes, num_elements, block, dst);
+    case DType::kIQ4_NL:
+      return decode_blocks<BlockIQ4_NL>(bytes, num_elements, block, dst);
+    case DType::kIQ4_XS:
+      return decode_blocks<BlockIQ4_XS>(bytes, num_elements, block, dst);
+    case DType::kMXFP4:
+      return decode_blocks<BlockMXFP4>(bytes, num_elements, block, dst);
+    case DType::kIQ2_XXS:
+      return decode_blocks<BlockIQ2_XXS>(bytes, num_elements, block, dst);
+    case DType::kIQ2_XS:
+      return decode_blocks<BlockIQ2_XS>(bytes, num_elements, block, dst);
+    case DType::kIQ2_S:
+      return decode_blocks<BlockIQ2_S>(bytes, num_elements, block, dst);
+    case DType::kIQ3_XXS:
+      return decode_blocks<BlockIQ3_XXS>(bytes, num_elements, block, dst);
+    case DType::kIQ3_S:
+      return decode_blocks<BlockIQ3_S>(bytes, num_elements, block, dst);
+    case DType::kIQ1_S:
+      return decode_blocks<BlockIQ1_S>(bytes, num_elements, block, dst);
+    case DType::kIQ1_M:
+      return decode_blocks<BlockIQ1_M>(bytes, num_elements, block, dst);
+    case DType::kTQ1_0:
+      return decode_blocks<BlockTQ1_0>(bytes, num_elements, block, dst);
+    case DType::kTQ2_0:
+      return decode_blocks<BlockTQ2_0>(bytes, num_elements, block, dst);
   }
 }
+
+bool can_encode(DType dtype) { return dtype <= DType::kQ6_K; }
 
 void encode_row(DType dtype, const float* src, size_t num_elements, void* dst) {
   const size_t block = dtype_info(dtype).block_elements;
@@ -109,7 +143,25 @@ void encode_row(DType dtype, const float* src, size_t num_elements, void* dst) {
       return encode_blocks<BlockQ5_K>(src, num_elements, block, bytes);
     case DType::kQ6_K:
       return encode_blocks<BlockQ6_K>(src, num_elements, block, bytes);
+    case DType::kQ4_1:
+    case DType::kQ5_1:
+    case DType::kQ2_K:
+    case DType::kQ3_K:
+    case DType::kIQ4_NL:
+    case DType::kIQ4_XS:
+    case DType::kMXFP4:
+    case DType::kIQ2_XXS:
+    case DType::kIQ2_XS:
+    case DType::kIQ2_S:
+    case DType::kIQ3_XXS:
+    case DType::kIQ3_S:
+    case DType::kIQ1_S:
+    case DType::kIQ1_M:
+    case DType::kTQ1_0:
+    case DType::kTQ2_0:
+      break;
   }
+  RUVLLM_CHECK(can_encode(dtype));
 }
 
 }  // namespace ruvllm

@@ -292,6 +292,7 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 TEST(Encode, NonFiniteIsEncodedAsZero) {
   for (size_t t = 0; t < kNumDTypes; ++t) {
     const DType dtype = static_cast<DType>(t);
+    if (!can_encode(dtype)) continue;
     std::vector<float> dirty(256);
     for (size_t i = 0; i < dirty.size(); ++i) dirty[i] = 0.01f * static_cast<float>(i) - 1.0f;
     std::vector<float> clean = dirty;
@@ -306,6 +307,7 @@ TEST(Encode, NonFiniteIsEncodedAsZero) {
 TEST(Encode, ExtremesStayFinite) {
   for (size_t t = 0; t < kNumDTypes; ++t) {
     const DType dtype = static_cast<DType>(t);
+    if (!can_encode(dtype)) continue;
     for (const float extreme : {3.4e38f, -3.4e38f, 1e10f, 1e-45f, -1e-38f, 1e-7f, 0.0f}) {
       std::vector<float> values(256, extreme);
       for (size_t i = 0; i < values.size(); i += 3) values[i] = -extreme * 0.5f;

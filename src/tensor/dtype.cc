@@ -21,6 +21,22 @@ constexpr std::array<DTypeInfo, kNumDTypes> kInfos = {{
     {"q4_K", kSuperblock, sizeof(BlockQ4_K)},
     {"q5_K", kSuperblock, sizeof(BlockQ5_K)},
     {"q6_K", kSuperblock, sizeof(BlockQ6_K)},
+    {"q4_1", kBlock32, sizeof(BlockQ4_1)},
+    {"q5_1", kBlock32, sizeof(BlockQ5_1)},
+    {"q2_K", kSuperblock, sizeof(BlockQ2_K)},
+    {"q3_K", kSuperblock, sizeof(BlockQ3_K)},
+    {"iq4_nl", kBlock32, sizeof(BlockIQ4_NL)},
+    {"iq4_xs", kSuperblock, sizeof(BlockIQ4_XS)},
+    {"mxfp4", kBlock32, sizeof(BlockMXFP4)},
+    {"iq2_xxs", kSuperblock, sizeof(BlockIQ2_XXS)},
+    {"iq2_xs", kSuperblock, sizeof(BlockIQ2_XS)},
+    {"iq2_s", kSuperblock, sizeof(BlockIQ2_S)},
+    {"iq3_xxs", kSuperblock, sizeof(BlockIQ3_XXS)},
+    {"iq3_s", kSuperblock, sizeof(BlockIQ3_S)},
+    {"iq1_s", kSuperblock, sizeof(BlockIQ1_S)},
+    {"iq1_m", kSuperblock, sizeof(BlockIQ1_M)},
+    {"tq1_0", kSuperblock, sizeof(BlockTQ1_0)},
+    {"tq2_0", kSuperblock, sizeof(BlockTQ2_0)},
 }};
 
 // Not std::tolower, which depends on the process's locale.

@@ -16,11 +16,31 @@ struct Expected {
 };
 
 constexpr Expected kExpected[] = {
-    {DType::kF32, "f32", 1, 4},       {DType::kF16, "f16", 1, 2},
-    {DType::kBF16, "bf16", 1, 2},     {DType::kQ4_0, "q4_0", 32, 18},
-    {DType::kQ5_0, "q5_0", 32, 22},   {DType::kQ8_0, "q8_0", 32, 34},
-    {DType::kQ4_K, "q4_K", 256, 144}, {DType::kQ5_K, "q5_K", 256, 176},
+    {DType::kF32, "f32", 1, 4},
+    {DType::kF16, "f16", 1, 2},
+    {DType::kBF16, "bf16", 1, 2},
+    {DType::kQ4_0, "q4_0", 32, 18},
+    {DType::kQ5_0, "q5_0", 32, 22},
+    {DType::kQ8_0, "q8_0", 32, 34},
+    {DType::kQ4_K, "q4_K", 256, 144},
+    {DType::kQ5_K, "q5_K", 256, 176},
     {DType::kQ6_K, "q6_K", 256, 210},
+    {DType::kQ4_1, "q4_1", 32, 20},
+    {DType::kQ5_1, "q5_1", 32, 24},
+    {DType::kQ2_K, "q2_K", 256, 84},
+    {DType::kQ3_K, "q3_K", 256, 110},
+    {DType::kIQ4_NL, "iq4_nl", 32, 18},
+    {DType::kIQ4_XS, "iq4_xs", 256, 136},
+    {DType::kMXFP4, "mxfp4", 32, 17},
+    {DType::kIQ2_XXS, "iq2_xxs", 256, 66},
+    {DType::kIQ2_XS, "iq2_xs", 256, 74},
+    {DType::kIQ2_S, "iq2_s", 256, 82},
+    {DType::kIQ3_XXS, "iq3_xxs", 256, 98},
+    {DType::kIQ3_S, "iq3_s", 256, 110},
+    {DType::kIQ1_S, "iq1_s", 256, 50},
+    {DType::kIQ1_M, "iq1_m", 256, 56},
+    {DType::kTQ1_0, "tq1_0", 256, 54},
+    {DType::kTQ2_0, "tq2_0", 256, 66},
 };
 
 TEST(DType, TableAndNames) {

@@ -56,6 +56,8 @@ struct GgufEntry {
   uint64_t count;         // for arrays, else 1
 };
 
+struct GgufAssembly;
+
 class GgufFile {
  public:
   // Opens `path`; if it is the first of a split set ("...-00001-of-0000N.gguf", split.count > 1)
@@ -65,12 +67,18 @@ class GgufFile {
   // The same from memory (fuzzing, tests); `name` is used in errors. Does not copy.
   static Result<GgufFile> parse(std::span<const std::byte> bytes, std::string name);
 
+  // A file put together in memory from another format (assembly/assemble.h). Names, shapes and
+  // sizes are checked as in a file; tensors may share bytes.
+  static Result<GgufFile> assemble(GgufAssembly assembly);
+
   GgufFile(GgufFile&&) noexcept;
   GgufFile& operator=(GgufFile&&) noexcept;
   ~GgufFile();
 
   const std::string& path() const;
   uint32_t version() const;
+  // "GGUF v3", or what the file was assembled from: "safetensors".
+  std::string format() const;
   std::span<const GgufEntry> entries() const;
   std::span<const GgufTensor> tensors() const;
   const GgufTensor* find_tensor(std::string_view name) const;  // nullptr if absent
@@ -99,7 +107,8 @@ class GgufFile {
   bool damaged() const;
   Status check_intact() const;
 
-  // Bytes mapped over all parts, and how many of them are resident now.
+  // Bytes mapped over all parts, and how many of them are resident now. What was assembled counts
+  // with the buffers that it owns.
   uint64_t mapped_bytes() const;
   uint64_t resident_bytes() const;
 

@@ -1,8 +1,6 @@
 #include "formats/gguf/gguf_writer.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -12,37 +10,12 @@
 
 #include "base/core/check.h"
 #include "base/core/checked.h"
+#include "formats/gguf/assembly/metadata.h"
 #include "formats/gguf/types.h"
 #include "formats/io/output_file.h"
 
 namespace ruvllm::formats {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "values are written as they are in memory");
-
-// The encoding of one part of the header, grown in memory: kilobytes, or megabytes with a
-// vocabulary.
-class Encoder {
- public:
-  template <typename T>
-  void put(T value) {
-    const size_t at = bytes_.size();
-    bytes_.resize(at + sizeof(T));
-    std::memcpy(bytes_.data() + at, &value, sizeof(T));
-  }
-  void put_bytes(std::span<const std::byte> bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
-  void put_string(std::string_view text) {
-    put<uint64_t>(text.size());
-    put_bytes(std::as_bytes(std::span(text)));
-  }
-  std::span<const std::byte> bytes() const { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
 
 struct DeclaredTensor {
   std::string name;
@@ -67,19 +40,6 @@ struct GgufWriter::Impl {
     }
   }
 
-  void put_key(std::string_view key, GgufType type);
-  template <typename T>
-  void add_scalar(std::string_view key, GgufType type, T value) {
-    put_key(key, type);
-    metadata.put<T>(value);
-  }
-  template <typename T>
-  void add_array(std::string_view key, GgufType element_type, std::span<const T> values) {
-    put_key(key, GgufType::kArray);
-    metadata.put(static_cast<uint32_t>(element_type));
-    metadata.put<uint64_t>(values.size());
-    metadata.put_bytes(std::as_bytes(values));
-  }
   Status pad();
 
   std::string name;
@@ -88,11 +48,9 @@ struct GgufWriter::Impl {
   State state = State::kDescribing;
   std::optional<Error> mistake;
 
-  Encoder metadata;
-  uint64_t num_entries = 0;
-  std::unordered_set<std::string> keys;
+  GgufMetadata metadata;
 
-  Encoder descriptions;
+  GgufEncoder descriptions;
   std::vector<DeclaredTensor> tensors;
   std::unordered_set<std::string> tensor_names;
   uint64_t next_offset = 0;
@@ -100,19 +58,6 @@ struct GgufWriter::Impl {
   size_t tensor_idx = 0;      // being written
   size_t tensor_written = 0;  // bytes of it
 };
-
-void GgufWriter::Impl::put_key(std::string_view key, GgufType type) {
-  RUVLLM_CHECK(state == State::kDescribing);
-  if (key.empty() || key.size() > kGgufMaxKeyBytes) {
-    refuse("metadata key {} has {} bytes; use 1 to {}", quoted(key), key.size(), kGgufMaxKeyBytes);
-  }
-  if (!keys.emplace(key).second) {
-    refuse("metadata key {} is added twice; add it once", quoted(key));
-  }
-  ++num_entries;
-  metadata.put_string(key);
-  metadata.put(static_cast<uint32_t>(type));
-}
 
 Status GgufWriter::Impl::pad() {
   const std::vector<std::byte> zeros((alignment - file.size() % alignment) % alignment);
@@ -130,36 +75,37 @@ GgufWriter::GgufWriter(std::string path, uint32_t alignment)
 
 GgufWriter::~GgufWriter() = default;
 
+GgufMetadata& GgufWriter::metadata() {
+  RUVLLM_CHECK(impl_->state == Impl::State::kDescribing);
+  return impl_->metadata;
+}
+
 void GgufWriter::add_uint32(std::string_view key, uint32_t value) {
-  impl_->add_scalar(key, GgufType::kUint32, value);
+  metadata().add_uint32(key, value);
 }
 void GgufWriter::add_uint64(std::string_view key, uint64_t value) {
-  impl_->add_scalar(key, GgufType::kUint64, value);
+  metadata().add_uint64(key, value);
 }
 void GgufWriter::add_int32(std::string_view key, int32_t value) {
-  impl_->add_scalar(key, GgufType::kInt32, value);
+  metadata().add_int32(key, value);
 }
 void GgufWriter::add_float32(std::string_view key, float value) {
-  impl_->add_scalar(key, GgufType::kFloat32, value);
+  metadata().add_float32(key, value);
 }
 void GgufWriter::add_bool(std::string_view key, bool value) {
-  impl_->add_scalar<uint8_t>(key, GgufType::kBool, value ? 1 : 0);
+  metadata().add_bool(key, value);
 }
 void GgufWriter::add_string(std::string_view key, std::string_view value) {
-  impl_->put_key(key, GgufType::kString);
-  impl_->metadata.put_string(value);
+  metadata().add_string(key, value);
 }
 void GgufWriter::add_string_array(std::string_view key, std::span<const std::string> values) {
-  impl_->put_key(key, GgufType::kArray);
-  impl_->metadata.put(static_cast<uint32_t>(GgufType::kString));
-  impl_->metadata.put<uint64_t>(values.size());
-  for (const std::string& value : values) impl_->metadata.put_string(value);
+  metadata().add_string_array(key, values);
 }
 void GgufWriter::add_int32_array(std::string_view key, std::span<const int32_t> values) {
-  impl_->add_array(key, GgufType::kInt32, values);
+  metadata().add_int32_array(key, values);
 }
 void GgufWriter::add_float32_array(std::string_view key, std::span<const float> values) {
-  impl_->add_array(key, GgufType::kFloat32, values);
+  metadata().add_float32_array(key, values);
 }
 
 Status GgufWriter::copy_entry(const GgufFile& source, std::string_view key) {
@@ -169,8 +115,7 @@ Status GgufWriter::copy_entry(const GgufFile& source, std::string_view key) {
                 source.path(), quoted(key), impl_->name);
   }
   if (key == kGgufAlignmentKey) return {};
-  impl_->put_key(key, entry->type);
-  impl_->metadata.put_bytes(source.encoded_value(key));
+  metadata().add_encoded(key, entry->type, source.encoded_value(key));
   return {};
 }
 
@@ -213,14 +158,12 @@ void GgufWriter::declare_tensor(std::string_view name, DType dtype,
 Status GgufWriter::begin_tensors() {
   Impl& impl = *impl_;
   RUVLLM_CHECK(impl.state == Impl::State::kDescribing);
+  RUVLLM_TRY(impl.metadata.check(impl.name));
   if (impl.mistake) return std::unexpected(*impl.mistake);
   impl.state = Impl::State::kStreaming;
   RUVLLM_TRY(impl.file.open());
-  Encoder header;
-  header.put_bytes(std::as_bytes(std::span(std::string_view("GGUF"))));
-  header.put<uint32_t>(3);
-  header.put<uint64_t>(impl.tensors.size());
-  header.put<uint64_t>(impl.num_entries);
+  GgufEncoder header;
+  header.put_header(impl.tensors.size(), impl.metadata.num_entries());
   RUVLLM_TRY(impl.file.write(header.bytes()));
   RUVLLM_TRY(impl.file.write(impl.metadata.bytes()));
   RUVLLM_TRY(impl.file.write(impl.descriptions.bytes()));

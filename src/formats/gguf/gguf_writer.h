@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/core/error.h"
+#include "formats/gguf/assembly/metadata.h"
 #include "formats/gguf/gguf.h"
 
 namespace ruvllm::formats {
@@ -25,7 +26,8 @@ class GgufWriter {
   GgufWriter& operator=(const GgufWriter&) = delete;
   ~GgufWriter();  // removes the partial file unless finish() succeeded
 
-  // Metadata, before begin_tensors().
+  // Metadata, before begin_tensors(); metadata() takes every kind of value.
+  GgufMetadata& metadata();
   void add_uint32(std::string_view key, uint32_t value);
   void add_uint64(std::string_view key, uint64_t value);
   void add_int32(std::string_view key, int32_t value);

@@ -158,6 +158,9 @@ GgufFile::~GgufFile() = default;
 
 const std::string& GgufFile::path() const { return impl_->path; }
 uint32_t GgufFile::version() const { return impl_->tables.version; }
+std::string GgufFile::format() const {
+  return impl_->format.empty() ? fmt::format("GGUF v{}", version()) : impl_->format;
+}
 std::span<const GgufEntry> GgufFile::entries() const { return impl_->tables.entries; }
 std::span<const GgufTensor> GgufFile::tensors() const { return impl_->tables.tensors; }
 
@@ -185,12 +188,14 @@ Status GgufFile::check_intact() const {
 uint64_t GgufFile::mapped_bytes() const {
   uint64_t bytes = impl_->memory.size();
   for (const MappedFile& part : impl_->parts) bytes += part.bytes().size();
+  for (const Buffer& buffer : impl_->buffers) bytes += buffer.size();
   return bytes;
 }
 
 uint64_t GgufFile::resident_bytes() const {
   uint64_t bytes = impl_->memory.size();
   for (const MappedFile& part : impl_->parts) bytes += part.resident_bytes();
+  for (const Buffer& buffer : impl_->buffers) bytes += buffer.size();
   return bytes;
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory/buffer.h"
 #include "base/system/mapped_file.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/name_index.h"
@@ -51,8 +52,13 @@ struct GgufFile::Impl {
   std::unexpected<Error> bad_value(const Value& value, std::string_view reason) const;
 
   std::string path;
-  std::span<const std::byte> memory;  // of parse(); empty for opened files
+  std::span<const std::byte> memory;  // of parse() and assemble(); empty for opened files
   std::vector<MappedFile> parts;      // of open(); entries and version are those of the first
+  // Of assemble(): what it was made from, the encoded metadata, tensor names and changed tensors.
+  std::string format;
+  std::vector<std::byte> header;
+  std::vector<std::string> names;
+  std::vector<Buffer> buffers;
   GgufTables tables;                  // tensors of all parts
   NameIndex<GgufEntry, &GgufEntry::key> entry_index;
   NameIndex<GgufTensor, &GgufTensor::name> tensor_index;

@@ -41,7 +41,8 @@ constexpr std::string_view kGgmlNames[] = {
     "Q2_0"};
 
 // Indexed by DType.
-constexpr std::array<uint32_t, kNumDTypes> kGgmlNumbers = {0, 1, 30, 2, 6, 8, 12, 13, 14};
+constexpr std::array<uint32_t, kNumDTypes> kGgmlNumbers = {
+    0, 1, 30, 2, 6, 8, 12, 13, 14, 3, 7, 10, 11, 20, 23, 39, 16, 17, 22, 18, 21, 19, 29, 34, 35};
 
 }  // namespace
 

@@ -142,7 +142,7 @@ std::string type_of(const GgufEntry& entry) {
 
 std::unexpected<Error> GgufFile::Impl::bad_value(const Value& value,
                                                  std::string_view reason) const {
-  const std::span<const std::byte> bytes = parts.empty() ? memory : parts.front().bytes();
+  const std::span<const std::byte> bytes = memory.empty() ? parts.front().bytes() : memory;
   const size_t offset = static_cast<size_t>(value.data - bytes.data());
   return fail(ErrorCode::kCorrupt,
               "{}: metadata key {} (byte {}): {}; convert the model again with a current converter",
