@@ -54,7 +54,7 @@ void use_tokenizer(const formats::GgufFile& file) {
 void run_steps(const model::Model& model, device::CpuDevice& device) {
   const model::ModelConfig& config = model.config();
   auto pool = cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 2);
-  auto workspace = model::Workspace::create(device, config, model.weights(), 4, 2, 1);
+  auto workspace = model::Workspace::create(device, config, model.weights(), {4, 2, 1, 64});
   if (!pool || !workspace) return;
   const uint32_t pages[] = {1, 0};
   const int32_t last = config.vocab_size - 1;

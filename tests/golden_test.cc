@@ -127,8 +127,8 @@ TEST_P(GoldenTest, EveryLayerAgrees) {
     const std::vector<int32_t> tokens = int_array(*golden_, "golden." + prompt + ".tokens");
     const std::vector<int32_t> rows = int_array(*golden_, "golden." + prompt + ".rows");
     const int32_t count = static_cast<int32_t>(tokens.size());
-    auto workspace = model::Workspace::create(*device_, config, model_->weights(), count, count,
-                                              GetParam().num_threads);
+    auto workspace = model::Workspace::create(*device_, config, model_->weights(),
+                                              {count, count, GetParam().num_threads, count});
     auto pool =
         cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 8);
     ASSERT_TRUE(workspace.has_value() && pool.has_value());

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 SKIPPED_FOLDERS = {".git", ".cache", "build", "node_modules", "__pycache__"}
-DATA_FOLDERS = ("tests/data", "fuzz/corpus", "models")
+DATA_FOLDERS = ("tests/data", "tests/golden/hf", "fuzz/corpus", "models")
 
 
 def is_data(path: str) -> bool:

@@ -54,10 +54,13 @@ Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
                 options.max_sequences, options.context_length, pages);
   }
   RUVLLM_ASSIGN(cache::PagePool pool, cache::PagePool::create(shape, static_cast<uint32_t>(pages)));
-  RUVLLM_ASSIGN(auto workspace,
-                model::Workspace::create(device, config, model.weights(),
-                                         static_cast<int32_t>(options.max_batch_tokens),
-                                         max_logit_rows(options), device.team().num_threads()));
+  RUVLLM_ASSIGN(
+      auto workspace,
+      model::Workspace::create(device, config, model.weights(),
+                               {.max_rows = static_cast<int32_t>(options.max_batch_tokens),
+                                .max_logit_rows = max_logit_rows(options),
+                                .num_threads = device.team().num_threads(),
+                                .context_length = static_cast<int32_t>(options.context_length)}));
   std::unique_ptr<StepLoop> loop(
       new StepLoop(model, device, options, std::move(pool), std::move(workspace)));
   RUVLLM_ASSIGN(loop->thread_, start_thread([raw = loop.get()] { raw->thread_main(); }));

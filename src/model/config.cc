@@ -3,56 +3,10 @@
 #include <cmath>
 #include <string_view>
 
-#include <fmt/format.h>
+#include "model/config_keys.h"
 
 namespace ruvllm::model {
 namespace {
-
-// Typed reads of "<architecture>.<key>" with ranges, so that every later product fits its type.
-class Reader {
- public:
-  Reader(const formats::GgufFile& file, std::string_view architecture)
-      : file_(file), prefix_(fmt::format("{}.", architecture)) {}
-
-  bool has(std::string_view key) const { return file_.has(prefix_ + std::string(key)); }
-
-  Result<int32_t> integer(std::string_view key, int32_t min, int32_t max) const {
-    const std::string full = prefix_ + std::string(key);
-    RUVLLM_ASSIGN(const int64_t value, file_.get_int(full));
-    if (value < min || value > max) {
-      return fail(ErrorCode::kCorrupt, "{}: {} is {}; expected {} to {}", file_.path(), full, value,
-                  min, max);
-    }
-    return static_cast<int32_t>(value);
-  }
-  Result<int32_t> integer_or(std::string_view key, int32_t fallback, int32_t min,
-                             int32_t max) const {
-    if (!has(key)) return fallback;
-    return integer(key, min, max);
-  }
-  Result<double> positive(std::string_view key) const {
-    const std::string full = prefix_ + std::string(key);
-    RUVLLM_ASSIGN(const double value, file_.get_float(full));
-    if (!(value > 0.0) || value > 1e12) {
-      return fail(ErrorCode::kCorrupt, "{}: {} is {}; expected a positive number", file_.path(),
-                  full, value);
-    }
-    return value;
-  }
-  Result<double> positive_or(std::string_view key, double fallback) const {
-    if (!has(key)) return fallback;
-    return positive(key);
-  }
-  Result<std::string> string_or(std::string_view key, std::string_view fallback) const {
-    if (!has(key)) return std::string(fallback);
-    RUVLLM_ASSIGN(const std::string_view value, file_.get_string(prefix_ + std::string(key)));
-    return std::string(value);
-  }
-
- private:
-  const formats::GgufFile& file_;
-  std::string prefix_;
-};
 
 constexpr int32_t kMaxLayers = 1024;
 constexpr int32_t kMaxDim = 1 << 20;
@@ -60,70 +14,194 @@ constexpr int32_t kMaxHeads = 1024;
 constexpr int32_t kMaxHeadDim = 256;
 constexpr int32_t kMaxContext = 1 << 26;
 
-Status read_heads(const Reader& reader, const std::string& path, ModelConfig& config) {
-  RUVLLM_ASSIGN(config.num_heads, reader.integer("attention.head_count", 1, kMaxHeads));
+Status read_heads(const ConfigKeys& keys, ModelConfig& config) {
+  RUVLLM_ASSIGN(config.num_heads, keys.integer("attention.head_count", 1, kMaxHeads));
   RUVLLM_ASSIGN(config.num_kv_heads,
-                reader.integer_or("attention.head_count_kv", config.num_heads, 1, kMaxHeads));
+                keys.integer_or("attention.head_count_kv", config.num_heads, 1, kMaxHeads));
   if (config.num_heads % config.num_kv_heads != 0) {
     return fail(ErrorCode::kCorrupt,
                 "{}: {} query heads (attention.head_count) are not a multiple of {} KV heads "
                 "(attention.head_count_kv)",
-                path, config.num_heads, config.num_kv_heads);
+                keys.path(), config.num_heads, config.num_kv_heads);
   }
   const int32_t even_share = config.hidden_dim / config.num_heads;
   RUVLLM_ASSIGN(config.head_dim,
-                reader.integer_or("attention.key_length", even_share, 1, kMaxHeadDim));
+                keys.integer_or("attention.key_length", even_share, 1, kMaxHeadDim));
   RUVLLM_ASSIGN(const int32_t value_length,
-                reader.integer_or("attention.value_length", config.head_dim, 1, kMaxHeadDim));
+                keys.integer_or("attention.value_length", config.head_dim, 1, kMaxHeadDim));
   if (value_length != config.head_dim) {
     return fail(ErrorCode::kUnsupported,
-                "{}: value heads of {} (attention.value_length) beside key heads of {}", path,
-                value_length, config.head_dim);
+                "{}: value heads of {} (attention.value_length) beside key heads of {}",
+                keys.path(), value_length, config.head_dim);
   }
   if (config.head_dim % 8 != 0 || config.head_dim == 0 || config.head_dim > kMaxHeadDim) {
     return fail(ErrorCode::kUnsupported,
                 "{}: head dimension {} (attention.key_length, or embedding_length / "
                 "attention.head_count); expected a multiple of 8 up to {}",
-                path, config.head_dim, kMaxHeadDim);
+                keys.path(), config.head_dim, kMaxHeadDim);
   }
   return {};
 }
 
-Status read_rope(const Reader& reader, const std::string& path, ModelConfig& config) {
-  RUVLLM_ASSIGN(config.rope_dim,
-                reader.integer_or("rope.dimension_count", config.head_dim, 2, config.head_dim));
-  if (config.rope_dim % 2 != 0) {
-    return fail(ErrorCode::kCorrupt, "{}: rope.dimension_count {} is odd", path, config.rope_dim);
+// YaRN softens scores by lengthening the rotated vectors, by ln(factor) unless the file says how.
+Result<double> yarn_magnitude(const ConfigKeys& keys, double factor) {
+  if (keys.has("rope.scaling.yarn_attn_factor")) {
+    return keys.positive("rope.scaling.yarn_attn_factor");
   }
-  RUVLLM_ASSIGN(config.rope_base, reader.positive_or("rope.freq_base", 10000.0));
-  RUVLLM_ASSIGN(const std::string scaling, reader.string_or("rope.scaling.type", "none"));
-  if (scaling == "linear") {
-    RUVLLM_ASSIGN(config.rope_linear_scale, reader.positive("rope.scaling.factor"));
-  } else if (scaling != "none") {
+  const auto magnitude = [&](double share) {
+    return factor <= 1.0 ? 1.0 : 0.1 * share * std::log(factor) + 1.0;
+  };
+  RUVLLM_ASSIGN(const double share, keys.positive_or_zero("rope.scaling.yarn_log_multiplier"));
+  return magnitude(1.0) / magnitude(share);
+}
+
+Status read_rope_scaling(const ConfigKeys& keys, ModelConfig& config, ops::RopeConfig& rope) {
+  RUVLLM_ASSIGN(config.rope_original_context,
+                keys.integer_or("rope.scaling.original_context_length", config.context_length, 1,
+                                kMaxContext));
+  RUVLLM_ASSIGN(rope.magnitude, keys.positive_or("rope.scaling.attn_factor", 1.0));
+  RUVLLM_ASSIGN(const std::string type, keys.string_or("rope.scaling.type", "linear"));
+  if (type == "none") return {};
+  if (type != "linear" && type != "yarn" && type != "longrope") {
     return fail(ErrorCode::kUnsupported,
-                "{}: rope.scaling.type '{}' is not supported; supported are: none, linear", path,
-                scaling);
+                "{}: rope.scaling.type '{}' is not supported; supported are: none, linear, yarn, "
+                "longrope",
+                keys.path(), type);
   }
+  const char* factor_key =
+      keys.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+  RUVLLM_ASSIGN(const double factor, keys.positive_or_zero(factor_key));
+  if (factor > 0.0) rope.linear_scale = factor;
+  if (type != "yarn") return {};
+  ops::YarnConfig yarn;
+  yarn.original_context = config.rope_original_context;
+  RUVLLM_ASSIGN(yarn.beta_fast, keys.positive_or("rope.scaling.yarn_beta_fast", yarn.beta_fast));
+  RUVLLM_ASSIGN(yarn.beta_slow, keys.positive_or("rope.scaling.yarn_beta_slow", yarn.beta_slow));
+  RUVLLM_ASSIGN(yarn.extrapolation,
+                keys.positive_or("rope.scaling.yarn_ext_factor", yarn.extrapolation));
+  RUVLLM_ASSIGN(const double magnitude, yarn_magnitude(keys, rope.linear_scale));
+  rope.magnitude *= magnitude;
+  rope.yarn = yarn;
+  return {};
+}
+
+// Sets the rotation of layers that see all positions and returns that of layers with a window.
+Result<ops::RopeConfig> read_ropes(const ConfigKeys& keys, const Architecture& architecture,
+                                   ModelConfig& config) {
+  RUVLLM_ASSIGN(config.rope_dim,
+                keys.integer_or("rope.dimension_count", config.head_dim, 2, config.head_dim));
+  if (config.rope_dim % 2 != 0) {
+    return fail(ErrorCode::kCorrupt, "{}: rope.dimension_count {} is odd", keys.path(),
+                config.rope_dim);
+  }
+  ops::RopeConfig rope{.rope_dim = config.rope_dim};
+  RUVLLM_ASSIGN(rope.base, keys.positive_or("rope.freq_base", 10000.0));
+  if (rope.base <= 1.0) {
+    return fail(ErrorCode::kCorrupt, "{}: rope.freq_base is {}; expected more than 1", keys.path(),
+                rope.base);
+  }
+  ops::RopeConfig local = rope;
+  RUVLLM_TRY(read_rope_scaling(keys, config, rope));
+  if (architecture.local_rope_is_scaled) local = rope;
+  const double local_base =
+      architecture.local_rope_base > 0.0 ? architecture.local_rope_base : rope.base;
+  RUVLLM_ASSIGN(local.base, keys.positive_or("rope.freq_base_swa", local_base));
+  config.ropes = {rope};
+  return local;
+}
+
+// Which layers see only a window.
+Result<std::vector<int64_t>> read_window_flags(const ConfigKeys& keys, int32_t default_period,
+                                               int32_t num_layers) {
+  constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  if (keys.is_array(kKey)) return keys.flags(kKey, num_layers);
+  RUVLLM_ASSIGN(const int32_t period, keys.integer_or(kKey, default_period, 0, kMaxLayers));
+  std::vector<int64_t> flags;
+  for (int32_t i = 0; i < num_layers; ++i) flags.push_back(period == 0 || (i + 1) % period != 0);
+  return flags;
+}
+
+Status read_layers(const ConfigKeys& keys, const Architecture& architecture,
+                   const ops::RopeConfig& local_rope, ModelConfig& config) {
+  int32_t window = 0;
+  std::vector<int64_t> is_local(static_cast<size_t>(config.num_layers), 0);
+  if (architecture.window_period) {
+    RUVLLM_ASSIGN(window, keys.integer_or("attention.sliding_window", architecture.default_window,
+                                          0, kMaxContext));
+    RUVLLM_ASSIGN(is_local,
+                  read_window_flags(keys, *architecture.window_period, config.num_layers));
+  }
+  int32_t local_rope_idx = 0;
+  const bool differs =
+      local_rope.base != config.ropes[0].base || !architecture.local_rope_is_scaled;
+  if (window > 0 && differs) {
+    local_rope_idx = 1;
+    config.ropes.push_back(local_rope);
+  }
+  bool has_rope = true;
+  if (architecture.rope_is_optional) {
+    RUVLLM_ASSIGN(has_rope, keys.boolean_or("rope.scaling.finetuned", true));
+  }
+  const int32_t no_rope_period = has_rope ? architecture.no_rope_period : 1;
+  for (int32_t i = 0; i < config.num_layers; ++i) {
+    LayerConfig layer;
+    if (window > 0 && is_local[static_cast<size_t>(i)] != 0) {
+      layer.window = window;
+      layer.rope_idx = local_rope_idx;
+    }
+    if (no_rope_period != 0 && (i + 1) % no_rope_period == 0) layer.rope_idx = kNoRope;
+    config.layers.push_back(layer);
+  }
+  return {};
+}
+
+Status read_scales(const ConfigKeys& keys, const Architecture& architecture, ModelConfig& config) {
+  const auto assign = [&](std::string_view key, float& target) -> Status {
+    RUVLLM_ASSIGN(const double value, keys.positive_or_zero(key));
+    if (value > 0.0) target = static_cast<float>(value);
+    return {};
+  };
+  const bool by_hidden = config.num_layers == architecture.layers_with_hidden_query_scale;
+  const int32_t scaled_dim = by_hidden ? config.hidden_dim / config.num_heads : config.head_dim;
+  config.attention_scale = 1.0f / std::sqrt(static_cast<float>(scaled_dim));
+  if (architecture.scales_embedding) {
+    config.embedding_scale = std::sqrt(static_cast<float>(config.hidden_dim));
+  }
+  float logit_divisor = 1.0f;
+  RUVLLM_TRY(assign("attention.scale", config.attention_scale));
+  RUVLLM_TRY(assign("attn_logit_softcapping", config.attention_soft_cap));
+  RUVLLM_TRY(assign("final_logit_softcapping", config.logit_soft_cap));
+  RUVLLM_TRY(assign("embedding_scale", config.embedding_scale));
+  RUVLLM_TRY(assign("residual_scale", config.residual_scale));
+  if (architecture.requires_logit_scale) RUVLLM_TRY(keys.positive("logit_scale"));
+  RUVLLM_TRY(assign("logit_scale", logit_divisor));
+  config.logit_scale = 1.0f / logit_divisor;
   return {};
 }
 
 }  // namespace
 
 Result<ModelConfig> read_config(const formats::GgufFile& file, const Architecture& architecture) {
-  const Reader reader(file, architecture.name);
+  const ConfigKeys keys(file, architecture.name);
   ModelConfig config;
   config.architecture = architecture.name;
   config.rope_style = architecture.rope_style;
+  config.qk_norm = architecture.qk_norm;
+  config.pre_norms = architecture.pre_norms;
+  config.post_norms = architecture.post_norms;
+  config.gate_activation = architecture.gate_activation;
   if (file.has("general.name")) {
     RUVLLM_ASSIGN(config.name, file.get_string("general.name"));
   }
-  RUVLLM_ASSIGN(config.num_layers, reader.integer("block_count", 1, kMaxLayers));
-  RUVLLM_ASSIGN(config.hidden_dim, reader.integer("embedding_length", 8, kMaxDim));
-  RUVLLM_ASSIGN(config.ffn_dim, reader.integer("feed_forward_length", 8, kMaxDim));
-  RUVLLM_ASSIGN(config.context_length, reader.integer("context_length", 1, kMaxContext));
-  RUVLLM_TRY(read_heads(reader, file.path(), config));
-  RUVLLM_TRY(read_rope(reader, file.path(), config));
-  RUVLLM_ASSIGN(const double epsilon, reader.positive("attention.layer_norm_rms_epsilon"));
+  RUVLLM_ASSIGN(config.num_layers, keys.integer("block_count", 1, kMaxLayers));
+  RUVLLM_ASSIGN(config.hidden_dim, keys.integer("embedding_length", 8, kMaxDim));
+  RUVLLM_ASSIGN(config.ffn_dim, keys.integer("feed_forward_length", 8, kMaxDim));
+  RUVLLM_ASSIGN(config.context_length, keys.integer("context_length", 1, kMaxContext));
+  RUVLLM_TRY(read_heads(keys, config));
+  RUVLLM_ASSIGN(const ops::RopeConfig local_rope, read_ropes(keys, architecture, config));
+  RUVLLM_TRY(read_layers(keys, architecture, local_rope, config));
+  RUVLLM_TRY(read_scales(keys, architecture, config));
+  RUVLLM_ASSIGN(const double epsilon, keys.positive("attention.layer_norm_rms_epsilon"));
   config.norm_epsilon = static_cast<float>(epsilon);
   return config;
 }

@@ -1,14 +1,23 @@
-// The shape of a model: one flat struct that drives the one decoder block.
+// The shape of a model: what drives the one decoder block, and how its layers differ.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
 #include "model/arch/architecture.h"
+#include "ops/rope.h"
 
 namespace ruvllm::model {
+
+inline constexpr int32_t kNoRope = -1;
+
+struct LayerConfig {
+  int32_t window = 0;    // positions that a row sees, its own included; 0: all up to its own
+  int32_t rope_idx = 0;  // which of ModelConfig::ropes turns q and k, or kNoRope
+};
 
 struct ModelConfig {
   std::string architecture;  // "qwen2"
@@ -22,16 +31,35 @@ struct ModelConfig {
   int32_t vocab_size = 0;
   int32_t context_length = 0;  // that the model was trained for
   float norm_epsilon = 0.0f;
+
   RopeStyle rope_style = RopeStyle::kNeox;
   int32_t rope_dim = 0;
-  double rope_base = 10000.0;
-  double rope_linear_scale = 1.0;
+  // Without the factors, which are tensors and belong to the first.
+  std::vector<ops::RopeConfig> ropes;
+  int32_t rope_original_context = 0;  // engines with more tokens use LongRoPE's long factors
+
+  QkNorm qk_norm = QkNorm::kNone;
+  bool pre_norms = true;
+  bool post_norms = false;
+  GateActivation gate_activation = GateActivation::kSilu;
+
+  float attention_scale = 0.0f;     // of q * k
+  float attention_soft_cap = 0.0f;  // scores become cap * tanh(score / cap); 0: as they are
+  float logit_soft_cap = 0.0f;      // likewise
+  float embedding_scale = 1.0f;
+  float residual_scale = 1.0f;  // of what a block adds to the residual stream
+  float logit_scale = 1.0f;
+
+  std::vector<LayerConfig> layers;  // [num_layers]
 
   int32_t q_dim() const { return num_heads * head_dim; }
   int32_t kv_dim() const { return num_kv_heads * head_dim; }
+  const LayerConfig& layer(int32_t layer_idx) const {
+    return layers[static_cast<size_t>(layer_idx)];
+  }
 };
 
-// Reads and checks the keys that all architectures share, "<architecture>.<key>". Errors name the
+// Reads and checks "<architecture>.<key>" for all keys that any architecture has. Errors name the
 // key.
 Result<ModelConfig> read_config(const formats::GgufFile& file, const Architecture& architecture);
 

@@ -1,7 +1,7 @@
 #include "model/model.h"
 
 #include "model/arch/architecture.h"
-#include "model/decoder.h"
+#include "model/decoder/decoder.h"
 
 namespace ruvllm::model {
 
@@ -16,10 +16,28 @@ Result<std::unique_ptr<const Model>> Model::load(formats::GgufFile file,
   RUVLLM_ASSIGN(const Architecture* architecture, find_architecture(file));
   RUVLLM_ASSIGN(ModelConfig config, read_config(file, *architecture));
   RUVLLM_ASSIGN(ModelWeights weights, bind_weights(file, *architecture, device, config));
-  ops::RopeAngles rope(
-      {config.rope_dim, config.rope_base, config.rope_linear_scale, weights.rope_factors});
-  return std::unique_ptr<const Model>(
-      new Model(std::move(file), std::move(config), std::move(weights), std::move(rope)));
+  std::unique_ptr<Model> model(new Model(std::move(file), std::move(config), std::move(weights)));
+  model->make_ropes();
+  return model;
+}
+
+void Model::make_ropes() {
+  const auto make = [&](const std::vector<float>& factors) {
+    std::vector<ops::RopeAngles> ropes;
+    for (ops::RopeConfig rope : config_.ropes) {
+      if (ropes.empty()) rope.factors = factors;
+      ropes.emplace_back(rope);
+    }
+    return ropes;
+  };
+  const bool is_long_rope = !weights_.rope_factors_long.empty();
+  ropes_ = make(is_long_rope ? weights_.rope_factors_short : weights_.rope_factors);
+  if (is_long_rope) long_ropes_ = make(weights_.rope_factors_long);
+}
+
+const std::vector<ops::RopeAngles>& Model::ropes(const Workspace& workspace) const {
+  const bool is_long = workspace.context_length() > config_.rope_original_context;
+  return is_long && !long_ropes_.empty() ? long_ropes_ : ropes_;
 }
 
 uint64_t Model::num_parameters() const {
@@ -36,10 +54,7 @@ uint64_t Model::bytes_per_token() const {
   };
   uint64_t total = bytes(weights_.output);
   for (const LayerWeights& layer : weights_.layers) {
-    for (const ops::LinearPlan* plan :
-         {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.gate, &layer.up, &layer.down}) {
-      total += bytes(*plan);
-    }
+    layer.for_each_product([&](const ops::LinearPlan& plan) { total += bytes(plan); });
   }
   return total;
 }
@@ -47,17 +62,18 @@ uint64_t Model::bytes_per_token() const {
 void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,
                  const ops::KvView& kv, std::span<const int32_t> logit_rows,
                  ActivationTap* tap) const noexcept {
-  const DecoderPass pass({config_, weights_, rope_, device.kernels(), workspace, kv, tap});
+  const PassContext pass{config_, weights_, ropes(workspace), device.kernels(), workspace, kv, tap};
   device.team().run([&](ThreadTeam::Worker& worker) {
-    pass.run_layers(worker, batch);
-    if (!logit_rows.empty()) pass.run_logits(worker, logit_rows);
+    run_layers(pass, worker, batch);
+    if (!logit_rows.empty()) run_logits(pass, worker, logit_rows);
   });
 }
 
 void Model::logits(device::CpuDevice& device, Workspace& workspace,
                    std::span<const int32_t> rows) const noexcept {
-  const DecoderPass pass({config_, weights_, rope_, device.kernels(), workspace, {}, nullptr});
-  device.team().run([&](ThreadTeam::Worker& worker) { pass.run_logits(worker, rows); });
+  const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
+                         workspace, {},       nullptr};
+  device.team().run([&](ThreadTeam::Worker& worker) { run_logits(pass, worker, rows); });
 }
 
 }  // namespace ruvllm::model

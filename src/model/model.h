@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/core/error.h"
 #include "device/cpu_device.h"
@@ -43,16 +44,17 @@ class Model {
               std::span<const int32_t> rows) const noexcept;
 
  private:
-  Model(formats::GgufFile file, ModelConfig config, ModelWeights weights, ops::RopeAngles rope)
-      : file_(std::move(file)),
-        config_(std::move(config)),
-        weights_(std::move(weights)),
-        rope_(std::move(rope)) {}
+  Model(formats::GgufFile file, ModelConfig config, ModelWeights weights)
+      : file_(std::move(file)), config_(std::move(config)), weights_(std::move(weights)) {}
+
+  void make_ropes();
+  const std::vector<ops::RopeAngles>& ropes(const Workspace& workspace) const;
 
   formats::GgufFile file_;
   ModelConfig config_;
   ModelWeights weights_;
-  ops::RopeAngles rope_;
+  // [config.ropes]; the second with LongRoPE's long factors, empty where there are none.
+  std::vector<ops::RopeAngles> ropes_, long_ropes_;
 };
 
 }  // namespace ruvllm::model

@@ -1,149 +1,148 @@
 #include "model/weights.h"
 
 #include <algorithm>
-#include <cmath>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "tensor/codec.h"
+#include "model/tensor_binder.h"
 
 namespace ruvllm::model {
 namespace {
 
-constexpr uint64_t kMaxRows = 1u << 24;
-
-// Rows first, as in the rest of this library; files list the row length first.
-std::string shape_of(const formats::GgufTensor& tensor) {
-  const std::vector<uint64_t> dims(std::reverse_iterator(tensor.dims + tensor.num_dims),
-                                   std::reverse_iterator(tensor.dims));
-  return fmt::format("[{}]", fmt::join(dims, ", "));
-}
-
-std::string expected_shape(int64_t num_rows, int64_t num_cols) {
-  if (num_rows == 1) return fmt::format("[{}]", num_cols);
-  if (num_rows < 0) return fmt::format("[1 to {}, {}]", kMaxRows, num_cols);
-  return fmt::format("[{}, {}]", num_rows, num_cols);
-}
-
-class Binder {
+// Binds the tensors of one layer, "blk.<layer_idx>.*".
+class LayerBinder {
  public:
-  Binder(const formats::GgufFile& file, const device::CpuDevice& device)
-      : file_(file), device_(device) {}
+  LayerBinder(const TensorBinder& binder, const Architecture& architecture,
+              const ModelConfig& config, int32_t layer_idx)
+      : binder_(binder),
+        architecture_(architecture),
+        config_(config),
+        prefix_(fmt::format("blk.{}.", layer_idx)) {}
 
-  bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
-
-  // [num_rows, num_cols] as stored; num_rows -1: any.
-  Result<MatrixView> matrix(const std::string& name, int64_t num_rows, int64_t num_cols) const {
-    const formats::GgufTensor* tensor = file_.find_tensor(name);
-    if (tensor == nullptr) {
-      return fail(ErrorCode::kCorrupt,
-                  "{}: tensor '{}' is missing; the file is incomplete or of another model family",
-                  file_.path(), name);
+  Status norms(LayerWeights& layer) const {
+    const int64_t hidden = config_.hidden_dim;
+    if (architecture_.pre_norms) {
+      RUVLLM_ASSIGN(layer.attn_norm, binder_.vector(name("attn_norm.weight"), hidden));
+      RUVLLM_ASSIGN(layer.ffn_norm, binder_.vector(name("ffn_norm.weight"), hidden));
     }
-    // On the dimensions as stored: a view holds them in 32 bits.
-    const uint64_t* dims = tensor->dims;
-    if (tensor->num_dims > 2 || std::cmp_not_equal(dims[0], num_cols) ||
-        (num_rows >= 0 && std::cmp_not_equal(dims[1], num_rows)) || dims[1] > kMaxRows) {
-      return fail(ErrorCode::kCorrupt,
-                  "{}: tensor '{}' is {}; expected {}; the file is damaged or of another model "
-                  "family",
-                  file_.path(), name, shape_of(*tensor), expected_shape(num_rows, num_cols));
+    if (architecture_.post_norms) {
+      RUVLLM_ASSIGN(layer.attn_post_norm,
+                    binder_.vector(name("post_attention_norm.weight"), hidden));
+      RUVLLM_ASSIGN(layer.ffn_post_norm, binder_.vector(name("post_ffw_norm.weight"), hidden));
     }
-    return tensor->matrix();
+    if (architecture_.qk_norm != QkNorm::kNone) {
+      const bool per_head = architecture_.qk_norm == QkNorm::kPerHead;
+      RUVLLM_ASSIGN(layer.q_norm, binder_.vector(name("attn_q_norm.weight"),
+                                                 per_head ? config_.head_dim : config_.q_dim()));
+      RUVLLM_ASSIGN(layer.k_norm, binder_.vector(name("attn_k_norm.weight"),
+                                                 per_head ? config_.head_dim : config_.kv_dim()));
+    }
+    return {};
   }
 
-  Result<ops::LinearPlan> linear(const std::string& name, int64_t out_dim, int64_t in_dim,
-                                 const float* bias = nullptr) const {
-    RUVLLM_ASSIGN(const MatrixView view, matrix(name, out_dim, in_dim));
-    return ops::plan_linear(device_, view, bias, name);
-  }
-
-  Result<std::vector<float>> vector(const std::string& name, int64_t size) const {
-    RUVLLM_ASSIGN(const MatrixView view, matrix(name, 1, size));
-    std::vector<float> values(static_cast<size_t>(size));
-    decode_row(view.dtype, view.data, values.size(), values.data());
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (!std::isfinite(values[i])) {
-        return fail(ErrorCode::kCorrupt, "{}: tensor '{}' has a non-finite value at {}",
-                    file_.path(), name, i);
-      }
+  Status attention(LayerWeights& layer) const {
+    const int64_t hidden = config_.hidden_dim;
+    const int64_t q_dim = config_.q_dim(), kv_dim = config_.kv_dim();
+    const bool bias = architecture_.requires_qkv_bias;
+    if (binder_.has(name("attn_qkv.weight"))) {
+      RUVLLM_ASSIGN(const std::vector<ops::LinearPlan> qkv,
+                    binder_.fused_linear(name("attn_qkv"), {q_dim, kv_dim, kv_dim}, hidden,
+                                         layer.biases, bias));
+      layer.q = qkv[0];
+      layer.k = qkv[1];
+      layer.v = qkv[2];
+    } else {
+      RUVLLM_ASSIGN(layer.q, linear("attn_q", q_dim, hidden, layer, bias));
+      RUVLLM_ASSIGN(layer.k, linear("attn_k", kv_dim, hidden, layer, bias));
+      RUVLLM_ASSIGN(layer.v, linear("attn_v", kv_dim, hidden, layer, bias));
     }
-    return values;
+    RUVLLM_ASSIGN(layer.attn_sinks,
+                  binder_.optional_vector(name("attn_sinks.weight"), config_.num_heads));
+    RUVLLM_ASSIGN(layer.attn_output, linear("attn_output", hidden, q_dim, layer));
+    return {};
   }
 
-  // A bias that the family requires, or that the file may bring.
-  Result<std::vector<float>> bias(const std::string& name, int64_t size, bool required) const {
-    if (!required && !has(name)) return std::vector<float>();
-    return vector(name, size);
+  Status feed_forward(LayerWeights& layer) const {
+    const int64_t hidden = config_.hidden_dim, ffn = config_.ffn_dim;
+    if (architecture_.fuses_gate_and_up) {
+      RUVLLM_ASSIGN(const std::vector<ops::LinearPlan> gate_up,
+                    binder_.fused_linear(name("ffn_up"), {ffn, ffn}, hidden, layer.biases));
+      layer.gate = gate_up[0];
+      layer.up = gate_up[1];
+    } else {
+      RUVLLM_ASSIGN(layer.gate, linear("ffn_gate", ffn, hidden, layer));
+      RUVLLM_ASSIGN(layer.up, linear("ffn_up", ffn, hidden, layer));
+    }
+    RUVLLM_ASSIGN(layer.down, linear("ffn_down", hidden, ffn, layer));
+    return {};
   }
 
  private:
-  const formats::GgufFile& file_;
-  const device::CpuDevice& device_;
+  std::string name(std::string_view part) const { return prefix_ + std::string(part); }
+  Result<ops::LinearPlan> linear(std::string_view part, int64_t out_dim, int64_t in_dim,
+                                 LayerWeights& layer, bool requires_bias = false) const {
+    return binder_.linear(name(part), out_dim, in_dim, layer.biases, requires_bias);
+  }
+
+  const TensorBinder& binder_;
+  const Architecture& architecture_;
+  const ModelConfig& config_;
+  const std::string prefix_;
 };
 
-const float* data_or_null(const std::vector<float>& values) {
-  return values.empty() ? nullptr : values.data();
+Result<std::vector<float>> bind_rope_factors(const TensorBinder& binder, const ModelConfig& config,
+                                             const std::string& name) {
+  RUVLLM_ASSIGN(std::vector<float> factors, binder.optional_vector(name, config.rope_dim / 2));
+  if (std::ranges::any_of(factors, [](float factor) { return factor <= 0.0f; })) {
+    return fail(ErrorCode::kCorrupt,
+                "{}: tensor '{}' has values that are not positive; download the file again",
+                binder.path(), name);
+  }
+  return factors;
 }
 
-Result<LayerWeights> bind_layer(const Binder& binder, const Architecture& architecture,
-                                const ModelConfig& config, int32_t layer_idx) {
-  const auto name = [&](std::string_view part) {
-    return fmt::format("blk.{}.{}", layer_idx, part);
-  };
-  const int64_t hidden = config.hidden_dim;
-  const int64_t q_dim = config.q_dim(), kv_dim = config.kv_dim();
-  const bool bias = architecture.requires_qkv_bias;
-  LayerWeights layer;
-  RUVLLM_ASSIGN(layer.attn_norm, binder.vector(name("attn_norm.weight"), hidden));
-  RUVLLM_ASSIGN(layer.q_bias, binder.bias(name("attn_q.bias"), q_dim, bias));
-  RUVLLM_ASSIGN(layer.k_bias, binder.bias(name("attn_k.bias"), kv_dim, bias));
-  RUVLLM_ASSIGN(layer.v_bias, binder.bias(name("attn_v.bias"), kv_dim, bias));
-  RUVLLM_ASSIGN(layer.q,
-                binder.linear(name("attn_q.weight"), q_dim, hidden, data_or_null(layer.q_bias)));
-  RUVLLM_ASSIGN(layer.k,
-                binder.linear(name("attn_k.weight"), kv_dim, hidden, data_or_null(layer.k_bias)));
-  RUVLLM_ASSIGN(layer.v,
-                binder.linear(name("attn_v.weight"), kv_dim, hidden, data_or_null(layer.v_bias)));
-  RUVLLM_ASSIGN(layer.attn_output, binder.linear(name("attn_output.weight"), hidden, q_dim));
-  RUVLLM_ASSIGN(layer.ffn_norm, binder.vector(name("ffn_norm.weight"), hidden));
-  RUVLLM_ASSIGN(layer.gate, binder.linear(name("ffn_gate.weight"), config.ffn_dim, hidden));
-  RUVLLM_ASSIGN(layer.up, binder.linear(name("ffn_up.weight"), config.ffn_dim, hidden));
-  RUVLLM_ASSIGN(layer.down, binder.linear(name("ffn_down.weight"), hidden, config.ffn_dim));
-  return layer;
+Status bind_rope(const TensorBinder& binder, const ModelConfig& config, ModelWeights& weights) {
+  RUVLLM_ASSIGN(weights.rope_factors, bind_rope_factors(binder, config, "rope_freqs.weight"));
+  RUVLLM_ASSIGN(weights.rope_factors_short,
+                bind_rope_factors(binder, config, "rope_factors_short.weight"));
+  RUVLLM_ASSIGN(weights.rope_factors_long,
+                bind_rope_factors(binder, config, "rope_factors_long.weight"));
+  if (weights.rope_factors_short.empty() != weights.rope_factors_long.empty()) {
+    return fail(ErrorCode::kCorrupt,
+                "{}: only one of the tensors 'rope_factors_short.weight' and "
+                "'rope_factors_long.weight' is there; the file is incomplete",
+                binder.path());
+  }
+  return {};
 }
 
 }  // namespace
 
 Result<ModelWeights> bind_weights(const formats::GgufFile& file, const Architecture& architecture,
                                   const device::CpuDevice& device, ModelConfig& config) {
-  const Binder binder(file, device);
+  const TensorBinder binder(file, device);
   ModelWeights weights;
   RUVLLM_ASSIGN(weights.token_embedding, binder.matrix("token_embd.weight", -1, config.hidden_dim));
   config.vocab_size = static_cast<int32_t>(weights.token_embedding.num_rows);
   weights.layers.reserve(static_cast<size_t>(config.num_layers));
   for (int32_t i = 0; i < config.num_layers; ++i) {
     // Moving a LayerWeights keeps its bias vectors' storage, so the plans' pointers stay valid.
-    RUVLLM_ASSIGN(LayerWeights layer, bind_layer(binder, architecture, config, i));
+    LayerWeights layer;
+    const LayerBinder layer_binder(binder, architecture, config, i);
+    RUVLLM_TRY(layer_binder.norms(layer));
+    RUVLLM_TRY(layer_binder.attention(layer));
+    RUVLLM_TRY(layer_binder.feed_forward(layer));
     weights.layers.push_back(std::move(layer));
   }
   RUVLLM_ASSIGN(weights.output_norm, binder.vector("output_norm.weight", config.hidden_dim));
   const char* output = binder.has("output.weight") ? "output.weight" : "token_embd.weight";
-  RUVLLM_ASSIGN(weights.output, binder.linear(output, config.vocab_size, config.hidden_dim));
-  if (binder.has("rope_freqs.weight")) {
-    RUVLLM_ASSIGN(weights.rope_factors, binder.vector("rope_freqs.weight", config.rope_dim / 2));
-    if (std::ranges::any_of(weights.rope_factors, [](float factor) { return factor <= 0.0f; })) {
-      return fail(ErrorCode::kCorrupt,
-                  "{}: tensor 'rope_freqs.weight' has values that are not positive; download the "
-                  "file again",
-                  file.path());
-    }
-  }
+  RUVLLM_ASSIGN(const MatrixView output_view,
+                binder.matrix(output, config.vocab_size, config.hidden_dim));
+  RUVLLM_ASSIGN(weights.output, ops::plan_linear(device, output_view, nullptr, output));
+  RUVLLM_TRY(bind_rope(binder, config, weights));
   return weights;
 }
 

@@ -23,14 +23,12 @@ InputKinds kinds_of(const ModelWeights& weights) {
 
 size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& config,
                        const ModelWeights& weights) {
-  const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim, 1.0f};
+  const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
   size_t bytes = std::max(weights.output.scratch_bytes(),
                           ops::attention_scratch_bytes(device.kernels().attention, shape));
   for (const LayerWeights& layer : weights.layers) {
-    for (const ops::LinearPlan* plan :
-         {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.gate, &layer.up, &layer.down}) {
-      bytes = std::max(bytes, plan->scratch_bytes());
-    }
+    layer.for_each_product(
+        [&](const ops::LinearPlan& plan) { bytes = std::max(bytes, plan.scratch_bytes()); });
   }
   return (bytes + 63) / 64 * 64;
 }
@@ -39,11 +37,11 @@ size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& confi
 
 Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& device,
                                                      const ModelConfig& config,
-                                                     const ModelWeights& weights, int32_t max_rows,
-                                                     int32_t max_logit_rows, uint32_t num_threads) {
+                                                     const ModelWeights& weights,
+                                                     const WorkspaceLimits& limits) {
   std::unique_ptr<Workspace> ws(new Workspace());
-  ws->max_rows_ = max_rows;
-  ws->max_logit_rows_ = max_logit_rows;
+  ws->limits_ = limits;
+  const int32_t max_rows = limits.max_rows, max_logit_rows = limits.max_logit_rows;
   Arena& arena = ws->arena_;
   const auto rows_of = [&](int32_t dim) {
     return arena.add<float>(static_cast<size_t>(max_rows) * static_cast<size_t>(dim));
@@ -52,7 +50,8 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   const auto q = rows_of(config.q_dim());
   const auto k = rows_of(config.kv_dim()), v = rows_of(config.kv_dim());
   const auto gate = rows_of(config.ffn_dim), up = rows_of(config.ffn_dim);
-  const auto cos = rows_of(config.rope_dim / 2), sin = rows_of(config.rope_dim / 2);
+  const int32_t num_angles = static_cast<int32_t>(config.ropes.size()) * (config.rope_dim / 2);
+  const auto cos = rows_of(num_angles), sin = rows_of(num_angles);
   const auto logits = arena.add<float>(static_cast<size_t>(max_logit_rows) *
                                        static_cast<size_t>(config.vocab_size));
   const InputKinds kinds = kinds_of(weights);
@@ -61,7 +60,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   ws->ffn_in.plan(arena, max_rows, config.ffn_dim, kinds.ffn);
   ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
   ws->scratch_stride_ = largest_scratch(device, config, weights);
-  const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * num_threads);
+  const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * limits.num_threads);
   RUVLLM_TRY(arena.commit(HugePages::kNo, "workspace"));
 
   ws->residual = arena.at(residual);

@@ -15,13 +15,19 @@
 
 namespace ruvllm::model {
 
+struct WorkspaceLimits {
+  int32_t max_rows = 0;        // of a step
+  int32_t max_logit_rows = 0;  // of which get logits
+  uint32_t num_threads = 0;
+  int32_t context_length = 0;  // tokens that a sequence may have; chooses LongRoPE's factors
+};
+
 class Workspace {
  public:
-  // Room for max_rows rows a step, of which max_logit_rows get logits.
   static Result<std::unique_ptr<Workspace>> create(const device::CpuDevice& device,
                                                    const ModelConfig& config,
-                                                   const ModelWeights& weights, int32_t max_rows,
-                                                   int32_t max_logit_rows, uint32_t num_threads);
+                                                   const ModelWeights& weights,
+                                                   const WorkspaceLimits& limits);
 
   // [rows, dim] each, contiguous.
   float* residual = nullptr;  // [rows, hidden]
@@ -31,7 +37,7 @@ class Workspace {
   float* v = nullptr;
   float* gate = nullptr;  // [rows, ffn]
   float* up = nullptr;
-  float* rope_cos = nullptr;  // [rows, rope_dim / 2]
+  float* rope_cos = nullptr;  // [ropes, max_rows, rope_dim / 2]
   float* rope_sin = nullptr;
   float* logits = nullptr;          // [logit_rows, vocab]
   ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up
@@ -42,8 +48,9 @@ class Workspace {
   std::byte* thread_scratch(uint32_t thread_idx) const {
     return scratch_ + thread_idx * scratch_stride_;
   }
-  int32_t max_rows() const { return max_rows_; }
-  int32_t max_logit_rows() const { return max_logit_rows_; }
+  int32_t max_rows() const { return limits_.max_rows; }
+  int32_t max_logit_rows() const { return limits_.max_logit_rows; }
+  int32_t context_length() const { return limits_.context_length; }
   size_t bytes() const { return arena_.bytes(); }
 
  private:
@@ -52,8 +59,7 @@ class Workspace {
   Arena arena_;
   std::byte* scratch_ = nullptr;
   size_t scratch_stride_ = 0;
-  int32_t max_rows_ = 0;
-  int32_t max_logit_rows_ = 0;
+  WorkspaceLimits limits_;
 };
 
 }  // namespace ruvllm::model

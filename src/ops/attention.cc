@@ -9,11 +9,13 @@ namespace {
 using kernels::kMaxAttentionRows;
 using kernels::kPageTokens;
 
-// A thread's scratch: the kernel's own, then packed queries and results, then visible counts.
+// A thread's scratch: the kernel's own, then packed queries and results, then what each row sees.
 struct Scratch {
   std::byte* kernel;
   float* q;
   float* dst;
+  float* sinks;
+  int32_t* first_visible;
   int32_t* num_visible;
 };
 
@@ -29,7 +31,9 @@ Scratch carve(const kernels::AttentionKernels& kernels, const AttentionShape& sh
               std::byte* scratch) {
   float* q = reinterpret_cast<float*>(scratch + kernel_bytes(kernels, shape));
   float* dst = q + packed_floats(shape);
-  return {scratch, q, dst, reinterpret_cast<int32_t*>(dst + packed_floats(shape))};
+  float* sinks = dst + packed_floats(shape);
+  int32_t* first_visible = reinterpret_cast<int32_t*>(sinks + kMaxAttentionRows);
+  return {scratch, q, dst, sinks, first_visible, first_visible + kMaxAttentionRows};
 }
 
 // Query rows of one span and KV head, counted as token * group + head in group, in tiles.
@@ -53,17 +57,25 @@ void run_tile(const kernels::AttentionKernels& kernels, const AttentionShape& sh
     return (row * shape.num_heads + head) * shape.head_dim;
   };
   for (int64_t flat = first; flat < last; ++flat) {
-    std::memcpy(scratch.q + (flat - first) * shape.head_dim, q + offset(flat), row_bytes);
-    scratch.num_visible[flat - first] =
-        span.first_position + static_cast<int32_t>(flat / group) + 1;
+    const int64_t i = flat - first;
+    const int32_t visible = span.first_position + static_cast<int32_t>(flat / group) + 1;
+    std::memcpy(scratch.q + i * shape.head_dim, q + offset(flat), row_bytes);
+    scratch.num_visible[i] = visible;
+    scratch.first_visible[i] = std::max(0, visible - shape.window);
+    if (shape.sinks != nullptr) {
+      scratch.sinks[i] = shape.sinks[static_cast<int64_t>(kv_head_idx) * group + flat % group];
+    }
   }
   kernels::AttentionArgs args;
   args.q = scratch.q;
   args.q_stride = static_cast<size_t>(shape.head_dim);
   args.num_rows = static_cast<int32_t>(last - first);
+  args.first_visible = shape.window > 0 ? scratch.first_visible : nullptr;
   args.num_visible = scratch.num_visible;
   args.head_dim = shape.head_dim;
   args.scale = shape.scale;
+  args.soft_cap = shape.soft_cap;
+  args.sinks = shape.sinks != nullptr ? scratch.sinks : nullptr;
   const size_t k_offset = kv.head_offset(layer_idx, kv_head_idx);
   args.kv = {kv.pool, kv.page_stride, k_offset, k_offset + kv.v_offset, span.block_table};
   args.dst = scratch.dst;
@@ -80,7 +92,7 @@ void run_tile(const kernels::AttentionKernels& kernels, const AttentionShape& sh
 size_t attention_scratch_bytes(const kernels::AttentionKernels& kernels,
                                const AttentionShape& shape) {
   return kernel_bytes(kernels, shape) + 2 * packed_floats(shape) * sizeof(float) +
-         kMaxAttentionRows * sizeof(int32_t);
+         kMaxAttentionRows * (sizeof(float) + 2 * sizeof(int32_t));
 }
 
 void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionShape& shape,

@@ -1,4 +1,5 @@
-// Causal grouped-query attention of all rows of a step over the paged cache.
+// Causal grouped-query attention of all rows of a step over the paged cache, in a window or over
+// all positions.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,9 @@ struct AttentionShape {
   int32_t num_kv_heads = 0;
   int32_t head_dim = 0;
   float scale = 0.0f;
+  float soft_cap = 0.0f;         // scores become cap * tanh(score / cap); 0: as they are
+  int32_t window = 0;            // positions that a row sees, its own included; 0: all before it
+  const float* sinks = nullptr;  // [num_heads] or none: one more score a row, without a value
 
   int32_t group() const { return num_heads / num_kv_heads; }  // query heads of one KV head
 };

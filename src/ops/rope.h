@@ -2,16 +2,29 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace ruvllm::ops {
+
+// YaRN (https://arxiv.org/abs/2309.00071): only dimensions that turn less than beta_slow times
+// within the original context get the full linear scale, those that turn more than beta_fast times
+// none, and a ramp lies between them.
+struct YarnConfig {
+  double original_context = 0.0;  // tokens
+  double beta_fast = 32.0;
+  double beta_slow = 1.0;
+  double extrapolation = 1.0;  // share of the ramp that counts
+};
 
 struct RopeConfig {
   int32_t rope_dim = 0;  // rotated dimensions of a head, even
   double base = 10000.0;
   double linear_scale = 1.0;  // positions are divided by it
-  std::vector<float>
-      factors;  // [rope_dim / 2] or empty: frequencies are divided by them (Llama 3.1)
+  double magnitude = 1.0;     // of the rotated vectors: cos and sin are multiplied by it
+  std::optional<YarnConfig> yarn = std::nullopt;
+  // [rope_dim / 2] or empty: frequencies are divided by them (Llama 3.1, LongRoPE).
+  std::vector<float> factors = {};
 };
 
 // Immutable; thread-safe.
@@ -19,11 +32,12 @@ class RopeAngles {
  public:
   explicit RopeAngles(const RopeConfig& config);
 
-  // cos and sin of position * frequency, [rope_dim / 2] each; computed in double.
+  // magnitude * cos and sin of position * frequency, [rope_dim / 2] each; computed in double.
   void fill(int32_t position, float* cos, float* sin) const;
 
  private:
   std::vector<double> frequencies_;
+  double magnitude_;
 };
 
 }  // namespace ruvllm::ops

@@ -22,6 +22,9 @@ namespace {
 constexpr size_t kMaxRows = static_cast<size_t>(kMaxAttentionRows);
 constexpr size_t kKeys = static_cast<size_t>(kPageTokens);
 
+RUVLLM_ALWAYS_INLINE int32_t minimum(int32_t a, int32_t b) { return a < b ? a : b; }
+RUVLLM_ALWAYS_INLINE int32_t maximum(int32_t a, int32_t b) { return a > b ? a : b; }
+
 constexpr size_t round_up_to_block(int32_t head_dim) {
   return (static_cast<size_t>(head_dim) + kKeys - 1) / kKeys * kKeys;
 }
@@ -31,7 +34,7 @@ template <class V>
 struct AttentionState {
   const AttentionArgs* args;
   size_t head_dim;
-  float* q;       // [rows, head_dim], scaled
+  float* q;       // [rows, head_dim], scaled, and divided by the cap if there is one
   float* output;  // [rows, head_dim], not yet divided by the sum
   float* scores;  // [rows, kPageTokens]: scores, then weights
   float* keys;    // [head_dim, kPageTokens]
@@ -40,8 +43,10 @@ struct AttentionState {
   float reference[kMaxRows];  // what the page's scores are taken relative to
   float rescale[kMaxRows];    // e^(old max - new max) of the current page
   float sum[kMaxRows * V::kLanes];
-  int32_t active[kMaxRows];        // rows that see a key of the current page
-  int32_t visible_keys[kMaxRows];  // by row, in the current page: 1..kPageTokens if active
+  int32_t active[kMaxRows];  // rows that see a key of the current page
+  // By row, in the current page: an active row sees keys [first_keys, visible_keys).
+  int32_t first_keys[kMaxRows];
+  int32_t visible_keys[kMaxRows];
   int32_t num_active;
 };
 
@@ -99,9 +104,31 @@ RUVLLM_NEVER_INLINE void continue_row(float* dst, const float* weights, const B*
   for (size_t vec = 0; vec < kVecs; ++vec) sums[0][vec].store(dst + vec * V::kLanes);
 }
 
+// output[row, dim ...] = output * rescale, and then the chains of those keys that the row sees, but
+// not all rows of its tile, at the beginning of the page.
+template <size_t kRows, size_t kVecs, class V, class B>
+RUVLLM_NEVER_INLINE void begin_rows(const AttentionState<V>& state, const int32_t* rows,
+                                    float* const* dst, const B* values, size_t value_stride,
+                                    int32_t shared_begin, PageStream<V>& stream) noexcept {
+  for (size_t row = 0; row < kRows; ++row) {
+    const size_t index = static_cast<size_t>(rows[row]);
+    const V rescale = V::broadcast(state.rescale[index]);
+    for (size_t vec = 0; vec < kVecs; ++vec) {
+      (V::load(dst[row] + vec * V::kLanes) * rescale).store(dst[row] + vec * V::kLanes);
+    }
+    const int32_t first = state.first_keys[index];
+    const int32_t last = minimum(shared_begin, state.visible_keys[index]);
+    if (first < last) {
+      const size_t key = static_cast<size_t>(first);
+      continue_row<kVecs>(dst[row], state.scores + index * kKeys + key, values + key * value_stride,
+                          value_stride, static_cast<size_t>(last - first), stream);
+    }
+  }
+}
+
 // output[row, dim ...] = output * rescale + weights * values, for the keys of the page that each
 // row sees. A row must not touch other values: weight 0 times a stale NaN is NaN. The rows of a
-// tile that see more than the others continue their chains alone.
+// tile that see more than the others begin and continue their chains alone.
 template <size_t kRows, size_t kVecs, class V, class B>
 RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32_t* rows,
                                      size_t dim, const B* values, size_t value_stride,
@@ -109,27 +136,39 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
   const float* weights[kRows];
   float* dst[kRows];
   V sums[kRows][kVecs];
-  int32_t shared = kPageTokens;
+  int32_t shared_begin = 0, shared_end = kPageTokens;
   for (size_t row = 0; row < kRows; ++row) {
     const size_t index = static_cast<size_t>(rows[row]);
     weights[row] = state.scores + index * kKeys;
     dst[row] = state.output + index * state.head_dim + dim;
-    if (state.visible_keys[index] < shared) shared = state.visible_keys[index];
-    const V rescale = V::broadcast(state.rescale[index]);
-    for (size_t vec = 0; vec < kVecs; ++vec) {
-      sums[row][vec] = V::load(dst[row] + vec * V::kLanes) * rescale;
-    }
+    shared_begin = maximum(shared_begin, state.first_keys[index]);
+    shared_end = minimum(shared_end, state.visible_keys[index]);
   }
-  const size_t depth = static_cast<size_t>(shared);
+  if (shared_begin == 0) {
+    for (size_t row = 0; row < kRows; ++row) {
+      const V rescale = V::broadcast(state.rescale[rows[row]]);
+      for (size_t vec = 0; vec < kVecs; ++vec) {
+        sums[row][vec] = V::load(dst[row] + vec * V::kLanes) * rescale;
+      }
+    }
+  } else {
+    begin_rows<kRows, kVecs>(state, rows, dst, values, value_stride, shared_begin, stream);
+    for (size_t row = 0; row < kRows; ++row) {
+      for (size_t vec = 0; vec < kVecs; ++vec) sums[row][vec] = V::load(dst[row] + vec * V::kLanes);
+      weights[row] += shared_begin;
+    }
+    values += static_cast<size_t>(shared_begin) * value_stride;
+  }
+  const size_t depth = static_cast<size_t>(maximum(shared_end - shared_begin, 0));
   multiply_tile<kRows, kVecs>(weights, values, value_stride, depth, sums, stream);
   for (size_t row = 0; row < kRows; ++row) {
     for (size_t vec = 0; vec < kVecs; ++vec) sums[row][vec].store(dst[row] + vec * V::kLanes);
   }
   for (size_t row = 0; row < kRows; ++row) {
-    const size_t visible = static_cast<size_t>(state.visible_keys[rows[row]]);
-    if (visible > depth) {
+    const int32_t visible = state.visible_keys[rows[row]] - shared_begin;
+    if (visible > static_cast<int32_t>(depth)) {
       continue_row<kVecs>(dst[row], weights[row] + depth, values + depth * value_stride,
-                          value_stride, visible - depth, stream);
+                          value_stride, static_cast<size_t>(visible) - depth, stream);
     }
   }
 }
@@ -177,18 +216,31 @@ RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state,
   }
 }
 
+template <class V>
+RUVLLM_NEVER_INLINE void cap_scores(AttentionState<V>& state) noexcept {
+  const V cap = V::broadcast(state.args->soft_cap);
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    float* const scores = state.scores + static_cast<size_t>(state.active[i]) * kKeys;
+    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+      (tanh(V::load(scores + key)) * cap).store(scores + key);
+    }
+  }
+}
+
 // Hides the scores that a row does not see and moves its maximum along. Leaves in rescale what the
 // maximum grew by, as a number <= 0.
 template <class V>
 RUVLLM_ALWAYS_INLINE void update_max(AttentionState<V>& state, size_t row) noexcept {
   const V minus_infinity = V::broadcast(-__builtin_inff());
   float* const scores = state.scores + row * kKeys;
-  const int32_t visible_keys = state.visible_keys[row];
-  if (visible_keys < kPageTokens) {
+  const int32_t first_key = state.first_keys[row], visible_keys = state.visible_keys[row];
+  if (visible_keys - first_key < kPageTokens) {
+    const V first = V::broadcast(static_cast<float>(first_key));
     const V visible = V::broadcast(static_cast<float>(visible_keys));
     for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
       const V index = V::lane_index() + V::broadcast(static_cast<float>(key));
-      V::select_less(index, visible, V::load(scores + key), minus_infinity).store(scores + key);
+      const V seen = V::select_less(index, first, minus_infinity, V::load(scores + key));
+      V::select_less(index, visible, seen, minus_infinity).store(scores + key);
     }
   }
   V max = minus_infinity;
@@ -206,6 +258,7 @@ RUVLLM_ALWAYS_INLINE void update_max(AttentionState<V>& state, size_t row) noexc
 // Turns the page's scores of each active row into weights.
 template <class V>
 void update_softmax(AttentionState<V>& state) noexcept {
+  if (state.args->soft_cap > 0.0f) cap_scores(state);
   for (int32_t i = 0; i < state.num_active; ++i) {
     update_max(state, static_cast<size_t>(state.active[i]));
   }
@@ -314,14 +367,20 @@ void process_page(AttentionState<V>& state, const Page& page, const Page& next) 
                     next.values);
 }
 
+RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {
+  return args.first_visible == nullptr ? 0 : args.first_visible[row];
+}
+
 // Selects the rows that see a key of the page starting at token `first_key`.
 template <class V>
 void select_rows(AttentionState<V>& state, int32_t first_key) noexcept {
   state.num_active = 0;
   for (int32_t row = 0; row < state.args->num_rows; ++row) {
     const int32_t visible = state.args->num_visible[row] - first_key;
-    if (visible <= 0) continue;
-    state.visible_keys[row] = visible < kPageTokens ? visible : kPageTokens;
+    const int32_t hidden = first_visible(*state.args, row) - first_key;
+    if (visible <= 0 || hidden >= kPageTokens) continue;
+    state.first_keys[row] = maximum(hidden, 0);
+    state.visible_keys[row] = minimum(visible, kPageTokens);
     state.active[state.num_active++] = row;
   }
 }
@@ -329,7 +388,7 @@ void select_rows(AttentionState<V>& state, int32_t first_key) noexcept {
 template <class V>
 void start_rows(AttentionState<V>& state) noexcept {
   const AttentionArgs& args = *state.args;
-  const V scale = V::broadcast(args.scale);
+  const V scale = V::broadcast(args.soft_cap > 0.0f ? args.scale / args.soft_cap : args.scale);
   for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
     for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
       const size_t i = row * state.head_dim + dim;
@@ -338,7 +397,12 @@ void start_rows(AttentionState<V>& state) noexcept {
     }
     state.max[row] = -__builtin_inff();
     state.rescale[row] = 0.0f;
-    V::zero().store(state.sum + row * V::kLanes);
+    float* const sum = state.sum + row * V::kLanes;
+    V::zero().store(sum);
+    if (args.sinks != nullptr && args.sinks[row] > -__builtin_inff()) {
+      state.max[row] = args.sinks[row];
+      sum[0] = 1.0f;  // e^(sink - max)
+    }
   }
 }
 
@@ -363,12 +427,14 @@ void paged_attention(const AttentionArgs& args) noexcept {
   state.head_dim = static_cast<size_t>(args.head_dim);
   lay_out_scratch(state, args.scratch);
   start_rows(state);
-  int32_t num_keys = 0;
+  int32_t num_keys = 0, first_seen = args.num_visible[0];
   for (int32_t row = 0; row < args.num_rows; ++row) {
-    if (args.num_visible[row] > num_keys) num_keys = args.num_visible[row];
+    num_keys = maximum(num_keys, args.num_visible[row]);
+    first_seen = minimum(first_seen, first_visible(args, row));
   }
-  Page page = page_of_token(args.kv, 0);
-  for (int32_t first_key = 0; first_key < num_keys; first_key += kPageTokens) {
+  const int32_t begin = first_seen / kPageTokens * kPageTokens;
+  Page page = page_of_token(args.kv, begin);
+  for (int32_t first_key = begin; first_key < num_keys; first_key += kPageTokens) {
     const int32_t next_key = first_key + kPageTokens;
     const Page next = next_key < num_keys ? page_of_token(args.kv, next_key) : page;
     select_rows(state, first_key);

@@ -3,9 +3,10 @@
 // One call handles one KV head of one layer of one sequence and up to kMaxAttentionRows query rows:
 // the query heads of the GQA group times some consecutive positions, which share every K/V tile.
 // Pages are walked in order with a running maximum and sum for each row, so a row's bits depend on
-// its own query and the pages alone, not on which rows are beside it. Whatever bits keys and values
-// from num_visible on hold, they have no influence. A row whose scores are all -infinity gives
-// zeros; NaN and +infinity in a row's scores make that row NaN and no other.
+// its own query and the pages alone, not on which rows are beside it. Pages that no row sees a key
+// of are not read. Whatever bits keys and values outside of what a row sees hold, they have no
+// influence. A row whose scores are all -infinity gives zeros; NaN and +infinity in a row's scores
+// make that row NaN and no other.
 #pragma once
 
 #include <cstddef>
@@ -27,12 +28,19 @@ struct PagedKvHead {
 };
 
 struct AttentionArgs {
-  const float* q = nullptr;              // [num_rows, head_dim], not yet scaled
-  size_t q_stride = 0;                   // elements
-  int32_t num_rows = 0;                  // 1..kMaxAttentionRows
-  const int32_t* num_visible = nullptr;  // [num_rows]: row i sees keys [0, num_visible[i]), >= 1
-  int32_t head_dim = 0;                  // any multiple of 8, at most 256
+  const float* q = nullptr;  // [num_rows, head_dim], not yet scaled
+  size_t q_stride = 0;       // elements
+  int32_t num_rows = 0;      // 1..kMaxAttentionRows
+  // [num_rows] each: row i sees keys [first_visible[i], num_visible[i]), at least one; without
+  // first_visible, from 0 on.
+  const int32_t* first_visible = nullptr;
+  const int32_t* num_visible = nullptr;
+  int32_t head_dim = 0;  // any multiple of 8, at most 256
   float scale = 0.0f;
+  float soft_cap = 0.0f;  // a score s becomes soft_cap * tanh(s / soft_cap); 0: it stays
+  // [num_rows] or none: a score of each row beside those of its keys, never capped, whose value is
+  // zero (https://arxiv.org/abs/2309.17453).
+  const float* sinks = nullptr;
   PagedKvHead kv;
   float* dst = nullptr;  // [num_rows, head_dim]
   size_t dst_stride = 0;

@@ -65,17 +65,53 @@ void add(const float* x, int32_t n, float* dst) noexcept {
   }
 }
 
+// x[i] = function(x[i])
+template <class V, class Function>
+RUVLLM_ALWAYS_INLINE void transform(const Function& function, int32_t n, float* x) {
+  int32_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) function(V::load(x + i)).store(x + i);
+  if (const int32_t tail = n - i; tail > 0) {
+    function(V::load_partial(x + i, tail, 0.0f)).store_partial(x + i, tail);
+  }
+}
+
 template <class V>
-void swiglu(const float* gate, const float* up, int32_t n, float* dst) noexcept {
+void scale(float factor, int32_t n, float* x) noexcept {
+  transform<V>([factor](V value) { return value * V::broadcast(factor); }, n, x);
+}
+
+template <class V>
+void soft_cap(float cap, int32_t n, float* x) noexcept {
+  const V inverse = V::broadcast(1.0f / cap);
+  transform<V>([&](V value) { return tanh(value * inverse) * V::broadcast(cap); }, n, x);
+}
+
+// dst[i] = activation(gate[i]) * up[i]
+template <class V, class Activation>
+RUVLLM_ALWAYS_INLINE void multiply_gated(const Activation& activation, const float* gate,
+                                         const float* up, int32_t n, float* dst) {
   int32_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) {
-    const V g = V::load(gate + i);
-    ((g * sigmoid(g)) * V::load(up + i)).store(dst + i);
+    (activation(V::load(gate + i)) * V::load(up + i)).store(dst + i);
   }
   if (const int32_t tail = n - i; tail > 0) {
-    const V g = V::load_partial(gate + i, tail, 0.0f);
-    ((g * sigmoid(g)) * V::load_partial(up + i, tail, 0.0f)).store_partial(dst + i, tail);
+    const V activated = activation(V::load_partial(gate + i, tail, 0.0f));
+    (activated * V::load_partial(up + i, tail, 0.0f)).store_partial(dst + i, tail);
   }
+}
+
+template <class V>
+void swiglu(const float* gate, const float* up, int32_t n, float* dst) noexcept {
+  multiply_gated<V>([](V g) { return g * sigmoid(g); }, gate, up, n, dst);
+}
+
+// (1 + tanh(z)) / 2 = sigmoid(2 z).
+template <class V>
+void geglu_tanh(const float* gate, const float* up, int32_t n, float* dst) noexcept {
+  const V linear = V::broadcast(1.5957691216057308f);  // 2 sqrt(2 / pi)
+  const V cubic = V::broadcast(1.5957691216057308f * 0.044715f);
+  const auto gelu = [&](V g) { return g * sigmoid(g * V::mul_add(g * g, cubic, linear)); };
+  multiply_gated<V>(gelu, gate, up, n, dst);
 }
 
 template <class V>
@@ -249,7 +285,10 @@ void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
   kernels.name = name;
   kernels.rms_norm = rms_norm<V>;
   kernels.add = add<V>;
+  kernels.scale = scale<V>;
+  kernels.soft_cap = soft_cap<V>;
   kernels.swiglu = swiglu<V>;
+  kernels.geglu_tanh = geglu_tanh<V>;
   kernels.rope_neox = rope_neox<V>;
   kernels.rope_interleaved = rope_interleaved<V>;
   kernels.quantize_group32 = quantize_group32<V>;

@@ -14,9 +14,16 @@ struct ElementwiseKernels {
   void (*rms_norm)(const float* x, const float* weight, float eps, int32_t n, float* dst) noexcept;
   // dst += x
   void (*add)(const float* x, int32_t n, float* dst) noexcept;
+  // x *= factor
+  void (*scale)(float factor, int32_t n, float* x) noexcept;
+  // x = cap * tanh(x / cap), cap > 0
+  void (*soft_cap)(float cap, int32_t n, float* x) noexcept;
   // dst = gate * sigmoid(gate) * up (SwiGLU, https://arxiv.org/abs/2002.05202). dst may be gate or
   // up.
   void (*swiglu)(const float* gate, const float* up, int32_t n, float* dst) noexcept;
+  // dst = GELU(gate) * up (GeGLU) with GELU(x) = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+  // (https://arxiv.org/abs/1606.08415). dst may be gate or up.
+  void (*geglu_tanh)(const float* gate, const float* up, int32_t n, float* dst) noexcept;
   // Rotary embedding (https://arxiv.org/abs/2104.09864) in place on num_heads heads of head_dim.
   // cos and sin hold rope_dim / 2 angles; dimensions from rope_dim on stay as they are.
   // neox rotates pairs (i, i + rope_dim / 2); interleaved rotates pairs (2i, 2i + 1).

@@ -4,7 +4,8 @@
 
 namespace ruvllm::model {
 namespace {
-constexpr const Architecture* kArchitectures[] = {&kLlama, &kQwen2};
+constexpr const Architecture* kArchitectures[] = {&kGemma2, &kGemma3, &kGranite, &kLlama,  &kOlmo2,
+                                                  &kPhi3,   &kQwen2,  &kQwen3,   &kSmollm3};
 }  // namespace
 
 std::vector<std::string> architecture_names() {

@@ -1,0 +1,18 @@
+// Attention with rotary embedding over the paged cache.
+#pragma once
+
+#include <cstdint>
+
+#include "base/threads/thread_team.h"
+#include "model/decoder/pass_context.h"
+#include "ops/views.h"
+
+namespace ruvllm::model {
+
+// Adds the layer before's output to the residual stream and leaves the block's own in
+// workspace.delta; every thread of the team calls it. The cache gets the rows' keys and values.
+// A barrier must follow.
+void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
+                         const ops::BatchView& batch, int32_t layer_idx) noexcept;
+
+}  // namespace ruvllm::model

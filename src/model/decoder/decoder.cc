@@ -1,0 +1,83 @@
+#include "model/decoder/decoder.h"
+
+#include <algorithm>
+#include <array>
+
+#include "model/decoder/attention_block.h"
+#include "model/decoder/feed_forward_block.h"
+#include "model/decoder/residual.h"
+#include "ops/linear.h"
+#include "tensor/codec.h"
+
+namespace ruvllm::model {
+namespace {
+
+void embed(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch) noexcept {
+  const int32_t hidden = c.config.hidden_dim, angles = c.config.rope_dim / 2;
+  Workspace& ws = c.workspace;
+  row_phase(worker, batch.num_rows, c.weights.layers[0].q, [&](int32_t row) {
+    const MatrixView& table = c.weights.token_embedding;
+    float* residual = row_of(ws.residual, row, hidden);
+    decode_row(table.dtype, table.row(static_cast<size_t>(batch.tokens[row])),
+               static_cast<size_t>(hidden), residual);
+    if (c.config.embedding_scale != 1.0f) {
+      c.kernels.elementwise.scale(c.config.embedding_scale, hidden, residual);
+    }
+    int32_t rope_row = row;
+    for (const ops::RopeAngles& rope : c.ropes) {
+      rope.fill(batch.positions[row], row_of(ws.rope_cos, rope_row, angles),
+                row_of(ws.rope_sin, rope_row, angles));
+      rope_row += ws.max_rows();
+    }
+  });
+  tap_rows(c, worker, "embd", -1, ws.residual, batch.num_rows, hidden);
+}
+
+// Scales and caps the logits where the family does, in pieces over the team.
+void finish_logits(const PassContext& c, ThreadTeam::Worker& worker, int64_t num_logits) noexcept {
+  constexpr int64_t kPiece = 4096;
+  const kernels::ElementwiseKernels& elementwise = c.kernels.elementwise;
+  const float scale = c.config.logit_scale, cap = c.config.logit_soft_cap;
+  if (scale == 1.0f && cap == 0.0f) return;
+  worker.barrier();
+  worker.for_chunks(num_logits, kPiece, [&](int64_t begin, int64_t end) {
+    float* logits = c.workspace.logits + begin;
+    const int32_t count = static_cast<int32_t>(end - begin);
+    if (scale != 1.0f) elementwise.scale(scale, count, logits);
+    if (cap != 0.0f) elementwise.soft_cap(cap, count, logits);
+  });
+}
+
+}  // namespace
+
+void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
+                const ops::BatchView& batch) noexcept {
+  embed(c, worker, batch);
+  for (int32_t layer_idx = 0; layer_idx < c.config.num_layers; ++layer_idx) {
+    run_attention_block(c, worker, batch, layer_idx);
+    run_feed_forward_block(c, worker, batch.num_rows, layer_idx);
+  }
+}
+
+void run_logits(const PassContext& c, ThreadTeam::Worker& worker,
+                std::span<const int32_t> rows) noexcept {
+  const int32_t hidden = c.config.hidden_dim;
+  const int32_t num_rows = static_cast<int32_t>(rows.size());
+  const kernels::ElementwiseKernels& elementwise = c.kernels.elementwise;
+  Workspace& ws = c.workspace;
+  row_phase(worker, num_rows, c.weights.output, [&](int32_t i) {
+    const int32_t row = rows[static_cast<size_t>(i)];
+    float* normed = ws.logits_in.row(i, hidden);
+    finish_block_output(c, row, c.weights.layers.back().ffn_post_norm, normed);
+    elementwise.add(row_of(ws.residual, row, hidden), hidden, normed);
+    elementwise.rms_norm(normed, c.weights.output_norm.data(), c.config.norm_epsilon, hidden,
+                         normed);
+    ws.logits_in.store_row(elementwise, i, hidden, c.weights.output.activation_kind());
+  });
+  tap_rows(c, worker, "final_norm", -1, ws.logits_in.row(0, hidden), num_rows, hidden);
+  const std::array<ops::LinearCall, 1> output = {{{&c.weights.output, ws.logits}}};
+  ops::run_linear(worker, output, ws.logits_in, num_rows, ws.thread_scratch(worker.index()));
+  finish_logits(c, worker, static_cast<int64_t>(num_rows) * c.config.vocab_size);
+}
+
+}  // namespace ruvllm::model

@@ -1,0 +1,27 @@
+// The one decoder: embedding, layers of an attention and a feed-forward block with residual
+// connections, and the logits, all driven by the config.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/threads/thread_team.h"
+#include "model/decoder/pass_context.h"
+#include "ops/views.h"
+
+namespace ruvllm::model {
+
+// One step's pass over the team; every thread of the team calls the same functions. Neither ends
+// with a barrier: ThreadTeam::run() does.
+
+// Embeds the batch's tokens and runs all layers: workspace.residual + workspace.delta become the
+// last layer's output, and the cache gets the rows' keys and values.
+void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
+                const ops::BatchView& batch) noexcept;
+
+// workspace.logits[i] = logits of row rows[i] of the last run_layers. May be called again for other
+// rows.
+void run_logits(const PassContext& c, ThreadTeam::Worker& worker,
+                std::span<const int32_t> rows) noexcept;
+
+}  // namespace ruvllm::model

@@ -1,0 +1,55 @@
+#include "model/decoder/feed_forward_block.h"
+
+#include <array>
+
+#include "model/decoder/residual.h"
+#include "ops/linear.h"
+
+namespace ruvllm::model {
+namespace {
+
+// workspace.delta = the feed-forward network of hidden_in.
+void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
+               int32_t layer_idx) noexcept {
+  const LayerWeights& layer = c.layer_weights(layer_idx);
+  const kernels::ElementwiseKernels& elementwise = c.kernels.elementwise;
+  Workspace& ws = c.workspace;
+  std::byte* scratch = ws.thread_scratch(worker.index());
+  const int32_t dim = c.config.ffn_dim;
+
+  const std::array<ops::LinearCall, 2> gate_up = {{{&layer.gate, ws.gate}, {&layer.up, ws.up}}};
+  ops::run_linear(worker, gate_up, ws.hidden_in, num_rows, scratch);
+  const auto multiply_gated = c.config.gate_activation == GateActivation::kSilu
+                                  ? elementwise.swiglu
+                                  : elementwise.geglu_tanh;
+  row_phase(worker, num_rows, layer.down, [&](int32_t row) {
+    multiply_gated(row_of(ws.gate, row, dim), row_of(ws.up, row, dim), dim,
+                   ws.ffn_in.row(row, dim));
+    ws.ffn_in.store_row(elementwise, row, dim, layer.down.activation_kind());
+  });
+  const std::array<ops::LinearCall, 1> down = {{{&layer.down, ws.delta}}};
+  ops::run_linear(worker, down, ws.ffn_in, num_rows, scratch);
+}
+
+}  // namespace
+
+void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
+                            int32_t layer_idx) noexcept {
+  const int32_t hidden = c.config.hidden_dim;
+  const LayerWeights& layer = c.layer_weights(layer_idx);
+  Workspace& ws = c.workspace;
+  const ops::ActivationKinds kinds = layer.gate.activation_kind() | layer.up.activation_kind();
+  row_phase(worker, num_rows, layer.gate, [&](int32_t row) {
+    add_block_output(c, row, layer.attn_post_norm);
+    prepare_block_input(c, row, layer.ffn_norm, kinds);
+  });
+  tap_rows(c, worker, "attn_residual", layer_idx, ws.residual, num_rows, hidden);
+  if (c.config.pre_norms) {
+    tap_rows(c, worker, "ffn_norm", layer_idx, ws.hidden_in.row(0, hidden), num_rows, hidden);
+  }
+  run_dense(c, worker, num_rows, layer_idx);
+  if (c.tap != nullptr) worker.barrier();
+  tap_rows(c, worker, "ffn_out", layer_idx, ws.delta, num_rows, hidden);
+}
+
+}  // namespace ruvllm::model

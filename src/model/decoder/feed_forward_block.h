@@ -1,0 +1,16 @@
+// The gated feed-forward block.
+#pragma once
+
+#include <cstdint>
+
+#include "base/threads/thread_team.h"
+#include "model/decoder/pass_context.h"
+
+namespace ruvllm::model {
+
+// Adds the attention's output to the residual stream and leaves the block's own in workspace.delta;
+// every thread of the team calls it. A barrier must follow.
+void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
+                            int32_t layer_idx) noexcept;
+
+}  // namespace ruvllm::model

@@ -1,0 +1,1 @@
+"""Tiny Hugging Face checkpoints of many families, and their activations in float64."""
