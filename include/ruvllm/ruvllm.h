@@ -1,10 +1,12 @@
 // Everything public in one include.
 #pragma once
 
+#include <ruvllm/adapter.h>
 #include <ruvllm/engine.h>
 #include <ruvllm/error.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/latency.h>
+#include <ruvllm/merge.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/settings.h>
 #include <ruvllm/synth.h>

@@ -144,4 +144,12 @@ Result<std::shared_ptr<const AdapterSet>> AdapterSet::create(std::vector<ScaledA
   return std::shared_ptr<const AdapterSet>(std::move(set));
 }
 
+bool same_set(const AdapterSet* first, const AdapterSet* second) {
+  if (first == nullptr || second == nullptr) return first == second;
+  return std::ranges::equal(first->adapters(), second->adapters(),
+                            [](const ScaledAdapter& a, const ScaledAdapter& b) {
+                              return a.adapter == b.adapter && a.scale == b.scale;
+                            });
+}
+
 }  // namespace ruvllm::adapters

@@ -91,4 +91,7 @@ class AdapterSet {
   ops::LoraView view_;
 };
 
+// Whether both make the same keys and values: equal adapters with equal scales in equal order.
+bool same_set(const AdapterSet* first, const AdapterSet* second);
+
 }  // namespace ruvllm::adapters

@@ -68,6 +68,7 @@ CommandLine::CommandLine()
   add_tokenize_command(*this);
   add_detokenize_command(*this);
   add_synth_command(*this);
+  add_merge_command(*this);
   add_doctor_command(*this);
   add_reference_commands(*this);
 }

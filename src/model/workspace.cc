@@ -59,6 +59,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   ws->attn_in.plan(arena, max_rows, config.q_dim(), kinds.attn);
   ws->ffn_in.plan(arena, max_rows, config.ffn_dim, kinds.ffn);
   ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
+  ws->lora.plan(arena, max_rows, limits.num_threads);
   ws->scratch_stride_ = largest_scratch(device, config, weights);
   const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * limits.num_threads);
   RUVLLM_TRY(arena.commit(HugePages::kNo, "workspace"));
@@ -77,6 +78,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
        {&ws->hidden_in, &ws->attn_in, &ws->ffn_in, &ws->logits_in}) {
     buffer->bind(arena);
   }
+  ws->lora.bind(arena);
   ws->scratch_ = arena.at(scratch);
   return ws;
 }

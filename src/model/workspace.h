@@ -12,6 +12,7 @@
 #include "model/weights.h"
 #include "ops/activations.h"
 #include "ops/attention.h"
+#include "ops/lora.h"
 
 namespace ruvllm::model {
 
@@ -43,6 +44,8 @@ class Workspace {
   ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up
   ops::ActivationBuffer attn_in;    // attention results: input of attn_output
   ops::ActivationBuffer ffn_in;     // gated rows: input of down
+  ops::LoraScratch lora;
+  uint64_t lora_ns = 0;             // time spent on adapters, added up; the caller resets it
   ops::ActivationBuffer logits_in;  // final normed rows: input of output
 
   std::byte* thread_scratch(uint32_t thread_idx) const {

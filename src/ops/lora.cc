@@ -113,7 +113,6 @@ void add_lora(ThreadTeam::Worker& worker, const kernels::KernelTable& kernels,
               const LoraInput& input, const LoraScratch& scratch) noexcept {
   const auto& product = kernels.matmul[static_cast<size_t>(DType::kF32)];
   const int64_t num_pieces = count_row_pieces(batch);
-  worker.barrier();
   worker.for_chunks(num_pieces * static_cast<int64_t>(calls.size()), 1, [&](int64_t i, int64_t) {
     const RowPiece piece = row_piece(batch, i % num_pieces);
     const size_t call_idx = static_cast<size_t>(i / num_pieces);

@@ -78,8 +78,8 @@ struct LoraInput {
 // True if a sequence of the step has a set of adapters.
 bool has_lora(const BatchView& batch) noexcept;
 
-// Adds to products that share their input. Only for steps with has_lora(); begins with the barrier
-// that the products before it owe, ends without one.
+// Adds to products that share their input. Only for steps with has_lora(); the products must be
+// complete (a barrier before it). Ends without a barrier.
 void add_lora(ThreadTeam::Worker& worker, const kernels::KernelTable& kernels,
               const BatchView& batch, int32_t layer_idx, std::span<const LoraCall> calls,
               const LoraInput& input, const LoraScratch& scratch) noexcept;

@@ -88,6 +88,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_TRY(check_vocabulary(*impl->model, *impl->text_tokenizer));
   impl->tokenizer = std::make_unique<Tokenizer>(impl->text_tokenizer);
   impl->chat = std::make_unique<api::ChatEncoder>(impl->text_tokenizer);
+  RUVLLM_TRY(impl->load_default_adapters(options.adapters));
   engine::StepLoopOptions loop_options;
   RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
   loop_options.max_sequences = options.max_sequences;

@@ -12,6 +12,7 @@ void add_bench_command(CommandLine& line);
 void add_tokenize_command(CommandLine& line);
 void add_detokenize_command(CommandLine& line);
 void add_synth_command(CommandLine& line);
+void add_merge_command(CommandLine& line);
 void add_doctor_command(CommandLine& line);
 // Hidden: __man and __completion, for `make install`.
 void add_reference_commands(CommandLine& line);

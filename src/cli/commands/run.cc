@@ -15,6 +15,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
 #include "cli/generation/answer.h"
+#include "cli/options/adapter.h"
 #include "cli/options/generation.h"
 #include "cli/options/values.h"
 #include "cli/terminal/text.h"
@@ -30,6 +31,7 @@ struct RunOptions {
   bool raw = false;
   bool verbose = false;
   GenerationOptions generation;
+  std::vector<AdapterSource> adapters;
 };
 
 // "Why is the sky blue?" is no file name; "model.gguf" and "hello" may be.
@@ -132,7 +134,8 @@ Status run(RunOptions& options, CommandContext& context) {
     RUVLLM_ASSIGN(FileText text, read_text(source));
     options.prompt = std::move(text.text);
   }
-  RUVLLM_ASSIGN(const EngineOptions engine_settings, engine_options(context, options.model));
+  RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, options.model));
+  engine_settings.adapters = options.adapters;
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   if (!chat) return answer_once(*engine, options, context.output);
   return run_chat(*engine, {options.generation, options.system, options.raw, options.verbose},
@@ -162,6 +165,7 @@ void add_run_command(CommandLine& line) {
   app.add_flag("--raw", options->raw, "No chat template: the model goes on with the text");
   app.add_flag("-v,--verbose", options->verbose, "Report speed after each answer");
   add_generation_flags(app, options->generation);
+  add_adapter_flag(app, options->adapters);
   app.footer(
       "Examples:\n"
       "  ruvllm run -p 'What is the capital of France?'\n"
