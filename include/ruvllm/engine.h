@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <ruvllm/adapter.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/error.h>
 #include <ruvllm/export.h>
@@ -35,6 +36,8 @@ struct EngineOptions {
   // "": the file's own, or that of its family; else a family's name (chat_template_families) or a
   // Jinja template.
   std::string chat_template = {};
+  // Loaded at once and used, all together, by requests that do not choose their own.
+  std::vector<AdapterSource> adapters = {};
 };
 
 // The names of the chat templates that are built in: "chatml", "llama3", ...
@@ -46,6 +49,8 @@ struct GenerationRequest {
   uint32_t max_tokens = 0;             // 0: until the context is full
   std::vector<std::string> stop = {};  // cut from the answer; at most 16 of 256 bytes
   bool ignore_end = false;             // go on past end-of-generation tokens (benchmarks)
+  // By name, added in this order; none: the engine's default ones; empty: the model alone.
+  std::optional<std::vector<AdapterUse>> adapters = {};
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
@@ -100,6 +105,7 @@ struct ScoreOptions {
   uint32_t context_length = 512;
   std::string logits_path =
       {};  // "": none; else float32 logits of every scored position, row by row
+  std::optional<std::vector<AdapterUse>> adapters = {};  // as in GenerationRequest
 };
 struct ScoreProgress {
   uint64_t tokens_done = 0;
@@ -203,6 +209,12 @@ class RUVLLM_API Engine {
   // kResourceExhausted when the queue is full; kInvalidArgument for an empty or over-long prompt,
   // ids out of range or parameters out of theirs.
   Result<Generation> submit(GenerationRequest request);
+
+  // Adapters by name, for requests submitted from now on; a name loaded again replaces the older
+  // adapter, and requests that run keep theirs. Thread-safe.
+  Result<AdapterInfo> load_adapter(const AdapterSource& source);
+  Status unload_adapter(const std::string& name);
+  std::vector<AdapterInfo> adapters() const;
 
   // Perplexity; runs on the caller's thread's behalf in the step loop, beside other requests.
   Result<Scorer> score(std::vector<TokenId> tokens, const ScoreOptions& options);

@@ -1,6 +1,7 @@
 // Everything public in one include.
 #pragma once
 
+#include <ruvllm/adapter.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>
@@ -8,6 +9,7 @@
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/latency.h>
+#include <ruvllm/merge.h>
 #include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/settings.h>

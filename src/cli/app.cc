@@ -59,6 +59,7 @@ CommandLine::CommandLine()
   add_quantize_command(*this);
   add_imatrix_command(*this);
   add_synth_command(*this);
+  add_merge_command(*this);
   add_doctor_command(*this);
   add_reference_commands(*this);
 }

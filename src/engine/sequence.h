@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "adapters/adapter.h"
 #include "base/core/error.h"
 #include "base/threads/spsc_ring.h"
 #include "events/token_event.h"
@@ -17,8 +18,9 @@ namespace ruvllm::engine {
 struct SequenceRequest {
   std::vector<int32_t> prompt;
   SamplingParams sampling;
-  uint32_t max_tokens = 0;       // 0: until the context is full
-  std::vector<int32_t> end_ids;  // tokens that end the answer; sorted
+  uint32_t max_tokens = 0;                               // 0: until the context is full
+  std::shared_ptr<const adapters::AdapterSet> adapters;  // pinned to the end; none: the model alone
+  std::vector<int32_t> end_ids;                          // tokens that end the answer; sorted
   // Instead of generating: the log-probability of every prompt token but the first.
   bool score = false;
   float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter
@@ -29,6 +31,7 @@ struct SequenceResult {
   uint64_t prefill_us = 0;
   uint64_t decode_us = 0;
   uint64_t sampling_us = 0;
+  uint64_t lora_us = 0;  // of the steps that it had adapters in
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
   double nll_sum = 0.0;          // score

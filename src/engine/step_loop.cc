@@ -212,6 +212,7 @@ void StepLoop::adopt_prefix(Sequence& sequence) {
   size_t best_length = 0;
   auto best = retained_.end();
   for (auto it = retained_.begin(); it != retained_.end(); ++it) {
+    if (!adapters::same_set(it->adapters.get(), sequence.request.adapters.get())) continue;
     const size_t length = common_prefix(it->tokens, sequence.tokens);
     if (length > best_length) {
       best_length = length;
@@ -268,7 +269,9 @@ void StepLoop::build_batch() {
       positions_.push_back(position);
       row_spans_.push_back(static_cast<int32_t>(spans_.size()));
     }
-    spans_.push_back({first_row, scheduled.num_rows, first, sequence.block_table.data()});
+    const adapters::AdapterSet* adapters = sequence.request.adapters.get();
+    spans_.push_back({first_row, scheduled.num_rows, first, sequence.block_table.data(),
+                      adapters != nullptr ? &adapters->view() : nullptr});
     const bool reaches_end = end == static_cast<int32_t>(sequence.tokens.size());
     if (reaches_end && !sequence.request.score) {
       logit_rows_.push_back(first_row + scheduled.num_rows - 1);
@@ -293,6 +296,7 @@ void StepLoop::run_step() {
   const ops::BatchView batch{
       static_cast<int32_t>(tokens_.size()), tokens_.data(), positions_.data(),
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
+  workspace_->lora_ns = 0;
   const uint64_t begin = monotonic_us();
   model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_);
   // Asked before a token goes out, and again because scoring reads weights while it commits.
@@ -315,7 +319,9 @@ void StepLoop::commit(uint64_t step_us) {
     Sequence& sequence = *running_[running_idx];
     SequenceResult& result = sequence.channel->result;
     const bool decoding = sequence.tokens.size() > sequence.num_prompt;
-    (decoding ? result.decode_us : result.prefill_us) += step_us;
+    const uint64_t lora_us = sequence.request.adapters ? workspace_->lora_ns / 1000 : 0;
+    result.lora_us += lora_us;
+    (decoding ? result.decode_us : result.prefill_us) += step_us - lora_us;
     sequence.num_computed += scheduled_[i].num_rows;
     if (sequence.request.score ||
         sequence.num_computed != static_cast<int32_t>(sequence.tokens.size())) {
@@ -397,7 +403,8 @@ void StepLoop::finish(size_t running_idx, EndReason reason) {
                     reason != EndReason::kModelDamaged;
   if (keep) {
     sequence.tokens.resize(static_cast<size_t>(sequence.num_computed));
-    retained_.push_back({std::move(sequence.tokens), std::move(sequence.block_table)});
+    retained_.push_back({std::move(sequence.tokens), std::move(sequence.request.adapters),
+                         std::move(sequence.block_table)});
     if (retained_.size() > options_.max_sequences) drop_oldest_retained();
   } else {
     for (const uint32_t page : sequence.block_table) pool_.give_back(page);

@@ -52,7 +52,8 @@ class StepLoop {
   // A finished sequence whose pages are kept: a request that starts with the same tokens (the next
   // turn of a chat) takes them over instead of computing them again.
   struct Retained {
-    std::vector<int32_t> tokens;  // those with keys and values
+    std::vector<int32_t> tokens;                           // those with keys and values
+    std::shared_ptr<const adapters::AdapterSet> adapters;  // that made them
     std::vector<uint32_t> pages;
   };
 

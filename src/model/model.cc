@@ -61,7 +61,14 @@ uint64_t Model::bytes_per_token() const {
 void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,
                  const ops::KvView& kv, std::span<const int32_t> logit_rows,
                  ActivationTap* tap) const noexcept {
-  const PassContext pass{config_, weights_, ropes(workspace), device.kernels(), workspace, kv, tap};
+  const PassContext pass{config_,
+                         weights_,
+                         ropes(workspace),
+                         device.kernels(),
+                         workspace,
+                         kv,
+                         tap,
+                         ops::has_lora(batch) ? &batch : nullptr};
   device.team().run([&](ThreadTeam::Worker& worker) {
     run_layers(pass, worker, batch);
     if (!logit_rows.empty()) run_logits(pass, worker, logit_rows);
@@ -71,7 +78,7 @@ void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::Bat
 void Model::logits(device::CpuDevice& device, Workspace& workspace,
                    std::span<const int32_t> rows) const noexcept {
   const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
-                         workspace, {},       nullptr};
+                         workspace, {},       nullptr,          nullptr};
   device.team().run([&](ThreadTeam::Worker& worker) { run_logits(pass, worker, rows); });
 }
 

@@ -69,6 +69,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
     ws->experts.plan(arena, max_rows, *weights.layers.front().experts, kinds.expert, kinds.ffn);
   }
   ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
+  ws->lora.plan(arena, max_rows, limits.num_threads);
   ws->scratch_stride_ = largest_scratch(device, config, weights);
   const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * limits.num_threads);
   RUVLLM_TRY(arena.commit(HugePages::kNo, "workspace"));
@@ -88,6 +89,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
     buffer->bind(arena);
   }
   if (config.experts) ws->experts.bind(arena);
+  ws->lora.bind(arena);
   ws->scratch_ = arena.at(scratch);
   return ws;
 }

@@ -12,6 +12,7 @@
 #include "model/weights.h"
 #include "ops/activations.h"
 #include "ops/attention.h"
+#include "ops/lora.h"
 #include "ops/moe/moe.h"
 
 namespace ruvllm::model {
@@ -44,6 +45,8 @@ class Workspace {
   ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up, experts
   ops::ActivationBuffer attn_in;    // attention results: input of attn_output
   ops::ActivationBuffer ffn_in;     // gated rows: input of down
+  ops::LoraScratch lora;
+  uint64_t lora_ns = 0;             // time spent on adapters, added up; the caller resets it
   ops::ActivationBuffer logits_in;  // final normed rows: input of output
   ops::MoeWorkspace experts;        // in place of gate, up and ffn_in
 

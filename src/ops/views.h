@@ -6,12 +6,15 @@
 
 namespace ruvllm::ops {
 
+struct LoraView;
+
 // Consecutive tokens of one sequence in a step: a prompt chunk, or one decoded token.
 struct SpanView {
   int32_t first_row = 0;  // in the step's rows
   int32_t num_rows = 0;
   int32_t first_position = 0;             // of the first row in its sequence
   const uint32_t* block_table = nullptr;  // pages of positions [0, first_position + num_rows)
+  const LoraView* lora = nullptr;         // adapters of the sequence (ops/lora.h) or none
 };
 
 // All rows of one forward pass.

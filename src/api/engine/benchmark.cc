@@ -34,12 +34,21 @@ std::vector<TokenId> random_prompt(uint32_t count, uint32_t vocab_size, uint64_t
   return prompt;
 }
 
-engine::SequenceRequest make_request(std::vector<TokenId> prompt, uint32_t max_tokens) {
+// What is measured: the loop, with the engine's default adapters.
+struct Target {
+  engine::StepLoop& loop;
+  std::shared_ptr<const adapters::AdapterSet> adapters;
+};
+
+Result<std::shared_ptr<engine::SequenceChannel>> submit(const Target& target,
+                                                        std::vector<TokenId> prompt,
+                                                        uint32_t max_tokens) {
   engine::SequenceRequest request;
+  request.adapters = target.adapters;
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
   request.sampling.temperature = 0.0f;
-  return request;
+  return target.loop.submit(std::move(request));
 }
 
 // The time at which the next token's step was done; by the engine's clock, so that a late reader
@@ -63,10 +72,10 @@ void drain(engine::SequenceChannel& channel) {
   } while (event.end == events::EndReason::kNone);
 }
 
-Result<double> time_prefill(engine::StepLoop& loop, std::vector<TokenId> prompt) {
+Result<double> time_prefill(const Target& target, std::vector<TokenId> prompt) {
   const double count = static_cast<double>(prompt.size());
   const uint64_t begin = monotonic_ns();
-  RUVLLM_ASSIGN(const auto channel, loop.submit(make_request(std::move(prompt), 1)));
+  RUVLLM_ASSIGN(const auto channel, submit(target, std::move(prompt), 1));
   RUVLLM_ASSIGN(const uint64_t end, next_token_ns(*channel));
   drain(*channel);
   return count / (static_cast<double>(end - begin) / 1e9);
@@ -79,12 +88,12 @@ struct DecodeTimes {
 
 // `batch` sequences that decode together; the clock runs from the first token of the last of them,
 // when all have their prompts behind them.
-Status time_decode(engine::StepLoop& loop, const std::vector<std::vector<TokenId>>& prompts,
+Status time_decode(const Target& target, const std::vector<std::vector<TokenId>>& prompts,
                    uint32_t num_steps, DecodeTimes& times) {
   std::vector<std::shared_ptr<engine::SequenceChannel>> channels;
   for (const std::vector<TokenId>& prompt : prompts) {
     // Until cancelled: those that start first need more tokens than the last.
-    RUVLLM_ASSIGN(auto channel, loop.submit(make_request(prompt, 0)));
+    RUVLLM_ASSIGN(auto channel, submit(target, prompt, 0));
     channels.push_back(std::move(channel));
   }
   for (auto& channel : channels) RUVLLM_TRY(next_token_ns(*channel));
@@ -137,7 +146,7 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
   BenchReport report;
   report.load_ms = impl_->info.load_ms;
   report.isa = impl_->info.isa;
-  engine::StepLoop& loop = *impl_->loop;
+  const Target target{*impl_->loop, impl_->default_adapters};
   uint64_t salt = 0;
   const auto prompt = [&](uint32_t count) {
     return random_prompt(count, impl_->info.vocab_size, salt);
@@ -146,7 +155,7 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
   const uint32_t repetitions = std::max(options.repetitions, 1u);
   std::vector<double> prefill;
   for (uint32_t i = 0; options.prompt_tokens > 0 && i <= repetitions; ++i) {
-    RUVLLM_ASSIGN(const double tok_s, time_prefill(loop, prompt(options.prompt_tokens)));
+    RUVLLM_ASSIGN(const double tok_s, time_prefill(target, prompt(options.prompt_tokens)));
     if (i > 0) prefill.push_back(tok_s);
   }
   if (!prefill.empty()) report.prefill_tok_s = median(prefill);
@@ -156,7 +165,7 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
     for (uint32_t i = 0; i <= repetitions; ++i) {
       std::vector<std::vector<TokenId>> prompts;
       for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(std::max(options.depth, 1u)));
-      RUVLLM_TRY(time_decode(loop, prompts, options.generated_tokens, i > 0 ? times : warm_up));
+      RUVLLM_TRY(time_decode(target, prompts, options.generated_tokens, i > 0 ? times : warm_up));
     }
     report.decode.push_back({batch, median(times.tok_s), percentile(times.step_ms, 0.5),
                              percentile(times.step_ms, 0.99)});

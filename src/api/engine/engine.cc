@@ -96,6 +96,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
                                                      {.architecture = config.architecture,
                                                       .model_name = config.name,
                                                       .chat_template = options.chat_template}));
+  RUVLLM_TRY(impl->load_default_adapters(options.adapters));
   engine::StepLoopOptions loop_options;
   RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
   loop_options.max_sequences = options.max_sequences;

@@ -3,9 +3,11 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "adapters/registry.h"
 #include "api/text/chat_encoder.h"
 #include "api/text/stop_matcher.h"
 #include "base/memory/buffer.h"
@@ -25,9 +27,15 @@ struct Engine::Impl {
   std::shared_ptr<const text::Tokenizer> text_tokenizer;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<api::ChatEncoder> chat;
+  adapters::AdapterRegistry registry;
+  std::shared_ptr<const adapters::AdapterSet> default_adapters;  // of EngineOptions; may be none
   std::unique_ptr<engine::StepLoop> loop;
 
   EngineInfo describe(double load_ms) const;
+  Status load_default_adapters(const std::vector<AdapterSource>& sources);
+  // None: the default ones. An empty list: no adapters, nullptr.
+  Result<std::shared_ptr<const adapters::AdapterSet>> adapter_set(
+      const std::optional<std::vector<AdapterUse>>& uses) const;
 };
 
 struct Generation::Impl {
@@ -48,6 +56,7 @@ struct Scorer::Impl {
   engine::StepLoop& loop;
   std::vector<TokenId> tokens;
   ScoreOptions options;
+  std::shared_ptr<const adapters::AdapterSet> adapters;
   ScoreProgress progress;
   uint64_t start_us = 0;
   size_t vocab_size = 0;

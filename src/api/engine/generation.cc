@@ -43,6 +43,7 @@ Result<Generation> Engine::submit(GenerationRequest request) {
   sequence.prompt = std::move(request.prompt);
   sequence.sampling = request.sampling;
   sequence.max_tokens = request.max_tokens;
+  RUVLLM_ASSIGN(sequence.adapters, impl_->adapter_set(request.adapters));
   if (!request.ignore_end) {
     const std::span<const TokenId> ends = impl_->text_tokenizer->end_ids();
     sequence.end_ids.assign(ends.begin(), ends.end());
@@ -83,6 +84,7 @@ void Generation::Impl::finish(FinishReason reason) {
   summary.latency.prefill_us = result.prefill_us;
   summary.latency.decode_us = result.decode_us;
   summary.latency.sampling_us = result.sampling_us;
+  summary.latency.lora_us = result.lora_us;
 }
 
 Result<std::optional<GenerationEvent>> Generation::next() {

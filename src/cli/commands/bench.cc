@@ -11,6 +11,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
+#include "cli/options/adapter.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/engine.h>
 
@@ -20,6 +21,7 @@ namespace {
 struct BenchFlags {
   std::string model;
   BenchOptions bench;
+  std::vector<AdapterSource> adapters;
 };
 
 Json bench_json(const BenchReport& report, const BenchOptions& options, const EngineInfo& info) {
@@ -75,6 +77,7 @@ std::string bench_table(const BenchReport& report, const BenchOptions& options,
 Status bench(const BenchFlags& flags, CommandContext& context) {
   const BenchOptions& options = flags.bench;
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, flags.model));
+  engine_settings.adapters = flags.adapters;
   engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   RUVLLM_ASSIGN(const BenchReport report, engine->benchmark(options));
@@ -119,6 +122,7 @@ void add_bench_command(CommandLine& line) {
       ->check(CLI::Range(1, 1000).description(""))
       ->type_name("N")
       ->capture_default_str();
+  add_adapter_flag(app, flags->adapters);
   app.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");
   command.run = [flags](CommandContext& context) { return bench(*flags, context); };
 }

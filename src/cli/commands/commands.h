@@ -18,6 +18,7 @@ void add_convert_command(CommandLine& line);
 void add_quantize_command(CommandLine& line);
 void add_imatrix_command(CommandLine& line);
 void add_synth_command(CommandLine& line);
+void add_merge_command(CommandLine& line);
 void add_doctor_command(CommandLine& line);
 // Hidden: __man and __completion, for `make install`.
 void add_reference_commands(CommandLine& line);

@@ -12,6 +12,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
+#include "cli/options/adapter.h"
 #include "cli/options/text_tokens.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/text.h"
@@ -21,11 +22,13 @@ namespace ruvllm::cli {
 namespace {
 
 constexpr uint32_t kDefaultWindow = 512;
+
 struct PerplexityOptions {
   std::string model;
   std::string file;
   std::string logits_file;
   uint64_t num_tokens = 0;  // 0: all
+  std::vector<AdapterSource> adapters;
 };
 
 Status report(const ScoreProgress& progress, uint32_t window, Output& output) {
@@ -55,6 +58,7 @@ Status perplexity(const PerplexityOptions& options, CommandContext& context) {
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, options.model));
   const uint32_t window = context.options.ctx > 0 ? context.options.ctx : kDefaultWindow;
   engine_settings.context_length = window;
+  engine_settings.adapters = options.adapters;
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   RUVLLM_ASSIGN(std::vector<TokenId> ids,
                 read_tokens(engine->tokenizer(), options.file, options.num_tokens));
@@ -63,7 +67,8 @@ Status perplexity(const PerplexityOptions& options, CommandContext& context) {
                 "{}: only {} tokens; a loss needs at least 2, give a longer text", options.file,
                 ids.size());
   }
-  RUVLLM_ASSIGN(Scorer scorer, engine->score(std::move(ids), {window, options.logits_file}));
+  RUVLLM_ASSIGN(Scorer scorer, engine->score(std::move(ids), {.context_length = window,
+                                                              .logits_path = options.logits_file}));
   Progress bar(context.output, "perplexity", ProgressUnit::kTokens, scorer.progress().tokens_total);
   while (true) {
     RUVLLM_ASSIGN(const bool more, scorer.step());
@@ -92,6 +97,7 @@ void add_perplexity_command(CommandLine& line) {
       ->type_name("N");
   app.add_option("--logits-out", options->logits_file, "Write float32 logits of scored positions")
       ->type_name("FILE");
+  add_adapter_flag(app, options->adapters);
   app.footer(
       "Windows of --ctx tokens (default 512) without overlap; every token but the first of a\n"
       "window is scored.\n\n"

@@ -15,6 +15,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
 #include "cli/generation/answer.h"
+#include "cli/options/adapter.h"
 #include "cli/options/chat_template.h"
 #include "cli/options/generation.h"
 #include "cli/options/values.h"
@@ -32,6 +33,7 @@ struct RunOptions {
   bool verbose = false;
   ChatTemplateFlags chat_template;
   GenerationOptions generation;
+  std::vector<AdapterSource> adapters;
 };
 
 // "Why is the sky blue?" is no file name; "model.gguf" and "hello" may be.
@@ -139,6 +141,7 @@ Status run(RunOptions& options, CommandContext& context) {
   }
   RUVLLM_ASSIGN(EngineOptions engine_settings, std::move(settings));
   RUVLLM_ASSIGN(engine_settings.chat_template, resolve_chat_template(options.chat_template));
+  engine_settings.adapters = options.adapters;
   const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
                     context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
   if (!options.prompt && !chat) {
@@ -179,6 +182,7 @@ void add_run_command(CommandLine& line) {
   app.add_flag("-v,--verbose", options->verbose, "Report speed after each answer");
   add_chat_template_flags(app, options->chat_template);
   add_generation_flags(app, options->generation);
+  add_adapter_flag(app, options->adapters);
   app.footer(
       "Examples:\n"
       "  ruvllm run -p 'What is the capital of France?'\n"

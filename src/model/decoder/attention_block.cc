@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "model/decoder/adapters.h"
 #include "model/decoder/residual.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
@@ -90,6 +91,11 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
   const std::array<ops::LinearCall, 3> qkv = {
       {{&layer.q, ws.q}, {&layer.k, ws.k}, {&layer.v, ws.v}}};
   ops::run_linear(worker, qkv, ws.hidden_in, rows, scratch);
+  const std::array<ops::LoraCall, 3> qkv_adapters = {
+      {{ops::LoraTarget::kQ, config.q_dim(), ws.q},
+       {ops::LoraTarget::kK, config.kv_dim(), ws.k},
+       {ops::LoraTarget::kV, config.kv_dim(), ws.v}}};
+  add_adapters(c, worker, layer_idx, qkv_adapters, ws.hidden_in, config.hidden_dim);
   row_phase(worker, rows, layer.attn_output,
             [&](int32_t row) { finish_qkv_row(c, batch, row, layer_idx); });
   tap_rows(c, worker, "q", layer_idx, ws.q, rows, config.q_dim());
@@ -106,6 +112,9 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
            config.q_dim());
   const std::array<ops::LinearCall, 1> output = {{{&layer.attn_output, ws.delta}}};
   ops::run_linear(worker, output, ws.attn_in, rows, scratch);
+  const std::array<ops::LoraCall, 1> output_adapters = {
+      {{ops::LoraTarget::kAttnOutput, config.hidden_dim, ws.delta}}};
+  add_adapters(c, worker, layer_idx, output_adapters, ws.attn_in, config.q_dim());
   if (c.tap != nullptr) worker.barrier();
   tap_rows(c, worker, "attn_out", layer_idx, ws.delta, rows, config.hidden_dim);
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "model/decoder/adapters.h"
 #include "model/decoder/residual.h"
 #include "ops/linear.h"
 #include "ops/moe/moe.h"
@@ -20,6 +21,9 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_row
 
   const std::array<ops::LinearCall, 2> gate_up = {{{&layer.gate, ws.gate}, {&layer.up, ws.up}}};
   ops::run_linear(worker, gate_up, ws.hidden_in, num_rows, scratch);
+  const std::array<ops::LoraCall, 2> gate_up_adapters = {
+      {{ops::LoraTarget::kGate, dim, ws.gate}, {ops::LoraTarget::kUp, dim, ws.up}}};
+  add_adapters(c, worker, layer_idx, gate_up_adapters, ws.hidden_in, c.config.hidden_dim);
   const auto multiply_gated = c.config.gate_activation == GateActivation::kSilu
                                   ? elementwise.swiglu
                                   : elementwise.geglu_tanh;
@@ -31,6 +35,9 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_row
   tap_rows(c, worker, "ffn_gated", layer_idx, ws.ffn_in.row(0, dim), num_rows, dim);
   const std::array<ops::LinearCall, 1> down = {{{&layer.down, ws.delta}}};
   ops::run_linear(worker, down, ws.ffn_in, num_rows, scratch);
+  const std::array<ops::LoraCall, 1> down_adapters = {
+      {{ops::LoraTarget::kDown, c.config.hidden_dim, ws.delta}}};
+  add_adapters(c, worker, layer_idx, down_adapters, ws.ffn_in, dim);
 }
 
 }  // namespace

@@ -1,0 +1,161 @@
+#include "adapters/adapter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+#include <utility>
+
+namespace ruvllm::adapters {
+namespace {
+
+using ops::LoraPart;
+using ops::LoraTarget;
+
+auto place_of(const Adapter::Matrices& matrices) {
+  return std::tuple(matrices.layer_idx, matrices.target);
+}
+
+std::string describe(const Adapter::Matrices& matrices) {
+  return fmt::format("layer {}, {}", matrices.layer_idx, lora_target_name(matrices.target));
+}
+
+Status check_matrices(const std::string& name, const BaseShape& base,
+                      const Adapter::Matrices& matrices) {
+  if (matrices.layer_idx < 0 || matrices.layer_idx >= base.num_layers) {
+    return fail(ErrorCode::kInvalidArgument,
+                "adapter {}: it has matrices for layer {}, the model has {} layers; it was made "
+                "for another model",
+                name, matrices.layer_idx, base.num_layers);
+  }
+  if (base.has_experts && matrices.target >= LoraTarget::kGate) {
+    return fail(ErrorCode::kUnsupported,
+                "adapter {}: {}: the model has experts there, and adapters of experts are not "
+                "supported",
+                name, describe(matrices));
+  }
+  if (matrices.rank < 1 || matrices.rank > ops::kMaxLoraRank) {
+    return fail(ErrorCode::kUnsupported, "adapter {}: {}: rank {}; expected 1 to {}", name,
+                describe(matrices), matrices.rank, ops::kMaxLoraRank);
+  }
+  const size_t rank = static_cast<size_t>(matrices.rank);
+  const size_t in_dim = static_cast<size_t>(base.in_dim(matrices.target));
+  const size_t out_dim = static_cast<size_t>(base.out_dim(matrices.target));
+  if (matrices.a.size() != rank * in_dim || matrices.b.size() != out_dim * rank) {
+    return fail(ErrorCode::kInvalidArgument,
+                "adapter {}: {}: A holds {} values and B {}; the model's [{}, {}] with rank {} "
+                "needs {} and {}; it was made for another model",
+                name, describe(matrices), matrices.a.size(), matrices.b.size(), out_dim, in_dim,
+                rank, rank * in_dim, out_dim * rank);
+  }
+  if (!std::isfinite(matrices.scale)) {
+    return fail(ErrorCode::kCorrupt, "adapter {}: {}: the scale is {}", name, describe(matrices),
+                matrices.scale);
+  }
+  return {};
+}
+
+}  // namespace
+
+int32_t BaseShape::in_dim(LoraTarget target) const {
+  switch (target) {
+    case LoraTarget::kAttnOutput:
+      return num_heads * head_dim;
+    case LoraTarget::kDown:
+      return ffn_dim;
+    default:
+      return hidden_dim;
+  }
+}
+
+int32_t BaseShape::out_dim(LoraTarget target) const {
+  switch (target) {
+    case LoraTarget::kQ:
+      return num_heads * head_dim;
+    case LoraTarget::kK:
+    case LoraTarget::kV:
+      return num_kv_heads * head_dim;
+    case LoraTarget::kGate:
+    case LoraTarget::kUp:
+      return ffn_dim;
+    default:
+      return hidden_dim;
+  }
+}
+
+std::string_view lora_target_name(LoraTarget target) {
+  constexpr std::string_view kNames[ops::kNumLoraTargets] = {
+      "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
+  return kNames[static_cast<size_t>(target)];
+}
+
+Adapter::Adapter(std::string name, const BaseShape& base, std::vector<Matrices> matrices)
+    : name_(std::move(name)), base_(base), matrices_(std::move(matrices)) {
+  for (const Matrices& each : matrices_) max_rank_ = std::max(max_rank_, each.rank);
+}
+
+Result<std::shared_ptr<const Adapter>> Adapter::create(std::string name, const BaseShape& base,
+                                                       std::vector<Matrices> matrices) {
+  if (matrices.empty()) {
+    return fail(ErrorCode::kCorrupt, "adapter {}: it has no LoRA matrices", name);
+  }
+  for (const Matrices& each : matrices) RUVLLM_TRY(check_matrices(name, base, each));
+  std::ranges::sort(matrices, {}, place_of);
+  const auto twin = std::ranges::adjacent_find(matrices, {}, place_of);
+  if (twin != matrices.end()) {
+    return fail(ErrorCode::kCorrupt, "adapter {}: {} occurs twice", name, describe(*twin));
+  }
+  return std::shared_ptr<const Adapter>(new Adapter(std::move(name), base, std::move(matrices)));
+}
+
+uint64_t Adapter::bytes() const {
+  uint64_t count = 0;
+  for (const Matrices& each : matrices_) count += each.a.size() + each.b.size();
+  return count * sizeof(float);
+}
+
+Result<std::shared_ptr<const AdapterSet>> AdapterSet::create(std::vector<ScaledAdapter> adapters) {
+  std::shared_ptr<AdapterSet> set(new AdapterSet());
+  set->adapters_ = std::move(adapters);
+  int32_t num_layers = 0;
+  for (const ScaledAdapter& each : set->adapters_) {
+    if (num_layers != 0 && each.adapter->base().num_layers != num_layers) {
+      return fail(ErrorCode::kInvalidArgument, "adapter {} is for a model of another shape",
+                  each.adapter->name());
+    }
+    num_layers = each.adapter->base().num_layers;
+  }
+  const size_t num_places = static_cast<size_t>(num_layers) * ops::kNumLoraTargets;
+  std::vector<std::vector<LoraPart>> places(num_places);
+  for (const ScaledAdapter& each : set->adapters_) {
+    for (const Adapter::Matrices& matrices : each.adapter->matrices()) {
+      const size_t place = static_cast<size_t>(matrices.layer_idx) * ops::kNumLoraTargets +
+                           static_cast<size_t>(matrices.target);
+      places[place].push_back(
+          {matrices.a.data(), matrices.b.data(), matrices.rank, matrices.scale * each.scale});
+    }
+  }
+  set->begins_.push_back(0);
+  for (const std::vector<LoraPart>& parts : places) {
+    int32_t rank = 0;
+    for (const LoraPart& part : parts) rank += part.rank;
+    if (rank > ops::kMaxLoraRank) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "the adapters have rank {} together; at most {} can be used at once", rank,
+                  ops::kMaxLoraRank);
+    }
+    set->parts_.insert(set->parts_.end(), parts.begin(), parts.end());
+    set->begins_.push_back(static_cast<uint32_t>(set->parts_.size()));
+  }
+  set->view_ = {set->parts_.data(), set->begins_.data()};
+  return std::shared_ptr<const AdapterSet>(std::move(set));
+}
+
+bool same_set(const AdapterSet* first, const AdapterSet* second) {
+  if (first == nullptr || second == nullptr) return first == second;
+  return std::ranges::equal(first->adapters(), second->adapters(),
+                            [](const ScaledAdapter& a, const ScaledAdapter& b) {
+                              return a.adapter == b.adapter && a.scale == b.scale;
+                            });
+}
+
+}  // namespace ruvllm::adapters

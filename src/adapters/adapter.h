@@ -1,0 +1,98 @@
+// LoRA adapters (https://arxiv.org/abs/2106.09685): low-rank matrices beside a model's own, and
+// sets of them that a request uses together.
+//
+// Both are immutable and shared: a sequence pins its set, whatever is loaded or unloaded meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/core/error.h"
+#include "ops/lora.h"
+
+namespace ruvllm::adapters {
+
+// What an adapter must fit: the shape of the model that it was trained for.
+struct BaseShape {
+  std::string architecture;  // as GGUF names it
+  int32_t num_layers = 0;
+  int32_t hidden_dim = 0;
+  int32_t ffn_dim = 0;
+  int32_t num_heads = 0;
+  int32_t num_kv_heads = 0;
+  int32_t head_dim = 0;
+  // Rows of q and k lie in the interleaved order of llama files: adapters in Hugging Face's order
+  // are permuted when they are read.
+  bool interleaved_rope = false;
+  bool has_experts = false;  // in place of gate, up and down, which adapters then cannot add to
+
+  int32_t in_dim(ops::LoraTarget target) const;
+  int32_t out_dim(ops::LoraTarget target) const;
+};
+
+// "attn_q", ... as GGUF names the weight.
+std::string_view lora_target_name(ops::LoraTarget target);
+
+class Adapter {
+ public:
+  struct Matrices {
+    int32_t layer_idx = 0;
+    ops::LoraTarget target = ops::LoraTarget::kQ;
+    int32_t rank = 0;
+    float scale = 1.0f;    // alpha / rank, or what the file's variant makes of it
+    std::vector<float> a;  // [rank, in_dim]
+    std::vector<float> b;  // [out_dim, rank]
+  };
+
+  // Checks that sizes fit `base` and that no product has two pairs.
+  static Result<std::shared_ptr<const Adapter>> create(std::string name, const BaseShape& base,
+                                                       std::vector<Matrices> matrices);
+
+  const std::string& name() const { return name_; }
+  const BaseShape& base() const { return base_; }
+  std::span<const Matrices> matrices() const { return matrices_; }
+  int32_t max_rank() const { return max_rank_; }
+  uint64_t bytes() const;
+
+ private:
+  Adapter(std::string name, const BaseShape& base, std::vector<Matrices> matrices);
+
+  std::string name_;
+  BaseShape base_;
+  std::vector<Matrices> matrices_;
+  int32_t max_rank_ = 0;
+};
+
+struct ScaledAdapter {
+  std::shared_ptr<const Adapter> adapter;
+  float scale = 1.0f;  // on top of the file's own
+};
+
+// Several adapters used together, in the form that the forward pass reads.
+class AdapterSet {
+ public:
+  // kInvalidArgument if they are for models of different shapes or their ranks exceed
+  // ops::kMaxLoraRank.
+  static Result<std::shared_ptr<const AdapterSet>> create(std::vector<ScaledAdapter> adapters);
+
+  std::span<const ScaledAdapter> adapters() const { return adapters_; }
+  const ops::LoraView& view() const { return view_; }
+
+ private:
+  AdapterSet() = default;
+
+  std::vector<ScaledAdapter> adapters_;
+  std::vector<ops::LoraPart> parts_;
+  std::vector<uint32_t> begins_;
+  ops::LoraView view_;
+};
+
+// Whether both make the same keys and values: equal adapters with equal scales in equal order.
+bool same_set(const AdapterSet* first, const AdapterSet* second);
+
+}  // namespace ruvllm::adapters

@@ -1,0 +1,71 @@
+#include "adapters/adapter.h"
+
+#include <gtest/gtest.h>
+
+#include "adapters/test_adapters.h"
+
+namespace ruvllm::adapters {
+namespace {
+
+using ops::LoraTarget;
+
+TEST(Adapter, RefusesWhatDoesNotFitTheModel) {
+  const BaseShape base = small_shape();
+  const auto refused = [&](Adapter::Matrices matrices, std::string_view reason) {
+    const auto adapter = Adapter::create("mine", base, {std::move(matrices)});
+    ASSERT_FALSE(adapter.has_value()) << reason;
+    EXPECT_NE(adapter.error().message().find("adapter mine"), std::string::npos);
+    EXPECT_NE(adapter.error().message().find(reason), std::string::npos)
+        << adapter.error().message();
+  };
+  refused(random_matrices(base, 2, LoraTarget::kQ, 4, 1), "layer 2, the model has 2 layers");
+  refused(random_matrices(base, 0, LoraTarget::kQ, ops::kMaxLoraRank + 1, 1), "rank 513");
+  BaseShape wider = base;
+  wider.hidden_dim = 32;
+  refused(random_matrices(wider, 0, LoraTarget::kDown, 4, 1), "made for another model");
+  BaseShape sparse = base;
+  sparse.has_experts = true;
+  EXPECT_FALSE(Adapter::create("mine", sparse, {random_matrices(base, 0, LoraTarget::kUp, 2, 1)})
+                   .has_value());
+  EXPECT_TRUE(Adapter::create("mine", sparse, {random_matrices(base, 0, LoraTarget::kQ, 2, 1)})
+                  .has_value());
+  Adapter::Matrices unscaled = random_matrices(base, 0, LoraTarget::kQ, 4, 1);
+  unscaled.scale = NAN;
+  refused(unscaled, "the scale is nan");
+  EXPECT_FALSE(Adapter::create("mine", base, {}).has_value());
+  EXPECT_FALSE(Adapter::create("mine", base,
+                               {random_matrices(base, 1, LoraTarget::kUp, 2, 1),
+                                random_matrices(base, 1, LoraTarget::kUp, 3, 3)})
+                   .has_value());
+}
+
+TEST(AdapterSet, KeepsPartsInOrderAndScalesThem) {
+  const BaseShape base = small_shape();
+  const auto first = full_adapter("first", base, 3, 1);
+  const auto second =
+      Adapter::create("second", base, {random_matrices(base, 1, LoraTarget::kDown, 5, 90)});
+  ASSERT_TRUE(second.has_value());
+  const auto set = AdapterSet::create({{first, 2.0f}, {*second, 1.0f}});
+  ASSERT_TRUE(set.has_value());
+  const auto parts = (*set)->view().at(1, LoraTarget::kDown);
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].rank, 3);
+  EXPECT_FLOAT_EQ(parts[0].scale, 1.0f);
+  EXPECT_EQ(parts[1].rank, 5);
+  EXPECT_FLOAT_EQ(parts[1].scale, 0.5f);
+  EXPECT_EQ(parts[1].a, (*second)->matrices()[0].a.data());
+  EXPECT_EQ((*set)->view().at(0, LoraTarget::kDown).size(), 1u);
+}
+
+TEST(AdapterSet, RefusesOtherShapesAndTooMuchRank) {
+  BaseShape base = small_shape();
+  const auto large = full_adapter("large", base, 300, 1);
+  EXPECT_FALSE(AdapterSet::create({{large, 1.0f}, {large, 1.0f}}).has_value());
+  EXPECT_TRUE(AdapterSet::create({{large, 1.0f}}).has_value());
+  base.num_layers = 1;
+  EXPECT_FALSE(
+      AdapterSet::create({{full_adapter("a", base, 1, 1), 1.0f}, {large, 1.0f}}).has_value());
+}
+
+}  // namespace
+}  // namespace ruvllm::adapters

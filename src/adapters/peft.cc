@@ -1,0 +1,246 @@
+// Hugging Face PEFT (https://huggingface.co/docs/peft): adapter_config.json and
+// "base_model.model.model.layers.N.self_attn.q_proj.lora_A.weight" [rank, in], lora_B [out, rank].
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "adapters/formats.h"
+#include "adapters/values.h"
+
+namespace ruvllm::adapters {
+namespace {
+
+using formats::SafeTensor;
+using nlohmann::json;
+using ops::LoraTarget;
+
+// A module of Hugging Face's models, and the products that its rows hold one after the other.
+struct Module {
+  std::string_view name;
+  std::array<LoraTarget, 3> targets;
+  size_t num_targets;
+};
+constexpr Module kModules[] = {
+    {"self_attn.q_proj", {LoraTarget::kQ}, 1},
+    {"self_attn.k_proj", {LoraTarget::kK}, 1},
+    {"self_attn.v_proj", {LoraTarget::kV}, 1},
+    {"self_attn.o_proj", {LoraTarget::kAttnOutput}, 1},
+    {"self_attn.qkv_proj", {LoraTarget::kQ, LoraTarget::kK, LoraTarget::kV}, 3},
+    {"mlp.gate_proj", {LoraTarget::kGate}, 1},
+    {"mlp.up_proj", {LoraTarget::kUp}, 1},
+    {"mlp.down_proj", {LoraTarget::kDown}, 1},
+    {"mlp.gate_up_proj", {LoraTarget::kGate, LoraTarget::kUp}, 2},
+};
+
+struct Config {
+  std::string path;
+  double alpha = 0.0;
+  bool rank_stabilized = false;            // rsLoRA: alpha / sqrt(rank)
+  std::map<std::string, double> alpha_of;  // by module name or its end
+};
+
+std::unexpected<Error> bad_field(const Config& config, std::string_view field,
+                                 std::string_view reason) {
+  return fail(ErrorCode::kCorrupt, "{}: field '{}' {}", config.path, field, reason);
+}
+
+std::unexpected<Error> unsupported(const Config& config, std::string_view field,
+                                   std::string_view what) {
+  return fail(ErrorCode::kUnsupported,
+              "{}: field '{}': {} is not supported; merge the adapter with PEFT "
+              "(merge_and_unload) and convert the result",
+              config.path, field, what);
+}
+
+Result<bool> flag(const Config& config, const json& values, std::string_view name) {
+  const auto found = values.find(std::string(name));
+  if (found == values.end() || found->is_null()) return false;
+  if (!found->is_boolean()) return bad_field(config, name, "is neither true nor false");
+  return found->get<bool>();
+}
+
+bool is_set(const json& values, std::string_view name) {
+  const auto found = values.find(std::string(name));
+  if (found == values.end() || found->is_null()) return false;
+  return !(found->is_array() || found->is_object()) || !found->empty();
+}
+
+// PEFT takes these keys for regular expressions; whole names and their ends are what occurs.
+Status read_alpha_pattern(const json& values, Config& config) {
+  const auto found = values.find("alpha_pattern");
+  if (found == values.end() || found->is_null()) return {};
+  if (!found->is_object()) return bad_field(config, "alpha_pattern", "is no object");
+  for (const auto& [key, value] : found->items()) {
+    if (!value.is_number())
+      return bad_field(config, "alpha_pattern", "has an entry that is no number");
+    if (key.find_first_of("^$*+?()[]{}|\\") != std::string::npos) {
+      return unsupported(config, "alpha_pattern", "a regular expression");
+    }
+    config.alpha_of[key] = value.get<double>();
+  }
+  return {};
+}
+
+Result<Config> parse_config(const json& values, const std::string& path) {
+  Config config;
+  config.path = path;
+  if (!values.is_object()) return bad_field(config, "", "is missing: the file is no JSON object");
+  const auto kind = values.find("peft_type");
+  if (kind == values.end() || *kind != "LORA") {
+    return unsupported(config, "peft_type", "anything but LORA");
+  }
+  const auto alpha = values.find("lora_alpha");
+  if (alpha == values.end() || !alpha->is_number()) {
+    return bad_field(config, "lora_alpha", "is missing or no number");
+  }
+  config.alpha = alpha->get<double>();
+  RUVLLM_ASSIGN(config.rank_stabilized, flag(config, values, "use_rslora"));
+  RUVLLM_ASSIGN(const bool dora, flag(config, values, "use_dora"));
+  if (dora) return unsupported(config, "use_dora", "DoRA");
+  RUVLLM_ASSIGN(const bool transposed, flag(config, values, "fan_in_fan_out"));
+  if (transposed) return unsupported(config, "fan_in_fan_out", "a transposed weight");
+  if (is_set(values, "modules_to_save")) {
+    return unsupported(config, "modules_to_save", "a module saved whole");
+  }
+  const auto bias = values.find("bias");
+  if (bias != values.end() && !bias->is_null() && *bias != "none") {
+    return unsupported(config, "bias", "a trained bias");
+  }
+  RUVLLM_TRY(read_alpha_pattern(values, config));
+  return config;
+}
+
+float scale_of(const Config& config, std::string_view module, uint64_t rank) {
+  double alpha = config.alpha;
+  for (const auto& [key, value] : config.alpha_of) {
+    const bool whole = module == key;
+    const bool end = module.ends_with("." + key);
+    if (whole || end) alpha = value;
+  }
+  const double divisor = static_cast<double>(rank);
+  return static_cast<float>(alpha / (config.rank_stabilized ? std::sqrt(divisor) : divisor));
+}
+
+// "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight" in its parts.
+struct TensorName {
+  int32_t layer_idx = 0;
+  std::string_view module;
+  char factor = 'A';
+};
+
+std::optional<TensorName> split_name(std::string_view name) {
+  constexpr std::string_view kLayers = "layers.";
+  const size_t layers = name.find(kLayers);
+  if (layers == std::string_view::npos || (layers != 0 && name[layers - 1] != '.')) return {};
+  name.remove_prefix(layers + kLayers.size());
+  TensorName parts;
+  const auto [end, error] =
+      std::from_chars(name.data(), name.data() + name.size(), parts.layer_idx);
+  if (error != std::errc() || end == name.data() + name.size() || *end != '.') return {};
+  name.remove_prefix(static_cast<size_t>(end - name.data()) + 1);
+  for (const char factor : {'A', 'B'}) {
+    const std::string marker = std::string(".lora_") + factor + ".";
+    const size_t at = name.find(marker);
+    if (at == std::string_view::npos || !name.ends_with("weight")) continue;
+    parts.module = name.substr(0, at);
+    parts.factor = factor;
+    return parts;
+  }
+  return {};
+}
+
+const Module* find_module(std::string_view name) {
+  for (const Module& module : kModules) {
+    if (module.name == name) return &module;
+  }
+  return nullptr;
+}
+
+// Rows of one head from the half-split order of Hugging Face, [2, head_dim / 2], to the interleaved
+// order of llama files, [head_dim / 2, 2].
+void interleave_rows(std::vector<float>& b, size_t rank, size_t head_dim) {
+  const std::vector<float> source = b;
+  const size_t half = head_dim / 2, num_rows = b.size() / rank;
+  for (size_t row = 0; row < num_rows; ++row) {
+    const size_t head = row / head_dim, within = row % head_dim;
+    const size_t from = head * head_dim + (within % 2) * half + within / 2;
+    std::copy_n(source.begin() + static_cast<ptrdiff_t>(from * rank), rank,
+                b.begin() + static_cast<ptrdiff_t>(row * rank));
+  }
+}
+
+// One pair becomes the matrices of each product that the module holds.
+Status add_matrices(const Module& module, const FactorPair& pair, float scale,
+                    const BaseShape& base, const std::string& path,
+                    std::vector<Adapter::Matrices>& out) {
+  uint64_t rows = 0;
+  for (size_t i = 0; i < module.num_targets; ++i) {
+    rows += static_cast<uint64_t>(base.out_dim(module.targets[i]));
+  }
+  if (rows != pair.out_dim) {
+    return fail(ErrorCode::kInvalidArgument,
+                "{}: {}: lora_B has {} rows, the model's weight {}; the adapter was made for "
+                "another model",
+                path, pair.weight, pair.out_dim, rows);
+  }
+  size_t first = 0;
+  for (size_t i = 0; i < module.num_targets; ++i) {
+    const LoraTarget target = module.targets[i];
+    const size_t count = static_cast<size_t>(base.out_dim(target)) * pair.rank;
+    Adapter::Matrices matrices{pair.layer_idx,
+                               target,
+                               static_cast<int32_t>(pair.rank),
+                               scale,
+                               pair.a,
+                               {pair.b.begin() + static_cast<ptrdiff_t>(first),
+                                pair.b.begin() + static_cast<ptrdiff_t>(first + count)}};
+    const bool rotated = target == LoraTarget::kQ || target == LoraTarget::kK;
+    if (rotated && base.interleaved_rope) {
+      interleave_rows(matrices.b, pair.rank, static_cast<size_t>(base.head_dim));
+    }
+    out.push_back(std::move(matrices));
+    first += count;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Adapter::Matrices>> read_peft(const json& config_values,
+                                                 const std::string& config_path,
+                                                 const formats::SafetensorsFile& file,
+                                                 const BaseShape& base) {
+  RUVLLM_ASSIGN(const Config config, parse_config(config_values, config_path));
+  PairCollector collector(file.path());
+  for (const SafeTensor& tensor : file.tensors()) {
+    const std::optional<TensorName> name = split_name(tensor.name);
+    if (!name || find_module(name->module) == nullptr) {
+      return fail(ErrorCode::kUnsupported,
+                  "{}: tensor {}: only attention and feed-forward products of layers can carry "
+                  "an adapter; merge it with PEFT (merge_and_unload) and convert the result",
+                  file.path(), tensor.name);
+    }
+    if (tensor.shape.size() != 2) {
+      return fail(ErrorCode::kCorrupt, "{}: tensor {} has the shape {}; expected a matrix",
+                  file.path(), tensor.name, formats::shape_text(tensor.shape));
+    }
+    RUVLLM_ASSIGN(std::vector<float> values, safe_tensor_values(tensor, file.path()));
+    RUVLLM_TRY(collector.add(name->layer_idx, name->module, name->factor == 'A',
+                             {tensor.shape[0], tensor.shape[1], std::move(values)}));
+  }
+  RUVLLM_ASSIGN(const std::vector<FactorPair> pairs, std::move(collector).finish());
+  std::vector<Adapter::Matrices> matrices;
+  for (const FactorPair& pair : pairs) {
+    RUVLLM_TRY(add_matrices(*find_module(pair.weight), pair,
+                            scale_of(config, pair.weight, pair.rank), base, file.path(), matrices));
+  }
+  return matrices;
+}
+
+}  // namespace ruvllm::adapters

@@ -1,0 +1,54 @@
+// Adapters of an engine: loading by name, and the set that a request uses.
+#include "adapters/loader.h"
+#include "api/engine/engine_impl.h"
+#include "api/models/adapters/base_shape.h"
+
+namespace ruvllm {
+namespace {
+
+AdapterInfo describe(const adapters::AdapterRegistry::Entry& entry) {
+  return {entry.adapter->name(), entry.generation, static_cast<uint32_t>(entry.adapter->max_rank()),
+          entry.adapter->bytes()};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const adapters::AdapterSet>> Engine::Impl::adapter_set(
+    const std::optional<std::vector<AdapterUse>>& uses) const {
+  if (!uses) return default_adapters;
+  if (uses->empty()) return nullptr;
+  std::vector<adapters::ScaledAdapter> scaled;
+  for (const AdapterUse& use : *uses) {
+    RUVLLM_ASSIGN(adapters::AdapterRegistry::Entry entry, registry.find(use.name));
+    scaled.push_back({std::move(entry.adapter), use.scale});
+  }
+  return adapters::AdapterSet::create(std::move(scaled));
+}
+
+Status Engine::Impl::load_default_adapters(const std::vector<AdapterSource>& sources) {
+  if (sources.empty()) return {};
+  std::vector<adapters::ScaledAdapter> scaled;
+  for (const AdapterSource& source : sources) {
+    RUVLLM_ASSIGN(auto adapter, adapters::load_adapter(source.path, source.name,
+                                                       api::base_shape(model->config())));
+    scaled.push_back({registry.put(std::move(adapter)).adapter, source.scale});
+  }
+  RUVLLM_ASSIGN(default_adapters, adapters::AdapterSet::create(std::move(scaled)));
+  return {};
+}
+
+Result<AdapterInfo> Engine::load_adapter(const AdapterSource& source) {
+  RUVLLM_ASSIGN(auto adapter, adapters::load_adapter(source.path, source.name,
+                                                     api::base_shape(impl_->model->config())));
+  return describe(impl_->registry.put(std::move(adapter)));
+}
+
+Status Engine::unload_adapter(const std::string& name) { return impl_->registry.remove(name); }
+
+std::vector<AdapterInfo> Engine::adapters() const {
+  std::vector<AdapterInfo> described;
+  for (const auto& entry : impl_->registry.list()) described.push_back(describe(entry));
+  return described;
+}
+
+}  // namespace ruvllm

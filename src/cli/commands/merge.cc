@@ -1,0 +1,57 @@
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/model.h"
+#include "cli/options/adapter.h"
+#include "cli/terminal/interrupt.h"
+#include "cli/terminal/progress.h"
+#include "cli/terminal/text.h"
+#include <ruvllm/merge.h>
+
+namespace ruvllm::cli {
+namespace {
+
+Status merge(const MergeOptions& options, CommandContext& context) {
+  InterruptScope interrupt;
+  RUVLLM_ASSIGN(Merger merger, Merger::create(options));
+  Progress bar(context.output, "merge", ProgressUnit::kBytes, merger.bytes_total());
+  while (true) {
+    RUVLLM_ASSIGN(const bool more, merger.step());
+    if (!more) break;
+    bar.update(merger.bytes_done());
+    if (interrupt.pending()) {
+      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", options.output_path);
+    }
+  }
+  bar.finish();
+  if (context.output.json()) {
+    context.output.write_json({{"path", options.output_path},
+                               {"merged_tensors", merger.merged_tensors()},
+                               {"bytes", merger.bytes_done()}});
+  } else {
+    context.output.write(fmt::format("{}: {}, {} tensors merged\n", options.output_path,
+                                     format_bytes(merger.bytes_done()), merger.merged_tensors()));
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_merge_command(CommandLine& line) {
+  auto options = std::make_shared<MergeOptions>();
+  CommandLine::Command& command =
+      line.add("merge", "Work LoRA adapters into a model's own weights", CommonSet::kOutputOnly);
+  CLI::App& app = *command.app;
+  app.add_option("MODEL", options->model_path, "The model")->type_name("FILE")->required();
+  app.add_option("OUT.gguf", options->output_path, "File to write")->type_name("FILE")->required();
+  add_adapter_flag(app, options->adapters)->required();
+  app.footer("Examples:\n  ruvllm merge model-f16.gguf merged.gguf --adapter style/:0.7");
+  command.run = [options](CommandContext& context) { return merge(*options, context); };
+}
+
+}  // namespace ruvllm::cli

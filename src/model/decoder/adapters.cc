@@ -1,0 +1,18 @@
+#include "model/decoder/adapters.h"
+
+#include "base/system/clock.h"
+
+namespace ruvllm::model {
+
+void add_adapters(const PassContext& c, ThreadTeam::Worker& worker, int32_t layer_idx,
+                  std::span<const ops::LoraCall> calls, const ops::ActivationBuffer& input,
+                  int32_t in_dim) noexcept {
+  if (c.lora_batch == nullptr) return;
+  worker.barrier();
+  const uint64_t begin = monotonic_ns();
+  ops::add_lora(worker, c.kernels, *c.lora_batch, layer_idx, calls, {input.row(0, in_dim), in_dim},
+                c.workspace.lora);
+  if (worker.index() == 0) c.workspace.lora_ns += monotonic_ns() - begin;
+}
+
+}  // namespace ruvllm::model
