@@ -35,7 +35,7 @@ void add_count(CLI::App& command, const char* name, std::optional<uint32_t>& tar
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set) {
   if (set == CommonSet::kAll) {
     command.add_option("-m,--model", flags.model, kModelHelp)
-        ->type_name("MODEL")
+        ->type_name("FILE")
         ->group(kCommonGroup);
     add_count(command, "-t,--threads", flags.threads, "Threads; 0: all this process may use");
     add_count(command, "--ctx", flags.ctx, "Context length in tokens; 0: the model's");
