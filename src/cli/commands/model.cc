@@ -8,7 +8,7 @@
 namespace ruvllm::cli {
 
 void add_model_argument(CLI::App& command, std::string& model) {
-  command.add_option("MODEL", model, kModelHelp)->type_name("MODEL");
+  command.add_option("MODEL", model, kModelHelp)->type_name("FILE");
 }
 
 Result<std::string> resolve_model(const CommandContext& context, const std::string& positional) {

@@ -169,7 +169,7 @@ void add_run_command(CommandLine& line) {
   CLI::App& app = *command.app;
   auto first = std::make_shared<std::string>();
   auto second = std::make_shared<std::string>();
-  const CLI::Option* model = app.add_option("MODEL", *first, kModelHelp)->type_name("MODEL");
+  const CLI::Option* model = app.add_option("MODEL", *first, kModelHelp)->type_name("FILE");
   const CLI::Option* text = app.add_option("PROMPT", *second, "The prompt")->type_name("TEXT");
   CLI::Option* prompt =
       app.add_option("-p,--prompt", options->prompt, "The prompt")->type_name("TEXT");

@@ -39,7 +39,7 @@ void add_threads_flag(CLI::App& command, CommonFlags& flags) {
 void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set) {
   if (set == CommonSet::kAll) {
     command.add_option("-m,--model", flags.model, kModelHelp)
-        ->type_name("MODEL")
+        ->type_name("FILE")
         ->group(kCommonGroup);
     add_threads_flag(command, flags);
     add_count(command, "--ctx", flags.ctx, "Context length in tokens; 0: the model's");

@@ -90,7 +90,9 @@ class HubClient {
     for (const Json& entry : json) {
       if (string_member(entry, "type") != "file") continue;
       RepositoryFile file{string_member(entry, "path"), 0, string_member(entry, "oid")};
-      RUVLLM_TRY(check_remote_path(file.path));
+      if (Status good = check_remote_path(file.path); !good) {
+        return std::unexpected(std::move(good).error().with_context(what));
+      }
       const Json* large = member(entry, "lfs");
       const bool is_large = large != nullptr && large->is_object();
       if (is_large) file.blob = string_member(*large, "oid");

@@ -9,6 +9,7 @@
 #include "api/hub/pull/sources.h"
 #include "api/hub/transfer/context.h"
 #include "base/core/error.h"
+#include "base/threads/start_thread.h"
 #include <ruvllm/hub.h>
 
 namespace ruvllm {
@@ -86,7 +87,7 @@ Result<ModelPull> ModelPull::create(const PullOptions& options, const HubSetting
   }
   RUVLLM_ASSIGN(ModelReference reference, parse_model_reference(options.name));
   auto impl = std::make_unique<Impl>(options, settings, std::move(reference));
-  impl->thread = std::thread([raw = impl.get()] { raw->work(); });
+  RUVLLM_ASSIGN(impl->thread, start_thread([raw = impl.get()] { raw->work(); }));
   return ModelPull(std::move(impl));
 }
 
