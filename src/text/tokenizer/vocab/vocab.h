@@ -38,7 +38,7 @@ struct VocabSpec {
   std::optional<TokenId> eot_id;  // end of turn, e.g. <|im_end|>
   bool add_bos = false;
   bool add_eos = false;
-  std::string chat_template;  // Jinja source; empty: the file has none
+  std::string chat_template;                        // Jinja source; empty: the file has none
   std::vector<NamedTemplate> named_chat_templates;  // beside it, for special uses
 };
 
