@@ -26,6 +26,9 @@ Status mark_end(Json& messages, const std::string& mark) {
   Json& message = messages.back();
   Json* text = &message["content"];
   if (text->is_array()) text = &text->back()["text"];
+  if (!text->is_string()) {
+    return fail(ErrorCode::kInvalidArgument, "the last message has no text to go on with");
+  }
   const bool only_reasoning =
       text->get_ref<const std::string&>().empty() && message.contains("reasoning_content");
   if (!only_reasoning) {

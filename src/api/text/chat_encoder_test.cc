@@ -79,6 +79,14 @@ TEST(ChatEncoder, ArgumentsComeAsTheTemplateReadsThem) {
       "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments }}"
       "{% endfor %}{% endfor %}";
   EXPECT_EQ(rendered(text_reader, with_call(R"({"a": 1})")), R"({"a": 1})");
+  TestVocab null_reader;  // as DeepSeek's first templates
+  null_reader.spec.chat_template =
+      "{% for m in messages %}{% if m.content is none %}{% for c in m.tool_calls %}"
+      "{{ '<' + c.function.arguments + '>' }}{% endfor %}{% else %}{{ m.content }}{% endif %}"
+      "{% endfor %}";
+  EXPECT_EQ(rendered(null_reader, with_call(R"({"a": 1})")), R"(Hi<{"a": 1}>12:00)");
+  EXPECT_THAT(rendered(null_reader, {with_call("{}")[1]}, {.continue_final_message = true}),
+              HasSubstr("the last message has no text"));
   // No JSON object: handed on as it is.
   EXPECT_THAT(rendered({}, with_call("{broken")), HasSubstr("now\"{broken\""));
 }

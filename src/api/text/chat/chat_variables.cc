@@ -41,6 +41,8 @@ Result<Json> content_of(const ChatMessage& message, size_t idx, const TemplateFo
                   idx + 1, part.type);
     }
   }
+  const bool is_empty = message.parts.empty() && message.content.empty();
+  if (is_empty && !message.tool_calls.empty() && forms.null_content) return Json();
   const bool as_parts = message.parts.empty() ? !forms.reads_text : forms.reads_parts;
   if (!as_parts && message.parts.empty()) return Json(message.content);
   Json list = Json::array();

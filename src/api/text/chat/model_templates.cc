@@ -15,6 +15,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kToolUse = "tool_use";
 constexpr const char* kNeedle = "needle";
+constexpr const char* kNeedleText = R"({"needle": 1})";
 
 // Renders one conversation; "" when the template refuses it.
 class Probe {
@@ -31,12 +32,13 @@ class Probe {
     return render(Json::array({{{"role", "user"}, {"content", std::move(content)}}}));
   }
 
-  std::string with_arguments(Json arguments) {
+  std::string with_call(Json arguments, Json content) {
     const Json function = {{"name", "probe"}, {"arguments", std::move(arguments)}};
     const Json call = {{"id", "call00001"}, {"type", "function"}, {"function", function}};
-    return render(Json::array(
-        {{{"role", "user"}, {"content", "x"}},
-         {{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array({call})}}}));
+    return render(Json::array({{{"role", "user"}, {"content", "x"}},
+                               {{"role", "assistant"},
+                                {"content", std::move(content)},
+                                {"tool_calls", Json::array({call})}}}));
   }
 
  private:
@@ -53,6 +55,21 @@ bool has(const std::string& text, std::string_view word) {
   return text.find(word) != std::string::npos;
 }
 
+// The first form of a call whose arguments are printed as JSON.
+void find_call_forms(Probe& probe, TemplateForms& forms) {
+  for (const bool null_content : {false, true}) {
+    const Json content = null_content ? Json() : Json("");
+    const std::string object = probe.with_call({{kNeedle, 1}}, content);
+    // Python's quotes: an object where the template expects text.
+    const bool reads_object = has(object, kNeedle) && !has(object, "'needle'");
+    if (reads_object || has(probe.with_call(kNeedleText, content), kNeedleText)) {
+      forms.null_content = null_content;
+      forms.arguments_text = !reads_object;
+      return;
+    }
+  }
+}
+
 TemplateForms find_forms(const text::ChatTemplate& chat_template, const text::VocabSpec& vocab) {
   Probe probe(chat_template, vocab);
   TemplateForms forms;
@@ -61,11 +78,7 @@ TemplateForms find_forms(const text::ChatTemplate& chat_template, const text::Vo
       probe.with_content(Json::array({{{"type", "text"}, {"text", kNeedle}}}));
   forms.reads_parts = has(parts, kNeedle) && !has(parts, "'type'") && !has(parts, "\"type\"");
   forms.reads_text = !forms.reads_parts || has(probe.with_content(kNeedle), kNeedle);
-  // Quotes as Python has them: an object where the template expects text.
-  const std::string object = probe.with_arguments({{kNeedle, 1}});
-  if (!has(object, kNeedle) || has(object, "'needle'")) {
-    forms.arguments_text = has(probe.with_arguments(R"({"needle": 1})"), "{\"needle\": 1}");
-  }
+  find_call_forms(probe, forms);
   return forms;
 }
 
@@ -111,8 +124,8 @@ Status ModelTemplates::take_option(const text::VocabSpec& vocab, std::string_vie
     add("the chat template asked for", "", option, vocab);
   } else {
     return fail(ErrorCode::kInvalidArgument,
-                "chat template '{}': neither Jinja nor a known name; there are {}", option,
-                family_names());
+                "chat template '{}': neither Jinja nor a known name; there are {}",
+                option.substr(0, 60), family_names());
   }
   if (!entries_.front().parsed) {
     return std::unexpected<Error>(

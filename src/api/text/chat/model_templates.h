@@ -18,6 +18,7 @@ struct TemplateForms {
   bool reads_text = true;       // content as a string
   bool reads_parts = false;     // content as a list of {"type": "text", "text": ...}
   bool arguments_text = false;  // arguments of a tool call as JSON text, not as an object
+  bool null_content = false;    // null, not "", as the content beside tool calls
 };
 
 class ModelTemplates {
