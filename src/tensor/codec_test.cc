@@ -340,6 +340,20 @@ TEST(Decode, PlainFloats) {
   decode_row(DType::kF32, out, 0, nullptr);
 }
 
+TEST(Decode, EveryHalf) {
+  std::vector<uint8_t> bytes(2 * 65536);
+  for (size_t bits = 0; bits < 65536; ++bits) {
+    bytes[2 * bits] = static_cast<uint8_t>(bits);
+    bytes[2 * bits + 1] = static_cast<uint8_t>(bits >> 8);
+  }
+  std::vector<float> decoded(65536);
+  decode_row(DType::kF16, bytes.data(), decoded.size(), decoded.data());
+  for (size_t bits = 0; bits < 65536; ++bits) {
+    const float expected = static_cast<float>(half_value(&bytes[2 * bits]));
+    ASSERT_TRUE(same_float(decoded[bits], expected)) << bits;
+  }
+}
+
 std::vector<float> round_trip(DType dtype, const std::vector<float>& values) {
   std::vector<uint8_t> bytes(row_bytes(dtype, values.size()).value());
   encode_row(dtype, values.data(), values.size(), bytes.data());
