@@ -378,6 +378,19 @@ double worst_error(DType dtype, double largest) {
       return largest * (2.0 / 31 + 2.0 / 63);
     case DType::kQ6_K:
       return largest * (1.0 / 32 + 1.0 / 128);
+    case DType::kQ4_1:  // half a step of a range of twice the largest
+      return largest * (1.0 / 15 + 3e-3);
+    case DType::kQ5_1:
+      return largest * (1.0 / 31 + 3e-3);
+    case DType::kIQ4_NL:  // the widest step is 24 of 113, and a search may clip
+    case DType::kIQ4_XS:
+      return largest * (24.0 / 113 + 1.0 / 32);
+    case DType::kMXFP4:  // magnitudes from 6 to 8 become 6
+      return largest * (1.0 / 4 + 1e-3);
+    case DType::kQ2_K:
+      return largest * (2.0 / 3 + 2.0 / 15);
+    case DType::kQ3_K:  // +extreme lies a whole step outside
+      return largest * (1.0 / 3 + 1.0 / 32);
     default:
       return 0;
   }
