@@ -9,7 +9,6 @@
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/latency.h>
-#include <ruvllm/merge.h>
 #include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/settings.h>

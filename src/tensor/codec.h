@@ -22,7 +22,7 @@ bool can_encode(DType dtype);
 // as ggml rounds them, bit for bit; the others are searched for the scales (and minimums) of least
 // weighted squared error. `importance` has a weight >= 0 and finite for each element, e.g. the mean
 // square of the activations that a column meets, and makes a search of every type but Q8_0 and
-// plain floats; empty: all columns count alike.
+// plain floats; empty: large values count more.
 //
 // Non-finite input is encoded as zero; finite input decodes to finite values: what a type cannot
 // hold becomes its largest number.

@@ -340,6 +340,20 @@ TEST(Decode, PlainFloats) {
   decode_row(DType::kF32, out, 0, nullptr);
 }
 
+TEST(Decode, EveryHalf) {
+  std::vector<uint8_t> bytes(2 * 65536);
+  for (size_t bits = 0; bits < 65536; ++bits) {
+    bytes[2 * bits] = static_cast<uint8_t>(bits);
+    bytes[2 * bits + 1] = static_cast<uint8_t>(bits >> 8);
+  }
+  std::vector<float> decoded(65536);
+  decode_row(DType::kF16, bytes.data(), decoded.size(), decoded.data());
+  for (size_t bits = 0; bits < 65536; ++bits) {
+    const float expected = static_cast<float>(half_value(&bytes[2 * bits]));
+    ASSERT_TRUE(same_float(decoded[bits], expected)) << bits;
+  }
+}
+
 std::vector<float> round_trip(DType dtype, const std::vector<float>& values) {
   std::vector<uint8_t> bytes(row_bytes(dtype, values.size()).value());
   encode_row(dtype, values.data(), values.size(), bytes.data());
@@ -364,6 +378,19 @@ double worst_error(DType dtype, double largest) {
       return largest * (2.0 / 31 + 2.0 / 63);
     case DType::kQ6_K:
       return largest * (1.0 / 32 + 1.0 / 128);
+    case DType::kQ4_1:  // half a step of a range of twice the largest
+      return largest * (1.0 / 15 + 3e-3);
+    case DType::kQ5_1:
+      return largest * (1.0 / 31 + 3e-3);
+    case DType::kIQ4_NL:  // the widest step is 24 of 113, and a search may clip
+    case DType::kIQ4_XS:
+      return largest * (24.0 / 113 + 1.0 / 32);
+    case DType::kMXFP4:  // magnitudes from 6 to 8 become 6
+      return largest * (1.0 / 4 + 1e-3);
+    case DType::kQ2_K:
+      return largest * (2.0 / 3 + 2.0 / 15);
+    case DType::kQ3_K:  // +extreme lies a whole step outside
+      return largest * (1.0 / 3 + 1.0 / 32);
     default:
       return 0;
   }

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pty
+import resource
 import select
 import shutil
 import signal
@@ -70,7 +71,12 @@ class Usage(CommandTest):
             "bench",
             "tokenize",
             "detokenize",
+<<<<<<< HEAD
             "convert",
+=======
+            "quantize",
+            "imatrix",
+>>>>>>> quantize
             "synth",
             "doctor",
         ):
@@ -603,6 +609,73 @@ class Measures(CommandTest):
         for row in out["decode"]:
             self.assertEqual(set(row), {"batch", "tok_s", "ms_p50", "ms_p99"})
             self.assertGreater(row["tok_s"], 0)
+
+    def test_quantize(self):
+        small, plain = self.path("small.gguf"), self.path("plain.gguf")
+        report = self.json_of("quantize", MODEL, plain, "F16")
+        self.assertEqual(report["output"], plain)
+        self.assertGreater(report["bits_per_weight"], 15.9)
+        report = self.json_of("quantize", plain, small, "Q4_K_M", "--errors", "-t", "2")
+        self.assertEqual((report["input"], report["type"]), (plain, "Q4_K_M"))
+        self.assertAlmostEqual(report["bits_per_weight"], 5.07, places=2)
+        self.assertGreater(report["seconds"], 0)
+        types = {row["name"]: row["to"] for row in report["tensors"]}
+        self.assertEqual(types["blk.1.attn_q.weight"], "q4_K")
+        self.assertEqual(types["blk.0.ffn_down.weight"], "q6_K")
+        for row in report["tensors"]:
+            self.assertLess(row["relative_error"], 0.1, row)
+        # It runs, and loses little.
+        text = self.path("text.txt", "What is the capital of France? " * 20)
+        before = self.json_of("perplexity", MODEL, "--file", text)["nll"]
+        after = self.json_of("perplexity", small, "--file", text)["nll"]
+        self.assertAlmostEqual(after, before, delta=0.2)
+        out, _ = self.run_command("quantize", plain, small, "q8_0")
+        self.assertIn("bits a weight", out)
+        self.assertIn("q8_0", out)
+
+    def test_quantize_with_importance(self):
+        plain, small = self.path("plain.gguf"), self.path("small.gguf")
+        importance = self.path("importance.gguf")
+        text = self.path("text.txt", "Once upon a time there was a cat. " * 60)
+        report = self.json_of(
+            "imatrix", MODEL, "--file", text, "-o", importance, "--ctx", "64", "--tokens", "300"
+        )
+        self.assertEqual(report["matrices"], 56)
+        self.assertEqual(report["tokens"], 300)
+        self.run_command("quantize", MODEL, plain, "f16")
+        report = self.json_of("quantize", plain, small, "q2_k", "--imatrix", importance)
+        self.assertEqual(report["weighted_tensors"], 56)
+        error = self.run_command(
+            "quantize", plain, small, "q2_k", "--imatrix", MODEL, status=1
+        )[1]
+        self.assertIn("no importance matrix", error)
+
+    def test_quantize_refuses(self):
+        out = self.path("out.gguf")
+        for arguments, words in (
+            (["quantize", MODEL, out, "q4_k_m"], "--allow-requantize"),
+            (["quantize", MODEL, MODEL, "q8_0"], "is the input itself"),
+            (["quantize", MODEL, out, "q4_k_x"], "known are: f32, f16"),
+            (["quantize", self.path("missing.gguf"), out, "q8_0"], "missing.gguf"),
+            (["quantize", MODEL, self.path("no/folder.gguf"), "f16"], "create the folder"),
+        ):
+            _, err = self.run_command(*arguments, status=1)
+            self.assertIn(words, err)
+        self.run_command("quantize", MODEL, out, status=2)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_quantize_on_a_full_disk(self):
+        result = subprocess.run(
+            [RUVLLM, "quantize", MODEL, self.path("out.gguf"), "f16"],
+            capture_output=True,
+            env=self.environment,
+            timeout=TIMEOUT,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 22, 1 << 22)),
+        )
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"choose another disk", result.stderr)
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_synth_list(self):
         out = self.json_of("synth", "--list")

@@ -1,5 +1,5 @@
 // Adapters of an engine: loading by name, and the set that a request uses.
-#include "adapters/loader.h"
+#include "adapters/files/loader.h"
 #include "api/engine/engine_impl.h"
 #include "api/models/adapters/base_shape.h"
 

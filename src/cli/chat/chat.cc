@@ -17,7 +17,7 @@
 #include "cli/chat/conversation.h"
 #include "cli/chat/multiline.h"
 #include "cli/generation/answer.h"
-#include "cli/options/chat_template.h"
+#include "cli/options/request/chat_template.h"
 #include "cli/options/values.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/line_editor.h"

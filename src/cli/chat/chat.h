@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/core/error.h"
-#include "cli/options/generation.h"
+#include "cli/options/request/generation.h"
 #include "cli/terminal/output.h"
 #include <ruvllm/engine.h>
 

@@ -11,7 +11,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
-#include "cli/options/adapter.h"
+#include "cli/options/request/adapter.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/engine.h>
 

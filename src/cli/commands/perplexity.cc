@@ -12,7 +12,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
-#include "cli/options/adapter.h"
+#include "cli/options/request/adapter.h"
 #include "cli/options/text_tokens.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/text.h"

@@ -15,9 +15,9 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
 #include "cli/generation/answer.h"
-#include "cli/options/adapter.h"
-#include "cli/options/chat_template.h"
-#include "cli/options/generation.h"
+#include "cli/options/request/adapter.h"
+#include "cli/options/request/chat_template.h"
+#include "cli/options/request/generation.h"
 #include "cli/options/values.h"
 #include "cli/terminal/text.h"
 

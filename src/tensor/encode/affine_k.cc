@@ -40,7 +40,7 @@ class AffineSuperblock {
   // Fills the level of each of the 256 values.
   Stored encode(const float* src, const float* importance, uint8_t* levels) {
     Stored best;
-    if (!block_.load(src, importance)) {
+    if (!block_.load(src, importance, PlainWeights::kLinear)) {
       std::memset(levels, 0, kSuperblock);
       return best;
     }

@@ -85,7 +85,7 @@ F16Bits search_scale(const Block& block, const Levels& levels, float* out) {
 
 F16Bits fit_symmetric(const float* src, const float* importance, int half, uint8_t* levels) {
   Block block;
-  if (importance == nullptr || !block.load(src, importance)) {
+  if (importance == nullptr || !block.load(src, importance, PlainWeights::kSquares)) {
     return round_symmetric(src, half, levels);
   }
   float values[kBlock32];
@@ -100,7 +100,7 @@ F16Bits fit_symmetric(const float* src, const float* importance, int half, uint8
 void fit_with_offset(const float* src, const float* importance, int top, F16Bits& d, F16Bits& m,
                      uint8_t* levels) {
   Block block;
-  if (importance == nullptr || !block.load(src, importance)) {
+  if (importance == nullptr || !block.load(src, importance, PlainWeights::kSquares)) {
     return round_affine(src, top, d, m, levels);
   }
   const float highest = static_cast<float>(top);
@@ -165,7 +165,7 @@ void encode_block(const float* src, const float* importance, BlockIQ4_NL& block)
   static const TableLevels<16> kLevels(kIq4Values);
   block = {};
   Block weighted;
-  if (!weighted.load(src, importance)) return;
+  if (!weighted.load(src, importance, PlainWeights::kSquares)) return;
   float values[kBlock32];
   block.d = search_scale(weighted, kLevels, values);
   uint8_t levels[kBlock32];
@@ -176,7 +176,7 @@ void encode_block(const float* src, const float* importance, BlockIQ4_NL& block)
 void encode_block(const float* src, const float* importance, BlockMXFP4& block) {
   block = {};
   Block weighted;
-  if (!weighted.load(src, importance)) return;
+  if (!weighted.load(src, importance, PlainWeights::kSquares)) return;
   // The largest magnitude lies between levels 8 and 16 of twice E2M1, or a step further.
   const int usual = std::clamp(weighted.exponent - 2 + 127, 0, 254);
   double best_error = HUGE_VAL;

@@ -61,10 +61,10 @@ struct Bound {
 
 constexpr Bound kBounds[] = {
     {DType::kQ4_0, 0.092},   {DType::kQ4_1, 0.084},  {DType::kQ5_0, 0.046},
-    {DType::kQ5_1, 0.041},   {DType::kQ8_0, 0.0060}, {DType::kIQ4_NL, 0.076},
-    {DType::kIQ4_XS, 0.077}, {DType::kMXFP4, 0.125}, {DType::kQ2_K, 0.27},
-    {DType::kQ3_K, 0.148},   {DType::kQ4_K, 0.0725}, {DType::kQ5_K, 0.0360},
-    {DType::kQ6_K, 0.0175}};
+    {DType::kQ5_1, 0.041},   {DType::kQ8_0, 0.0060}, {DType::kIQ4_NL, 0.081},
+    {DType::kIQ4_XS, 0.082}, {DType::kMXFP4, 0.125}, {DType::kQ2_K, 0.285},
+    {DType::kQ3_K, 0.16},    {DType::kQ4_K, 0.074},  {DType::kQ5_K, 0.0380},
+    {DType::kQ6_K, 0.0190}};
 
 class EncodeTest : public testing::TestWithParam<Bound> {};
 

@@ -40,7 +40,7 @@ class ScaledSuperblock {
   // Fills the level of each of the 256 values.
   Stored encode(const float* src, const float* importance, float* levels) {
     Stored best;
-    if (!block_.load(src, importance)) {
+    if (!block_.load(src, importance, PlainWeights::kSquares)) {
       std::fill_n(levels, kSuperblock, 0.0f);
       return best;
     }

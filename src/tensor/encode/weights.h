@@ -6,6 +6,13 @@
 
 namespace ruvllm::codec {
 
+// Weights without importance. Plain least squares (all alike) has the least error but loses more in
+// a model than weights that grow with the value: on the demo model 3.184 against 3.151 nat.
+enum class PlainWeights {
+  kLinear,   // root mean square + |x|
+  kSquares,  // x * x
+};
+
 // A block brought to magnitudes of 1 by a power of two, so that sums of squares neither overflow
 // nor vanish, with a weight for each element.
 template <int kCount>
@@ -15,11 +22,14 @@ struct WeightedBlock {
   int exponent = 0;
 
   // `importance`: of each column, >= 0 and finite, or nullptr. False if all values are zero.
-  bool load(const float* src, const float* importance);
+  bool load(const float* src, const float* importance, PlainWeights plain);
+
+ private:
+  void weigh(const float* importance, float most_important, PlainWeights plain);
 };
 
 template <int kCount>
-bool WeightedBlock<kCount>::load(const float* src, const float* importance) {
+bool WeightedBlock<kCount>::load(const float* src, const float* importance, PlainWeights plain) {
   float largest = 0;
   for (int i = 0; i < kCount; ++i) largest = std::max(largest, std::abs(src[i]));
   if (largest == 0) return false;
@@ -28,16 +38,31 @@ bool WeightedBlock<kCount>::load(const float* src, const float* importance) {
   for (int i = 0; i < kCount; ++i) {
     x[i] = static_cast<float>(static_cast<double>(src[i]) * to_one);
   }
-  float most_important = 0;
-  if (importance != nullptr) {
-    most_important = *std::max_element(importance, importance + kCount);
-  }
-  // Columns that were never used still count a little: other texts may use them.
-  constexpr float kLeastImportance = 1e-5f;
-  for (int i = 0; i < kCount; ++i) {
-    w[i] = most_important > 0 ? std::max(importance[i] / most_important, kLeastImportance) : 1.0f;
-  }
+  const float most_important =
+      importance != nullptr ? *std::max_element(importance, importance + kCount) : 0.0f;
+  weigh(importance, most_important, plain);
   return true;
+}
+
+template <int kCount>
+void WeightedBlock<kCount>::weigh(const float* importance, float most_important,
+                                  PlainWeights plain) {
+  float mean_square = 0;
+  for (int i = 0; i < kCount; ++i) mean_square += x[i] * x[i] / kCount;
+  if (most_important > 0) {
+    // Columns that were never used still count a little: other texts may use them.
+    constexpr float kLeastImportance = 1e-5f;
+    for (int i = 0; i < kCount; ++i) {
+      const float share = std::max(importance[i] / most_important, kLeastImportance);
+      w[i] = share * std::sqrt(2 * mean_square + x[i] * x[i]);
+    }
+  } else if (plain == PlainWeights::kSquares) {
+    constexpr float kLeastWeight = 1e-12f;
+    for (int i = 0; i < kCount; ++i) w[i] = std::max(x[i] * x[i], kLeastWeight);
+  } else {
+    const float rms = std::sqrt(mean_square);
+    for (int i = 0; i < kCount; ++i) w[i] = rms + std::abs(x[i]);
+  }
 }
 
 }  // namespace ruvllm::codec

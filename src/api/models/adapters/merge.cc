@@ -11,14 +11,14 @@
 #include <utility>
 #include <vector>
 
-#include "adapters/loader.h"
+#include "adapters/files/loader.h"
 #include "api/models/adapters/base_shape.h"
 #include "api/models/checkpoint/open_model.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/gguf_writer.h"
 #include "model/config.h"
 #include "tensor/codec.h"
-#include <ruvllm/merge.h>
+#include <ruvllm/adapter.h>
 
 namespace ruvllm {
 namespace {

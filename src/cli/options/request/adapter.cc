@@ -1,4 +1,4 @@
-#include "cli/options/adapter.h"
+#include "cli/options/request/adapter.h"
 
 #include <utility>
 

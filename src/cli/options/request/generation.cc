@@ -1,4 +1,4 @@
-#include "cli/options/generation.h"
+#include "cli/options/request/generation.h"
 
 #include <algorithm>
 #include <array>

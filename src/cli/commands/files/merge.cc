@@ -7,11 +7,11 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/model.h"
-#include "cli/options/adapter.h"
+#include "cli/options/request/adapter.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/text.h"
-#include <ruvllm/merge.h>
+#include <ruvllm/adapter.h>
 
 namespace ruvllm::cli {
 namespace {

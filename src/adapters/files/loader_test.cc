@@ -1,4 +1,4 @@
-#include "adapters/loader.h"
+#include "adapters/files/loader.h"
 
 #include <cstring>
 #include <filesystem>

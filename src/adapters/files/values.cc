@@ -1,4 +1,4 @@
-#include "adapters/values.h"
+#include "adapters/files/values.h"
 
 #include <cstring>
 

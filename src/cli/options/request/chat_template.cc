@@ -1,4 +1,4 @@
-#include "cli/options/chat_template.h"
+#include "cli/options/request/chat_template.h"
 
 #include <algorithm>
 #include <filesystem>

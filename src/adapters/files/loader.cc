@@ -1,10 +1,10 @@
-#include "adapters/loader.h"
+#include "adapters/files/loader.h"
 
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
-#include "adapters/formats.h"
+#include "adapters/files/formats.h"
 #include "formats/json/json_document.h"
 
 namespace ruvllm::adapters {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include "adapters/formats.h"
-#include "adapters/values.h"
+#include "adapters/files/formats.h"
+#include "adapters/files/values.h"
 #include "tensor/codec.h"
 
 namespace ruvllm::adapters {

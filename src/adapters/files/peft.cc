@@ -10,8 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "adapters/formats.h"
-#include "adapters/values.h"
+#include "adapters/files/formats.h"
+#include "adapters/files/values.h"
 
 namespace ruvllm::adapters {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "adapters/formats.h"
+#include "adapters/files/formats.h"
 #include "base/core/error.h"
 #include "formats/safetensors/safetensors.h"
 
