@@ -71,12 +71,13 @@ class Usage(CommandTest):
             "bench",
             "tokenize",
             "detokenize",
-<<<<<<< HEAD
             "convert",
-=======
             "quantize",
             "imatrix",
->>>>>>> quantize
+            "merge",
+            "pull",
+            "list",
+            "rm",
             "synth",
             "doctor",
         ):
@@ -638,7 +639,11 @@ class Measures(CommandTest):
         importance = self.path("importance.gguf")
         text = self.path("text.txt", "Once upon a time there was a cat. " * 60)
         report = self.json_of(
-            "imatrix", MODEL, "--file", text, "-o", importance, "--ctx", "64", "--tokens", "300"
+            "imatrix",
+            "merge",
+            "pull",
+            "list",
+            "rm", MODEL, "--file", text, "-o", importance, "--ctx", "64", "--tokens", "300"
         )
         self.assertEqual(report["matrices"], 56)
         self.assertEqual(report["tokens"], 300)
