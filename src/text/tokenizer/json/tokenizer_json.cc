@@ -88,8 +88,8 @@ bool is_kind(const NormalizerStep& step, NormalizerStep::Kind kind) { return ste
 void describe_byte_level(const PreTokenizerReading& reading, const ModelReading& model,
                          VocabSpec& spec) {
   spec.model = "gpt2";
-  // Text that the model's vocabulary has too is byte-level text: an added U+00C5 there is the byte C5,
-  // which no word may be called.
+  // Added text that the model's vocabulary has is byte-level text there: U+00C5 is the byte C5, and
+  // so stays a part of characters.
   for (const auto& [text, id] : model.ids) {
     TokenKind& kind = spec.kinds[static_cast<size_t>(id)];
     std::string bytes;
@@ -128,6 +128,11 @@ void describe_character_bpe(const PreTokenizerReading& reading, const ModelReadi
   const bool by_scores = set_scores_from_merges(spec, model);
   spec.model = by_scores ? "llama" : "gemma4";
   if (!plain || !escapes_spaces) spec.lost_in_gguf.emplace_back("the normalizer or pre-tokenizer");
+  for (const PreTokenizerStep& step : reading.steps) {
+    if (step.prepend == PreTokenizerStep::Prepend::kFirst) {
+      spec.lost_in_gguf.emplace_back("that no space is put after special tokens");
+    }
+  }
   if (!by_scores && spec.add_space_prefix) spec.lost_in_gguf.emplace_back("the space before text");
 }
 
