@@ -24,8 +24,8 @@ constexpr int kReach = 2;  // of the search for a better integer
 template <int kNumSub>
 struct StoredAffine {
   F16Bits d = 0, dmin = 0;
-  uint8_t scales[kNumSub] = {};
-  uint8_t mins[kNumSub] = {};
+  uint8_t scales[static_cast<size_t>(kNumSub)] = {};
+  uint8_t mins[static_cast<size_t>(kNumSub)] = {};
 };
 
 template <int kNumSub>
@@ -72,7 +72,7 @@ class AffineSuperblock {
   }
 
   Stored first_guess() const {
-    AffineFit fits[kNumSub];
+    AffineFit fits[static_cast<size_t>(kNumSub)];
     float largest_scale = 0, largest_min = 0;
     for (int s = 0; s < kNumSub; ++s) {
       fits[s] = fit_affine<kSize>(x(s), w(s), search_);

@@ -24,7 +24,7 @@ constexpr int kMaxRefits = 3;
 template <int kNumGroups>
 struct StoredScaled {
   F16Bits d = 0;
-  int8_t scales[kNumGroups] = {};
+  int8_t scales[static_cast<size_t>(kNumGroups)] = {};
 };
 
 // Scales are integers from -max_scale to max_scale - 1.
@@ -66,7 +66,7 @@ class ScaledSuperblock {
   const float* w(int group) const { return block_.w + kSize * group; }
 
   Stored first_guess() const {
-    float scales[kNumGroups];
+    float scales[static_cast<size_t>(kNumGroups)];
     for (int g = 0; g < kNumGroups; ++g) {
       scales[g] = fit_scale<kSize>(x(g), w(g), levels_, num_grids_);
     }

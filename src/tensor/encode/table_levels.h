@@ -2,6 +2,7 @@
 // ones.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "tensor/encode/lanes.h"
@@ -11,11 +12,10 @@ namespace ruvllm::codec {
 template <int kSize>
 struct TableLevels {
   float lowest, highest;
-  float midpoints[kSize - 1];  // between a value and the next
-  float steps[kSize - 1];
+  float midpoints[static_cast<size_t>(kSize - 1)];  // between a value and the next
+  float steps[static_cast<size_t>(kSize - 1)];
 
-  explicit TableLevels(const int8_t (&values)[kSize])
-      : lowest(values[0]), highest(values[kSize - 1]) {
+  explicit TableLevels(const int8_t* values) : lowest(values[0]), highest(values[kSize - 1]) {
     for (int i = 0; i + 1 < kSize; ++i) {
       midpoints[i] = 0.5f * static_cast<float>(values[i] + values[i + 1]);
       steps[i] = static_cast<float>(values[i + 1] - values[i]);

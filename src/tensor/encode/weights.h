@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 namespace ruvllm::codec {
 
@@ -17,8 +18,8 @@ enum class PlainWeights {
 // nor vanish, with a weight for each element.
 template <int kCount>
 struct WeightedBlock {
-  alignas(16) float x[kCount];  // source = x * 2^exponent
-  alignas(16) float w[kCount];
+  alignas(16) float x[static_cast<size_t>(kCount)];  // source = x * 2^exponent
+  alignas(16) float w[static_cast<size_t>(kCount)];
   int exponent = 0;
 
   // `importance`: of each column, >= 0 and finite, or nullptr. False if all values are zero.
