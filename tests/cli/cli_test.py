@@ -65,6 +65,9 @@ class Usage(CommandTest):
         self.assertEqual(err, "")
         for command in (
             "run",
+            "pull",
+            "list",
+            "rm",
             "show",
             "perplexity",
             "bench",
