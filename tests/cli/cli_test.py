@@ -66,6 +66,9 @@ class Usage(CommandTest):
         self.assertEqual(err, "")
         for command in (
             "run",
+            "pull",
+            "list",
+            "rm",
             "show",
             "perplexity",
             "bench",

@@ -111,9 +111,10 @@ Result<StoredModel> find_stored_model(const std::string& name, const HubSettings
 Result<std::string> resolve_model(const std::string& path_or_name) {
   if (hub::file_exists(path_or_name)) return path_or_name;
   if (hub::looks_like_path(path_or_name)) {
-    return fail(ErrorCode::kNotFound,
-                "{}: no such model file; `ruvllm list` shows the models that have a name",
-                hub::printable(path_or_name, 1000));
+    return fail(
+        ErrorCode::kNotFound,
+        "{}: no such model file; check the path (`ruvllm list` shows the models with a name)",
+        hub::printable(path_or_name, 1000));
   }
   RUVLLM_ASSIGN(const HubSettings settings, load_hub_settings());
   RUVLLM_ASSIGN(const StoredModel model, find_stored_model(path_or_name, settings));
