@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "text/tokenizer/test_vocab.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace ruvllm::text {
 namespace {
