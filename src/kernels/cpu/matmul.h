@@ -18,7 +18,8 @@
 // where isum holds the integer block scales and offsets: sum_j scale_j * sum_k (q - offset) * x,
 // and msum = sum_j min_j * sum_k x. Halves, quarters and eighths in a format's formula are part of
 // d_w, where they are exact: iq2 has d / 8 and odd scales, iq3_xxs d / 4, iq1 d / 8 with the levels
-// 8 * grid +- 1, mxfp4 half the power of two with doubled levels. Float types (f32, f16, bf16) fix their own order for each ISA.
+// 8 * grid +- 1, mxfp4 half the power of two with doubled levels. Float types (f32, f16, bf16) fix
+// their own order for each ISA.
 //
 // Thread-safe; no allocation; pointers need no alignment beyond that of their element type, except
 // `scratch`: 64 bytes.

@@ -75,6 +75,7 @@ struct RowFormat {
         isum[i] = _mm256_mullo_epi32(sums, _mm256_set1_epi32(-Row::kOffset));
       }
     }
+#pragma GCC unroll 8
     for (int c = 0; c < 8; ++c) {
       const __m256i levels = Row::levels(block, c);
       const __m256i scale = _mm256_shuffle_epi8(scales, spread_word(c));
@@ -170,6 +171,7 @@ struct RowFormat {
 #pragma GCC unroll 1
       for (int r = 0; r < kGroupRows; ++r) {
         const uint8_t* block = weights + static_cast<size_t>(group * kGroupRows + r) * stride;
+#pragma GCC unroll 8
         for (int c = 0; c < 8; ++c) store256(rows.levels[r] + 32 * c, Row::levels(block, c));
         store_words(Row::scales(block), rows.scales[r]);
         if constexpr (Row::kHasMins) store_words(Row::mins(block), rows.mins[r]);

@@ -153,32 +153,37 @@ struct RowTQ1_0 {
   static constexpr bool kHasMins = false;
   static constexpr float kFactor = 1.0f;
 
-  // Digits of 16 bytes: of the fraction bytes * power mod 256, what times 3 carries over.
-  RUVLLM_INLINE __m256i digits(__m128i bytes, __m256i powers) {
-    const __m256i product = _mm256_mullo_epi16(_mm256_cvtepu8_epi16(bytes), powers);
-    const __m256i fraction = _mm256_and_si256(product, _mm256_set1_epi16(255));
-    return _mm256_srli_epi16(_mm256_mullo_epi16(fraction, _mm256_set1_epi16(3)), 8);
+  // bytes * 3^count modulo 256.
+  RUVLLM_INLINE __m256i times_power(__m256i bytes, int count) {
+    for (int i = 0; i < count; ++i) {
+      bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(bytes, bytes));
+    }
+    return bytes;
+  }
+  // 1 where byte >= limit.
+  RUVLLM_INLINE __m256i is_at_least(__m256i bytes, int limit) {
+    const __m256i limits = _mm256_set1_epi8(static_cast<char>(limit));
+    return _mm256_abs_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, limits), bytes));
   }
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
-    constexpr short kPowers[5] = {1, 3, 9, 27, 81};
-    __m128i low, high;
-    __m256i low_powers, high_powers;
-    if (c < 5) {  // one digit of 32 bytes
-      low = load128(block);
-      high = load128(block + 16);
-      low_powers = high_powers = _mm256_set1_epi16(kPowers[c]);
+    __m256i fractions;  // of 256
+    if (c < 5) {        // one digit of 32 bytes
+      fractions = times_power(load256(block), c);
     } else if (c < 7) {  // two digits of 16 bytes
-      low = high = load128(block + 32);
-      low_powers = _mm256_set1_epi16(kPowers[2 * (c - 5)]);
-      high_powers = _mm256_set1_epi16(kPowers[2 * (c - 5) + 1]);
+      const __m256i first =
+          times_power(_mm256_broadcastsi128_si256(load128(block + 32)), 2 * (c - 5));
+      fractions = _mm256_blend_epi32(first, times_power(first, 1), 0xf0);
     } else {  // their last, and four digits of 4 bytes
-      low = load128(block + 32);
-      low_powers = _mm256_set1_epi16(kPowers[4]);
-      high = _mm_set1_epi32(load_i32(block + offsetof(BlockTQ1_0, qh)));
-      high_powers = _mm256_setr_epi16(1, 1, 1, 1, 3, 3, 3, 3, 9, 9, 9, 9, 27, 27, 27, 27);
+      const __m256i last = times_power(_mm256_broadcastsi128_si256(load128(block + 32)), 4);
+      const __m256i first = broadcast_i32(block + offsetof(BlockTQ1_0, qh));
+      const __m256i second = times_power(first, 1), third = times_power(second, 1);
+      const __m256i four =
+          _mm256_blend_epi32(_mm256_blend_epi32(first, second, 0x20),
+                             _mm256_blend_epi32(third, times_power(third, 1), 0x80), 0xc0);
+      fractions = _mm256_blend_epi32(last, four, 0xf0);
     }
-    const __m256i packed = _mm256_packus_epi16(digits(low, low_powers), digits(high, high_powers));
-    return _mm256_permute4x64_epi64(packed, 0xd8);
+    // The digit is the whole part of 3 * fraction / 256: 0, from 86 on 1, from 171 on 2.
+    return _mm256_add_epi8(is_at_least(fractions, 86), is_at_least(fractions, 171));
   }
   RUVLLM_INLINE __m256i scales(const uint8_t*) { return _mm256_set1_epi16(1); }
   RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) {
