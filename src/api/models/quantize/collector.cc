@@ -145,9 +145,13 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
                 "the text has no tokens; importance needs some thousands");
   }
   const int32_t rows = std::min<int32_t>(kChunkRows, static_cast<int32_t>(options.context_length));
+  const model::WorkspaceLimits limits{
+      .max_rows = rows,
+      .max_logit_rows = 1,
+      .num_threads = impl->device->team().num_threads(),
+      .context_length = static_cast<int32_t>(options.context_length)};
   RUVLLM_ASSIGN(impl->workspace,
-                model::Workspace::create(*impl->device, config, impl->model->weights(), rows, 1,
-                                         impl->device->team().num_threads()));
+                model::Workspace::create(*impl->device, config, impl->model->weights(), limits));
   const uint32_t num_pages = cache::pages_for_tokens(options.context_length);
   RUVLLM_ASSIGN(impl->pool,
                 cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim},
