@@ -81,7 +81,9 @@ Result<std::unique_ptr<CpuDevice>> CpuDevice::create(uint32_t num_threads,
   }
   RUVLLM_ASSIGN(KernelChoice choice, choose_kernels(forced_isa));
   const uint32_t threads = num_threads != 0 ? num_threads : cpu_allowance().num_threads();
-  return std::unique_ptr<CpuDevice>(new CpuDevice(std::move(choice), threads));
+  std::unique_ptr<CpuDevice> device(new CpuDevice(std::move(choice), threads));
+  RUVLLM_TRY(device->team_.status());
+  return device;
 }
 
 }  // namespace ruvllm::device

@@ -7,6 +7,7 @@
 
 #include "base/core/check.h"
 #include "base/system/clock.h"
+#include "base/threads/start_thread.h"
 
 namespace ruvllm::engine {
 namespace {
@@ -59,7 +60,7 @@ Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
                                          max_logit_rows(options), device.team().num_threads()));
   std::unique_ptr<StepLoop> loop(
       new StepLoop(model, device, options, std::move(pool), std::move(workspace)));
-  loop->thread_ = std::thread([raw = loop.get()] { raw->thread_main(); });
+  RUVLLM_ASSIGN(loop->thread_, start_thread([raw = loop.get()] { raw->thread_main(); }));
   return loop;
 }
 

@@ -1,6 +1,9 @@
 #include "base/threads/thread_team.h"
 
+#include <utility>
+
 #include "base/core/check.h"
+#include "base/threads/start_thread.h"
 
 namespace ruvllm {
 
@@ -8,7 +11,14 @@ ThreadTeam::ThreadTeam(uint32_t num_threads) : num_threads_(num_threads) {
   RUVLLM_CHECK(num_threads >= 1);
   threads_.reserve(num_threads - 1);
   for (uint32_t index = 1; index < num_threads; ++index) {
-    threads_.emplace_back([this, index] { thread_main(index); });
+    Result<std::thread> thread = start_thread([this, index] { thread_main(index); });
+    if (!thread) {
+      // No thread reads the count before the first run().
+      num_threads_ = index;
+      status_ = std::unexpected<Error>(std::move(thread).error());
+      return;
+    }
+    threads_.push_back(std::move(*thread));
   }
 }
 

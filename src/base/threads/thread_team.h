@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/core/error.h"
 #include "base/threads/spin_wait.h"
 
 namespace ruvllm {
@@ -18,12 +19,14 @@ class ThreadTeam {
  public:
   class Worker;
 
+  // Where the system refuses a thread, the team is smaller and status() says why.
   explicit ThreadTeam(uint32_t num_threads);
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
   ~ThreadTeam();
 
   uint32_t num_threads() const { return num_threads_; }
+  const Status& status() const { return status_; }
 
   // Calls body(Worker&) once on every thread of the team, the caller's among them, and returns when
   // all are done. Not reentrant; one caller at a time. No allocation.
@@ -40,7 +43,8 @@ class ThreadTeam {
   bool arrive();   // true for the last of the team
   void release();  // lets the waiting threads go on
 
-  const uint32_t num_threads_;
+  uint32_t num_threads_;
+  Status status_;
   std::vector<std::thread> threads_;
   Call call_ = nullptr;
   void* context_ = nullptr;

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/threads/start_thread.h"
+
 namespace ruvllm::cli {
 
 // Read by the signal handler: lock-free atomics are the only state that it may touch.
@@ -15,9 +17,10 @@ std::atomic<InterruptScope*> InterruptScope::innermost_ = nullptr;
 
 InterruptScope::InterruptScope(std::function<void()> on_interrupt)
     : on_interrupt_(std::move(on_interrupt)), outer_(innermost_.load()) {
-  // Without a pipe (no descriptors left) the flag still works.
+  // Without a pipe (no descriptors left) or a thread the flag still works.
   if (pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0 && on_interrupt_) {
-    thread_ = std::thread([this] { listen(); });
+    Result<std::thread> thread = start_thread([this] { listen(); });
+    if (thread) thread_ = std::move(*thread);
   }
   innermost_.store(this);
   struct sigaction action{};

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -127,6 +128,28 @@ TEST_F(GgufValues, Formatting) {
   EXPECT_EQ(file().format_value("array.bool", 9), "[2] false, true");
   EXPECT_EQ(file().format_value("array.empty", 9), "[0]");
   EXPECT_EQ(file().format_value("absent", 9), "");
+}
+
+// A file written over while it is mapped: what the parser checked no longer holds, and reading it
+// again must stay within the value.
+TEST(GgufOverwritten, StringsEndWithinTheirValue) {
+  GgufBytes bytes;
+  bytes.header(0, 2).key("text", GgufType::kString).string("abc");
+  const size_t length_of_text = bytes.size() - 3 - sizeof(uint64_t);
+  bytes.array("list", GgufType::kString, 3);
+  const size_t length_of_first = bytes.size();
+  bytes.string("a").string("b").string("c");
+  std::vector<std::byte> mapped(bytes.bytes().begin(), bytes.bytes().end());
+  const Result<GgufFile> file = GgufFile::parse(mapped, "test.gguf");
+  ASSERT_TRUE(file.has_value()) << file.error().message();
+  std::fill_n(mapped.begin() + static_cast<std::ptrdiff_t>(length_of_text), 8, std::byte{0xff});
+  std::fill_n(mapped.begin() + static_cast<std::ptrdiff_t>(length_of_first), 8, std::byte{0xff});
+  EXPECT_EQ(file->get_string("text").value(), "abc");
+  const std::vector<std::string_view> list = file->get_string_array("list").value();
+  ASSERT_EQ(list.size(), 3u);
+  EXPECT_EQ(list[0].size(), 1u + 9 + 9);
+  EXPECT_EQ(list[1], "");
+  EXPECT_NE(file->format_value("list", 9), "");
 }
 
 template <typename T, typename Getter>

@@ -90,9 +90,16 @@ double load_float(GgufType type, const std::byte* at) {
   return type == GgufType::kFloat32 ? static_cast<double>(load<float>(at)) : load<double>(at);
 }
 
-// The string whose length is at `at`; the parser has checked it.
-std::string_view load_string(const std::byte* at) {
-  return {reinterpret_cast<const char*>(at + sizeof(uint64_t)), load<uint64_t>(at)};
+// Takes the string at the beginning of `rest`. The parser has checked its length; should the file
+// be written over while it is mapped, the string still ends within the value.
+std::string_view take_string(std::span<const std::byte>& rest) {
+  if (rest.size() < sizeof(uint64_t)) return {};
+  const uint64_t stored = load<uint64_t>(rest.data());
+  rest = rest.subspan(sizeof(uint64_t));
+  const size_t length = static_cast<size_t>(std::min<uint64_t>(stored, rest.size()));
+  const std::string_view text(reinterpret_cast<const char*>(rest.data()), length);
+  rest = rest.subspan(length);
+  return text;
 }
 
 // Elements follow the element type (4 bytes) and the count (8 bytes).
@@ -107,21 +114,20 @@ void append_scalar(std::string& out, GgufType type, const std::byte* at) {
                [&out](auto value) { fmt::format_to(std::back_inserter(out), "{}", value); });
 }
 
-void append_array(std::string& out, const GgufEntry& entry, const std::byte* at, size_t max_items) {
+void append_array(std::string& out, const GgufEntry& entry, std::span<const std::byte> value,
+                  size_t max_items) {
   fmt::format_to(std::back_inserter(out), "[{}]", entry.count);
   const uint64_t num_shown = std::min<uint64_t>(entry.count, max_items);
-  at += kArrayHeaderBytes;
+  std::span<const std::byte> rest = value.subspan(kArrayHeaderBytes);
   for (uint64_t i = 0; i < num_shown; ++i) {
     out += i == 0 ? " " : ", ";
     if (entry.element_type == GgufType::kString) {
-      const std::string_view text = load_string(at);
       out += '"';
-      append_escaped(out, text);
+      append_escaped(out, take_string(rest));
       out += '"';
-      at += sizeof(uint64_t) + text.size();
     } else {
-      append_scalar(out, entry.element_type, at);
-      at += gguf_scalar_bytes(entry.element_type);
+      append_scalar(out, entry.element_type, rest.data());
+      rest = rest.subspan(gguf_scalar_bytes(entry.element_type));
     }
   }
   if (num_shown < entry.count) out += num_shown > 0 ? ", ..." : " ...";
@@ -196,7 +202,8 @@ Result<bool> GgufFile::get_bool(std::string_view key) const {
 Result<std::string_view> GgufFile::get_string(std::string_view key) const {
   const auto is_string = [](GgufType type) { return type == GgufType::kString; };
   RUVLLM_ASSIGN(const Impl::Value value, impl_->find_value(key, is_string, false, "string"));
-  return load_string(value.data);
+  std::span<const std::byte> rest = impl_->value_of(value.entry);
+  return take_string(rest);
 }
 
 Result<std::vector<std::string_view>> GgufFile::get_string_array(std::string_view key) const {
@@ -204,11 +211,8 @@ Result<std::vector<std::string_view>> GgufFile::get_string_array(std::string_vie
   RUVLLM_ASSIGN(const Impl::Value value,
                 impl_->find_value(key, is_string, true, "array of string"));
   std::vector<std::string_view> strings(value.entry.count);
-  const std::byte* at = value.data + kArrayHeaderBytes;
-  for (std::string_view& text : strings) {
-    text = load_string(at);
-    at += sizeof(uint64_t) + text.size();
-  }
+  std::span<const std::byte> rest = impl_->value_of(value.entry).subspan(kArrayHeaderBytes);
+  for (std::string_view& text : strings) text = take_string(rest);
   return strings;
 }
 
@@ -244,13 +248,13 @@ std::string GgufFile::format_value(std::string_view key, size_t max_items) const
   std::string out;
   const GgufEntry* entry = find_entry(key);
   if (entry == nullptr) return out;
-  const std::byte* data = impl_->value_of(*entry).data();
+  std::span<const std::byte> value = impl_->value_of(*entry);
   if (entry->type == GgufType::kString) {
-    append_escaped(out, load_string(data));
+    append_escaped(out, take_string(value));
   } else if (entry->type == GgufType::kArray) {
-    append_array(out, *entry, data, max_items);
+    append_array(out, *entry, value, max_items);
   } else {
-    append_scalar(out, entry->type, data);
+    append_scalar(out, entry->type, value.data());
   }
   return out;
 }
