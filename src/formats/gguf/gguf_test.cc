@@ -13,6 +13,7 @@
 #include <malloc.h>
 
 #include "formats/gguf/test_bytes.h"
+#include "formats/gguf/types.h"
 
 namespace {
 
@@ -242,11 +243,11 @@ TEST(GgufMalformed, TensorTypesAndPlacement) {
     return [offset](GgufBytes& f) { f.header(1, 0).tensor("w", {8}, kGgmlF32, offset).data(64); };
   };
   expect_refused({
-      {"unsupported type", kUnsupported, "its type 10 (Q2_K) is not supported", shape({256}, 10)},
+      {"unsupported type", kUnsupported, "its type 40 (NVFP4) is not supported", shape({256}, 40)},
       {"removed type", kUnsupported, "its type 31 (Q4_0_4_4)", shape({256}, 31)},
       {"unknown type", kUnsupported, "its type 43 (unknown)", shape({256}, 43)},
       {"type remedy", kUnsupported, "f32, f16, bf16, q4_0, q5_0, q8_0, q4_K, q5_K, q6_K",
-       shape({256}, 39)},
+       shape({256}, 41)},
       {"type huge", kUnsupported, "4294967295 (unknown)", shape({256}, UINT32_MAX)},
       {"part of a block", kCorrupt, "row length 33 is not a multiple of the 32", shape({33}, 8)},
       {"part of a superblock", kCorrupt, "not a multiple of the 256", shape({128, 2}, 12)},
@@ -269,13 +270,23 @@ TEST(GgufMalformed, TensorTypesAndPlacement) {
   });
 }
 
+TEST(GgufTypes, NumbersAndNamesAreThoseOfGgml) {
+  for (size_t i = 0; i < kNumDTypes; ++i) {
+    const auto dtype = static_cast<DType>(i);
+    const uint32_t number = ggml_from_dtype(dtype);
+    EXPECT_EQ(dtype_from_ggml(number), dtype);
+    EXPECT_EQ(dtype_from_name(ggml_type_name(number)), dtype);
+  }
+}
+
 TEST(GgufParse, ErrorsNameByteAndSubject) {
   GgufBytes file;
-  file.header(1, 0).tensor("blk.0.ffn_up.weight", {256}, 10, 0).data(84);
+  file.header(1, 0).tensor("blk.0.ffn_up.weight", {256}, 40, 0).data(144);
   EXPECT_EQ(error_of(file.bytes()).message(),
-            "test.gguf: tensor 'blk.0.ffn_up.weight' (byte 63): its type 10 (Q2_K) is not "
+            "test.gguf: tensor 'blk.0.ffn_up.weight' (byte 63): its type 40 (NVFP4) is not "
             "supported; quantize the model to one of f32, f16, bf16, q4_0, q5_0, q8_0, q4_K, q5_K, "
-            "q6_K");
+            "q6_K, q4_1, q5_1, q2_K, q3_K, iq4_nl, iq4_xs, mxfp4, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, "
+            "iq3_s, iq1_s, iq1_m, tq1_0, tq2_0");
 }
 
 TEST(GgufParse, AcceptsTheSmallestAndOddButValidFiles) {

@@ -7,12 +7,19 @@
 // other rows of either are in the call, nor on gemv or gemm, nor on the thread. Quantized types
 // also give the same bits on every ISA, because integer sums are exact and the float part is this
 // chain, in the order of k, one fused multiply-add a step:
-//   32-blocks (q4_0, q5_0, q8_0):  acc = fma(d_w * d_x, float(isum), acc)
-//   q4_K, q5_K, per superblock:    acc = fma(d_w * d_x, float(isum), acc);
-//                                  acc = fma(-(dmin_w * d_x), float(msum), acc)
-//   q6_K, per superblock:          acc = fma(d_w * d_x, float(isum), acc)
+//   blocks of 32 (q4_0, q5_0, q8_0, mxfp4, iq4_nl):
+//       acc = fma(d_w * d_x, float(isum), acc)
+//   q4_1, q5_1:  the same, then acc = fma(m_w * d_x, float(xsum), acc), xsum = sum_k x
+//   superblocks with minimums (q2_K, q4_K, q5_K):
+//       acc = fma(d_w * d_x, float(isum), acc)
+//       acc = fma(-(dmin_w * d_x), float(msum), acc)
+//   other superblocks (q3_K, q6_K, iq4_xs, iq1, iq2, iq3, tq1_0, tq2_0):
+//       acc = fma(d_w * d_x, float(isum), acc)
 // where isum holds the integer block scales and offsets: sum_j scale_j * sum_k (q - offset) * x,
-// and msum = sum_j min_j * sum_k x. Float types (f32, f16, bf16) fix their own order for each ISA.
+// and msum = sum_j min_j * sum_k x. Halves, quarters and eighths in a format's formula are part of
+// d_w, where they are exact: iq2 has d / 8 and odd scales, iq3_xxs d / 4, iq1 d / 8 with the levels
+// 8 * grid +- 1, mxfp4 half the power of two with doubled levels. Float types (f32, f16, bf16) fix
+// their own order for each ISA.
 //
 // Thread-safe; no allocation; pointers need no alignment beyond that of their element type, except
 // `scratch`: 64 bytes.

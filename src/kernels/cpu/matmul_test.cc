@@ -50,10 +50,40 @@ MatmulKernel kernel_of(Isa isa, DType dtype) {
   return table->matmul[static_cast<size_t>(dtype)];
 }
 
-constexpr DType kAllTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ4_0, DType::kQ5_0,
-                               DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+std::vector<DType> all_types() {
+  std::vector<DType> out;
+  for (size_t i = 0; i < kNumDTypes; ++i) out.push_back(static_cast<DType>(i));
+  return out;
+}
 
 bool is_quantized(DType dtype) { return ref::activation_kind(dtype) != ActivationKind::kF32; }
+
+// Where a block holds binary16 values: d, then the minimum if the type has one. iq1_m and mxfp4
+// keep their scale in other ways.
+std::vector<size_t> half_offsets(DType dtype) {
+  switch (dtype) {
+    case DType::kMXFP4:
+    case DType::kIQ1_M:
+      return {};
+    case DType::kQ4_1:
+    case DType::kQ5_1:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+      return {0, 2};
+    case DType::kQ2_K:
+      return {offsetof(BlockQ2_K, d), offsetof(BlockQ2_K, dmin)};
+    case DType::kQ3_K:
+      return {offsetof(BlockQ3_K, d)};
+    case DType::kQ6_K:
+      return {offsetof(BlockQ6_K, d)};
+    case DType::kTQ1_0:
+      return {offsetof(BlockTQ1_0, d)};
+    case DType::kTQ2_0:
+      return {offsetof(BlockTQ2_0, d)};
+    default:
+      return {0};
+  }
+}
 
 // How the weights and activations of a problem are filled.
 enum class Fill {
@@ -116,7 +146,8 @@ class Problem {
 
   // Bound of |kernel - reference| / magnitude, u = 2^-24.
   //
-  // Quantized types: block b adds t_b = (d_w * d_x) * float(isum), and q4_K and q5_K a second term.
+  // Quantized types: block b adds t_b = (d_w * d_x) * float(isum), and types with minimums a second
+  // term.
   // Each term takes one rounding for d_w * d_x and one for the conversion; the chain of S fused
   // steps rounds the running sum once a step, and a term is in at most S of these sums. Thus
   // |err| <= ((1 + u)^(S + 2) - 1) * sum |t| <= (S + 3) u sum |t|.
@@ -131,7 +162,7 @@ class Problem {
         return (std::ceil(cols / 8) + 5) * kUnit;
       case ActivationKind::kQ8Group32:
       case ActivationKind::kQ16Group32:
-        return (cols / kBlock32 + 3) * kUnit;
+        return (static_cast<double>(half_offsets(dtype_).size() + 1) * cols / kBlock32 + 3) * kUnit;
       case ActivationKind::kQ8Group256:
         return (2 * cols / kSuperblock + 3) * kUnit;
     }
@@ -159,6 +190,31 @@ class Problem {
         return static_cast<uint16_t>(uniform(1, 0x3ff) | (uniform(0, 1) << 15));
     }
     return 0;
+  }
+
+  // Exponents whose products with the scales of x are neither subnormal nor infinite.
+  int e8m0_scale() {
+    switch (fill_) {
+      case Fill::kIntegers:
+        return 128;  // the table holds doubled values
+      case Fill::kExtremes:
+        return 230;
+      case Fill::kZeroScales:
+      case Fill::kDenormals:
+        return uniform(13, 40);
+      case Fill::kRandom:
+        break;
+    }
+    return uniform(115, 128);
+  }
+
+  // A nibble in the upper bits of each of four words.
+  void put_iq1_m_scale(size_t block_at, uint16_t bits) {
+    for (size_t i = 0; i < 4; ++i) {
+      std::byte& byte = weights_[block_at + offsetof(BlockIQ1_M, scales) + 2 * i + 1];
+      const auto nibble = static_cast<std::byte>(((bits >> (4 * i)) & 15) << 4);
+      byte = (byte & std::byte{0x0f}) | nibble;
+    }
   }
 
   float float_value() {
@@ -195,14 +251,16 @@ class Problem {
       return;
     }
     for (size_t i = offset_; i < weights_.size(); ++i) {
-      weights_[i] =
-          fill_ == Fill::kExtremes ? std::byte{0xff} : static_cast<std::byte>(uniform(0, 255));
+      weights_[i] = static_cast<std::byte>(uniform(0, 255));
     }
     const size_t block_bytes = dtype_info(dtype_).block_bytes;
     for (size_t at = offset_; at < weights_.size(); at += block_bytes) {
-      const bool has_min = dtype_ == DType::kQ4_K || dtype_ == DType::kQ5_K;
-      put_u16(at + (dtype_ == DType::kQ6_K ? offsetof(BlockQ6_K, d) : 0), scale_bits());
-      if (has_min) put_u16(at + 2, scale_bits());
+      if (fill_ == Fill::kExtremes) {  // one or the other holds a type's largest magnitudes
+        std::memset(weights_.data() + at, uniform(0, 1) == 0 ? 0x00 : 0xff, block_bytes);
+      }
+      for (const size_t offset : half_offsets(dtype_)) put_u16(at + offset, scale_bits());
+      if (dtype_ == DType::kMXFP4) weights_[at] = static_cast<std::byte>(e8m0_scale());
+      if (dtype_ == DType::kIQ1_M) put_iq1_m_scale(at, scale_bits());
       if (fill_ == Fill::kExtremes && dtype_ == DType::kQ8_0) {  // -128, the largest magnitude
         std::memset(weights_.data() + at + 2, 0x80, 32);
       }
@@ -210,8 +268,8 @@ class Problem {
         std::memset(weights_.data() + at + 192, 0x80, 16);
         if (uniform(0, 1) == 0) std::memset(weights_.data() + at, 0, 192);
       }
-      if (fill_ == Fill::kIntegers && has_min) {  // scales and mins below 4
-        for (size_t i = 0; i < 12; ++i) weights_[at + 4 + i] &= std::byte{0x03};
+      if (fill_ == Fill::kIntegers && (dtype_ == DType::kQ4_K || dtype_ == DType::kQ5_K)) {
+        for (size_t i = 0; i < 12; ++i) weights_[at + 4 + i] &= std::byte{0x03};  // all below 4
       }
       if (fill_ == Fill::kIntegers && dtype_ == DType::kQ6_K) {
         for (size_t i = 0; i < 16; ++i) weights_[at + 192 + i] &= std::byte{0x03};
@@ -472,7 +530,7 @@ std::string param_name(const ::testing::TestParamInfo<std::tuple<Isa, DType>>& i
 
 INSTANTIATE_TEST_SUITE_P(AllKernels, MatmulTest,
                          ::testing::Combine(::testing::ValuesIn(machine_isas()),
-                                            ::testing::ValuesIn(kAllTypes)),
+                                            ::testing::ValuesIn(all_types())),
                          param_name);
 
 TEST(MatmulCoverage, AnAvx2MachineTestsAvx2) {
@@ -488,13 +546,13 @@ TEST(MatmulCoverage, AnAvx2MachineTestsAvx2) {
       }
     }
   }
-  EXPECT_GE(tested, static_cast<int>(std::size(kAllTypes)));
+  EXPECT_GE(tested, static_cast<int>(kNumDTypes));
 #endif
 }
 
 // The reference and the codec were written apart; they must define the same weights.
 TEST(MatmulReference, WeightsAgreeWithTheCodec) {
-  for (DType dtype : kAllTypes) {
+  for (DType dtype : all_types()) {
     const Problem problem(dtype, {3, 512, 1}, Fill::kRandom, 13);
     const MatmulArgs args = problem.args();
     std::vector<float> decoded(512);

@@ -6,6 +6,7 @@
 #include "base/core/check.h"
 #include "base/numeric/half.h"
 #include "kernels/cpu/generic/matmul_unpack.h"
+#include "kernels/cpu/generic/matmul_unpack_iq.h"
 #include "tensor/blocks.h"
 
 namespace ruvllm::kernels::ref {
@@ -24,18 +25,7 @@ bool is_float(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
-size_t block_elements(DType dtype) {
-  switch (activation_kind(dtype)) {
-    case ActivationKind::kF32:
-      return 1;
-    case ActivationKind::kQ8Group32:
-    case ActivationKind::kQ16Group32:
-      return kBlock32;
-    case ActivationKind::kQ8Group256:
-      return kSuperblock;
-  }
-  RUVLLM_CHECK(false);
-}
+size_t block_elements(DType dtype) { return dtype_info(dtype).block_elements; }
 
 double float_value(DType dtype, const std::byte* row, size_t k) {
   if (dtype == DType::kF32) {
@@ -68,6 +58,38 @@ UnpackedBlock unpack_block(DType dtype, const std::byte* row, size_t block_idx) 
       return unpack_at<BlockQ5_K>(row, block_idx);
     case DType::kQ6_K:
       return unpack_at<BlockQ6_K>(row, block_idx);
+    case DType::kQ4_1:
+      return unpack_at<BlockQ4_1>(row, block_idx);
+    case DType::kQ5_1:
+      return unpack_at<BlockQ5_1>(row, block_idx);
+    case DType::kQ2_K:
+      return unpack_at<BlockQ2_K>(row, block_idx);
+    case DType::kQ3_K:
+      return unpack_at<BlockQ3_K>(row, block_idx);
+    case DType::kIQ4_NL:
+      return unpack_at<BlockIQ4_NL>(row, block_idx);
+    case DType::kIQ4_XS:
+      return unpack_at<BlockIQ4_XS>(row, block_idx);
+    case DType::kMXFP4:
+      return unpack_at<BlockMXFP4>(row, block_idx);
+    case DType::kIQ2_XXS:
+      return unpack_at<BlockIQ2_XXS>(row, block_idx);
+    case DType::kIQ2_XS:
+      return unpack_at<BlockIQ2_XS>(row, block_idx);
+    case DType::kIQ2_S:
+      return unpack_at<BlockIQ2_S>(row, block_idx);
+    case DType::kIQ3_XXS:
+      return unpack_at<BlockIQ3_XXS>(row, block_idx);
+    case DType::kIQ3_S:
+      return unpack_at<BlockIQ3_S>(row, block_idx);
+    case DType::kIQ1_S:
+      return unpack_at<BlockIQ1_S>(row, block_idx);
+    case DType::kIQ1_M:
+      return unpack_at<BlockIQ1_M>(row, block_idx);
+    case DType::kTQ1_0:
+      return unpack_at<BlockTQ1_0>(row, block_idx);
+    case DType::kTQ2_0:
+      return unpack_at<BlockTQ2_0>(row, block_idx);
     case DType::kF32:
     case DType::kF16:
     case DType::kBF16:
@@ -76,39 +98,41 @@ UnpackedBlock unpack_block(DType dtype, const std::byte* row, size_t block_idx) 
   RUVLLM_CHECK(false);
 }
 
-WeightParts parts(DType dtype, const UnpackedBlock& block, size_t i) {
-  const double d = static_cast<double>(block.d);
+// Elements that share a scale within a block.
+size_t scale_group(DType dtype) {
   switch (dtype) {
-    case DType::kQ4_K:
-    case DType::kQ5_K:
-      return {d * block.scale[i / 32] * block.q[i],
-              static_cast<double>(block.dmin) * block.min[i / 32]};
+    case DType::kQ2_K:
+    case DType::kQ3_K:
     case DType::kQ6_K:
-      return {d * block.scale[i / 16] * block.q[i], 0.0};
+    case DType::kIQ2_XS:
+    case DType::kIQ2_S:
+    case DType::kIQ1_M:
+      return 16;
     default:
-      return {d * block.q[i], 0.0};
+      return 32;
   }
+}
+
+bool has_min(DType dtype) {
+  return dtype == DType::kQ4_1 || dtype == DType::kQ5_1 || dtype == DType::kQ2_K ||
+         dtype == DType::kQ4_K || dtype == DType::kQ5_K;
+}
+
+WeightParts parts(DType dtype, const UnpackedBlock& block, size_t i) {
+  const size_t group = i / scale_group(dtype);
+  const int scale = block_elements(dtype) == kSuperblock ? block.scale[group] : 1;
+  const double dmin = static_cast<double>(block.dmin);
+  return {static_cast<double>(block.d) * scale * block.q[i],
+          has_min(dtype) ? dmin * block.min[group] : 0.0};
 }
 
 }  // namespace
 
 ActivationKind activation_kind(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-    case DType::kF16:
-    case DType::kBF16:
-      return ActivationKind::kF32;
-    case DType::kQ4_0:
-    case DType::kQ5_0:
-      return ActivationKind::kQ8Group32;
-    case DType::kQ8_0:
-      return ActivationKind::kQ16Group32;
-    case DType::kQ4_K:
-    case DType::kQ5_K:
-    case DType::kQ6_K:
-      return ActivationKind::kQ8Group256;
-  }
-  RUVLLM_CHECK(false);
+  if (is_float(dtype)) return ActivationKind::kF32;
+  if (dtype == DType::kQ8_0 || dtype == DType::kIQ4_NL) return ActivationKind::kQ16Group32;
+  return dtype_info(dtype).block_elements == kBlock32 ? ActivationKind::kQ8Group32
+                                                      : ActivationKind::kQ8Group256;
 }
 
 double weight_value(DType dtype, const std::byte* row, size_t k) {
@@ -139,12 +163,13 @@ ReferenceDot dot(DType dtype, const MatmulArgs& args, int32_t weight_row, int32_
     for (size_t i = 0; i < elements; ++i) {
       const WeightParts part = parts(dtype, block, i);
       const size_t k = x_begin + b * elements + i;
-      const double x = dx * (args.x.q16 != nullptr ? args.x.q16[k] : args.x.q8[k]);
+      const double x = args.x.q16 != nullptr ? args.x.q16[k] : args.x.q8[k];
       product += part.product * x;
       min += part.min * x;
     }
-    out.value += product - min;
-    out.magnitude += std::fabs(product) + std::fabs(min);
+    // Without dx the sums are exact: a block whose terms cancel gives zero.
+    out.value += dx * product - dx * min;
+    out.magnitude += std::fabs(dx * product) + std::fabs(dx * min);
   }
   return out;
 }

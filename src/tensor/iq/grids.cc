@@ -449,4 +449,8 @@ constinit const Grid<uint32_t, 512> kIq3SGrid = unpack<uint32_t>(kIq3SPacked, kI
 constinit const Grid<uint64_t, 2048> kIq1Grid = unpack<uint64_t>(kIq1Packed, kIq1Levels, 2);
 constinit const EvenSigns kEvenSigns = even_signs();
 
+const int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                               1,    13,   25,  38,  53,  69,  89,  113};
+const int8_t kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
 }  // namespace ruvllm

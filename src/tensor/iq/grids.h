@@ -27,10 +27,7 @@ struct EvenSigns {
 };
 extern const EvenSigns kEvenSigns;
 
-inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                          1,    13,   25,  38,  53,  69,  89,  113};
-// Twice the values of E2M1, so that all are integers.
-inline constexpr int8_t kMxfp4Values[16] = {0, 1,  2,  3,  4,  6,  8,  12,
-                                            0, -1, -2, -3, -4, -6, -8, -12};
+extern const int8_t kIq4Values[16];    // of iq4_nl and iq4_xs
+extern const int8_t kMxfp4Values[16];  // twice the values of E2M1, so that all are integers
 
 }  // namespace ruvllm

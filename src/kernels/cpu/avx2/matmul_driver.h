@@ -185,6 +185,31 @@ RUVLLM_INLINE void gemv(const MatmulArgs& args) {
   }
 }
 
+// The inner loop of the tiles with byte panels: sum[x][group] = the products of kQuads quads of 16
+// rows ([quad of k][group of 8 rows], lane = row) with kNumX x rows from element k on. The caller
+// sees to it that 2 * kQuads products fit int16. Signed weights take the sign over to x.
+template <size_t kNumX, int kQuads, bool kSigned = false>
+RUVLLM_INLINE void multiply_quads(const uint8_t (*weights)[2][32], const XRow* x, ptrdiff_t k,
+                                  __m256i sum[kNumX][2]) {
+  for (int j = 0; j < kQuads; ++j) {
+    const __m256i w0 = load256(weights[j][0]);
+    const __m256i w1 = load256(weights[j][1]);
+    for (size_t i = 0; i < kNumX; ++i) {
+      const __m256i q8 = broadcast_i32(x[i].q8 + k + 4 * j);
+      __m256i p0, p1;
+      if constexpr (kSigned) {
+        p0 = _mm256_maddubs_epi16(_mm256_abs_epi8(w0), _mm256_sign_epi8(q8, w0));
+        p1 = _mm256_maddubs_epi16(_mm256_abs_epi8(w1), _mm256_sign_epi8(q8, w1));
+      } else {
+        p0 = _mm256_maddubs_epi16(w0, q8);
+        p1 = _mm256_maddubs_epi16(w1, q8);
+      }
+      sum[i][0] = j == 0 ? p0 : _mm256_add_epi16(sum[i][0], p0);
+      sum[i][1] = j == 0 ? p1 : _mm256_add_epi16(sum[i][1], p1);
+    }
+  }
+}
+
 template <class Format, size_t kNumX>
 static __attribute__((noinline)) void tile_to(const MatmulArgs& args,
                                               const typename Format::Panel* panels, int num_blocks,

@@ -27,15 +27,6 @@ struct Headers {
   __m256i mins[4];                // mins of sub-blocks 2i and 2i + 1 in the low and high half
 };
 
-// d in the low and dmin in the high half of each lane.
-RUVLLM_INLINE void split_d_dmin(__m256i headers, __m256* d, __m256* dmin) {
-  const __m256i halves = _mm256_packus_epi32(_mm256_and_si256(headers, _mm256_set1_epi32(0xffff)),
-                                             _mm256_srli_epi32(headers, 16));
-  const __m256i ordered = _mm256_permute4x64_epi64(halves, 0xd8);
-  *d = _mm256_cvtph_ps(_mm256_castsi256_si128(ordered));
-  *dmin = _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1));
-}
-
 // The scales and mins of one superblock of one row.
 struct RowScales {
   __m256i scales;  // 8 words, in both 128-bit halves
@@ -61,7 +52,7 @@ RUVLLM_INLINE RowScales load_row_scales(const uint8_t* block) {
 RUVLLM_INLINE void load_headers(const uint8_t* weights, size_t stride, Headers* out) {
   __m256i words[4];  // [d, dmin] and the three words of `scales`
   transpose_16_bytes(weights, stride, words);
-  split_d_dmin(words[0], &out->d, &out->dmin);
+  split_halves(words[0], &out->d, &out->dmin);
 
   const __m256i low6 = _mm256_set1_epi8(0x3f);
   const __m256i low4 = _mm256_set1_epi8(0x0f);
@@ -179,7 +170,7 @@ struct SuperFormat {
         _mm256_setr_epi32(parts[0].d_dmin, parts[1].d_dmin, parts[2].d_dmin, parts[3].d_dmin,
                           parts[4].d_dmin, parts[5].d_dmin, parts[6].d_dmin, parts[7].d_dmin);
     __m256 d, dmin;
-    split_d_dmin(headers, &d, &dmin);
+    split_halves(headers, &d, &dmin);
     const __m256i mins = add_pair_64(add_pair_32(msum[0], msum[1]), add_pair_32(msum[2], msum[3]));
     return add_chain(d, dmin, reduce_parts(parts), mins, x, block_idx, acc);
   }
@@ -226,19 +217,9 @@ struct SuperFormat {
     const __m256i scale0 = load256(scales[0]);
     const __m256i scale1 = load256(scales[1]);
     for (int part = 0; part < kNumSums; ++part) {
+      const int quad = part * kQuads;
       __m256i sum[kNumX][2];
-      for (int j = 0; j < kQuads; ++j) {
-        const int quad = part * kQuads + j;
-        const __m256i w0 = load256(weights[quad][0]);
-        const __m256i w1 = load256(weights[quad][1]);
-        for (size_t i = 0; i < kNumX; ++i) {
-          const __m256i q8 = broadcast_i32(x[i].q8 + k + 4 * quad);
-          const __m256i p0 = _mm256_maddubs_epi16(w0, q8);
-          const __m256i p1 = _mm256_maddubs_epi16(w1, q8);
-          sum[i][0] = j == 0 ? p0 : _mm256_add_epi16(sum[i][0], p0);
-          sum[i][1] = j == 0 ? p1 : _mm256_add_epi16(sum[i][1], p1);
-        }
-      }
+      multiply_quads<kNumX, kQuads>(weights + quad, x, k + 4 * quad, sum);
       for (size_t i = 0; i < kNumX; ++i) {
         isum[i][0] = _mm256_add_epi32(isum[i][0], _mm256_madd_epi16(sum[i][0], scale0));
         isum[i][1] = _mm256_add_epi32(isum[i][1], _mm256_madd_epi16(sum[i][1], scale1));

@@ -71,6 +71,23 @@ RUVLLM_INLINE __m256 gather_leading_f16(const uint8_t* src, size_t stride) {
                                             _mm_unpacklo_epi32(pairs[2], pairs[3])));
 }
 
+// The leading 4 bytes of each of 8 rows, lane = row.
+RUVLLM_INLINE __m256i gather_i32(const uint8_t* src, size_t stride) {
+  return _mm256_setr_epi32(load_i32(src), load_i32(src + stride), load_i32(src + 2 * stride),
+                           load_i32(src + 3 * stride), load_i32(src + 4 * stride),
+                           load_i32(src + 5 * stride), load_i32(src + 6 * stride),
+                           load_i32(src + 7 * stride));
+}
+
+// Two binary16 values a lane as floats.
+RUVLLM_INLINE void split_halves(__m256i halves, __m256* low, __m256* high) {
+  const __m256i packed = _mm256_packus_epi32(_mm256_and_si256(halves, _mm256_set1_epi32(0xffff)),
+                                             _mm256_srli_epi32(halves, 16));
+  const __m256i ordered = _mm256_permute4x64_epi64(packed, 0xd8);
+  *low = _mm256_cvtph_ps(_mm256_castsi256_si128(ordered));
+  *high = _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1));
+}
+
 // 16 bytes of each of 8 rows -> out[j]: bytes 4j..4j+3 of every row, lane = row.
 RUVLLM_INLINE void transpose_16_bytes(const uint8_t* src, size_t stride, __m256i out[4]) {
   const __m256i r04 =
@@ -144,6 +161,27 @@ RUVLLM_INLINE __m256i spread_byte_low(int index) {
 
 RUVLLM_INLINE __m256i spread_byte_high(int index) {
   return _mm256_slli_epi16(spread_byte_low(index), 8) | _mm256_set1_epi16(0x0080);
+}
+
+// 0xff in every byte whose bit of the 32 is set: bit i belongs to byte i.
+RUVLLM_INLINE __m256i spread_bits(__m256i bits_in_all_lanes) {
+  const __m256i byte_of = _mm256_setr_epi64x(0x0000000000000000, 0x0101010101010101,
+                                             0x0202020202020202, 0x0303030303030303);
+  const __m256i select = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
+  const __m256i spread = _mm256_shuffle_epi8(bits_in_all_lanes, byte_of);
+  return _mm256_cmpeq_epi8(_mm256_and_si256(spread, select), select);
+}
+
+// 16 bytes of nibbles: element i in the low nibble of byte i, element 16 + i in the high one.
+RUVLLM_INLINE __m256i split_nibbles(__m128i nibbles) {
+  const __m256i shifts = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
+  const __m256i both = _mm256_broadcastsi128_si256(nibbles);
+  return _mm256_and_si256(_mm256_srlv_epi32(both, shifts), _mm256_set1_epi8(0x0f));
+}
+
+// Byte b of each lane becomes table[b].
+RUVLLM_INLINE __m256i look_up(const int8_t (&table)[16], __m256i indices) {
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load128(table)), indices);
 }
 
 // The hardware prefetcher follows a linear stream within a page, and hardly anything that reads

@@ -62,6 +62,38 @@ void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
                            avx2::scratch_bytes_q45_k);
   entry(kQ6_K) = quantized("avx2 q6_K", kGroup256, avx2::gemv_q6_k, avx2::gemm_q6_k, 6,
                            avx2::scratch_bytes_q6_k);
+  entry(kQ4_1) = quantized("avx2 q4_1", kGroup32, avx2::gemv_q4_1, avx2::gemm_q4_1, 4,
+                           avx2::scratch_bytes_block32);
+  entry(kQ5_1) = quantized("avx2 q5_1", kGroup32, avx2::gemv_q5_1, avx2::gemm_q5_1, 4,
+                           avx2::scratch_bytes_block32);
+  entry(kMXFP4) = quantized("avx2 mxfp4", kGroup32, avx2::gemv_mxfp4, avx2::gemm_mxfp4, 4,
+                            avx2::scratch_bytes_block32);
+  entry(kIQ4_NL) = quantized("avx2 iq4_nl", ActivationKind::kQ16Group32, avx2::gemv_iq4_nl,
+                             avx2::gemm_iq4_nl, 4, avx2::scratch_bytes_block32);
+  entry(kQ2_K) = quantized("avx2 q2_K", kGroup256, avx2::gemv_q2_k, avx2::gemm_q2_k, 4,
+                           avx2::scratch_bytes_superblock);
+  entry(kQ3_K) = quantized("avx2 q3_K", kGroup256, avx2::gemv_q3_k, avx2::gemm_q3_k, 4,
+                           avx2::scratch_bytes_superblock);
+  entry(kIQ4_XS) = quantized("avx2 iq4_xs", kGroup256, avx2::gemv_iq4_xs, avx2::gemm_iq4_xs, 4,
+                             avx2::scratch_bytes_superblock);
+  entry(kIQ2_XXS) = quantized("avx2 iq2_xxs", kGroup256, avx2::gemv_iq2_xxs, avx2::gemm_iq2_xxs, 4,
+                              avx2::scratch_bytes_superblock);
+  entry(kIQ2_XS) = quantized("avx2 iq2_xs", kGroup256, avx2::gemv_iq2_xs, avx2::gemm_iq2_xs, 4,
+                             avx2::scratch_bytes_superblock);
+  entry(kIQ2_S) = quantized("avx2 iq2_s", kGroup256, avx2::gemv_iq2_s, avx2::gemm_iq2_s, 4,
+                            avx2::scratch_bytes_superblock);
+  entry(kIQ3_XXS) = quantized("avx2 iq3_xxs", kGroup256, avx2::gemv_iq3_xxs, avx2::gemm_iq3_xxs, 4,
+                              avx2::scratch_bytes_superblock);
+  entry(kIQ3_S) = quantized("avx2 iq3_s", kGroup256, avx2::gemv_iq3_s, avx2::gemm_iq3_s, 4,
+                            avx2::scratch_bytes_superblock);
+  entry(kIQ1_S) = quantized("avx2 iq1_s", kGroup256, avx2::gemv_iq1_s, avx2::gemm_iq1_s, 4,
+                            avx2::scratch_bytes_superblock);
+  entry(kIQ1_M) = quantized("avx2 iq1_m", kGroup256, avx2::gemv_iq1_m, avx2::gemm_iq1_m, 4,
+                            avx2::scratch_bytes_superblock);
+  entry(kTQ1_0) = quantized("avx2 tq1_0", kGroup256, avx2::gemv_tq1_0, avx2::gemm_tq1_0, 4,
+                            avx2::scratch_bytes_superblock);
+  entry(kTQ2_0) = quantized("avx2 tq2_0", kGroup256, avx2::gemv_tq2_0, avx2::gemm_tq2_0, 4,
+                            avx2::scratch_bytes_superblock);
 }
 
 }  // namespace ruvllm::kernels

@@ -7,6 +7,7 @@
 
 #include "base/numeric/half.h"
 #include "kernels/cpu/generic/matmul_unpack.h"
+#include "kernels/cpu/generic/matmul_unpack_iq.h"
 #include "tensor/blocks.h"
 
 namespace ruvllm::kernels {
@@ -19,6 +20,7 @@ constexpr int kMaxTileX = 8;  // x rows that share one unpacking of the weights
 struct XBlock {
   const int8_t* q8;
   const int16_t* q16;
+  const int16_t* sums16;
   const int16_t* sums32;
   float d;
 };
@@ -54,11 +56,20 @@ float add_scaled(const UnpackedBlock& weight, const XBlock& x, float acc) {
   return std::fma(weight.d * x.d, static_cast<float>(isum), acc);
 }
 
-float add_with_mins(const UnpackedBlock& weight, const XBlock& x, float acc) {
-  int32_t msum = 0;
-  for (int i = 0; i < kSuperblock / 32; ++i) msum += weight.min[i] * x.sums32[i];
-  acc = add_scaled<32>(weight, x, acc);
+float add_min(const UnpackedBlock& weight, const XBlock& x, int32_t msum, float acc) {
   return std::fma(-(weight.dmin * x.d), static_cast<float>(msum), acc);
+}
+
+float add_block32_with_min(const UnpackedBlock& weight, const XBlock& x, float acc) {
+  return add_min(weight, x, weight.min[0] * x.sums32[0], add_block32(weight, x, acc));
+}
+
+template <int kScaleGroup>
+float add_with_mins(const UnpackedBlock& weight, const XBlock& x, float acc) {
+  const int16_t* sums = kScaleGroup == 16 ? x.sums16 : x.sums32;
+  int32_t msum = 0;
+  for (int i = 0; i < kSuperblock / kScaleGroup; ++i) msum += weight.min[i] * sums[i];
+  return add_min(weight, x, msum, add_scaled<kScaleGroup>(weight, x, acc));
 }
 
 using AddBlock = float (*)(const UnpackedBlock&, const XBlock&, float);
@@ -83,6 +94,7 @@ void matmul_quantized(const MatmulArgs& args) noexcept {
           const size_t k = m * num_cols + b * kElements;
           const XBlock x = {.q8 = at(args.x.q8, k),
                             .q16 = at(args.x.q16, k),
+                            .sums16 = at(args.x.sums16, k / 16),
                             .sums32 = at(args.x.sums32, k / 32),
                             .d = args.x.scales[m * num_blocks + b]};
           acc[i] = kAddBlock(weight, x, acc[i]);
@@ -160,9 +172,32 @@ void fill_generic_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   set(kQ5_0, entry("generic q5_0", kGroup32, matmul_quantized<BlockQ5_0, 32, add_block32>));
   set(kQ8_0, entry("generic q8_0", ActivationKind::kQ16Group32,
                    matmul_quantized<BlockQ8_0, 32, add_block32_i16>));
-  set(kQ4_K, entry("generic q4_K", kGroup256, matmul_quantized<BlockQ4_K, 256, add_with_mins>));
-  set(kQ5_K, entry("generic q5_K", kGroup256, matmul_quantized<BlockQ5_K, 256, add_with_mins>));
+  set(kQ4_K, entry("generic q4_K", kGroup256, matmul_quantized<BlockQ4_K, 256, add_with_mins<32>>));
+  set(kQ5_K, entry("generic q5_K", kGroup256, matmul_quantized<BlockQ5_K, 256, add_with_mins<32>>));
   set(kQ6_K, entry("generic q6_K", kGroup256, matmul_quantized<BlockQ6_K, 256, add_scaled<16>>));
+  set(kQ4_1,
+      entry("generic q4_1", kGroup32, matmul_quantized<BlockQ4_1, 32, add_block32_with_min>));
+  set(kQ5_1,
+      entry("generic q5_1", kGroup32, matmul_quantized<BlockQ5_1, 32, add_block32_with_min>));
+  set(kQ2_K, entry("generic q2_K", kGroup256, matmul_quantized<BlockQ2_K, 256, add_with_mins<16>>));
+  set(kQ3_K, entry("generic q3_K", kGroup256, matmul_quantized<BlockQ3_K, 256, add_scaled<16>>));
+  set(kIQ4_NL, entry("generic iq4_nl", ActivationKind::kQ16Group32,
+                     matmul_quantized<BlockIQ4_NL, 32, add_block32_i16>));
+  set(kIQ4_XS,
+      entry("generic iq4_xs", kGroup256, matmul_quantized<BlockIQ4_XS, 256, add_scaled<32>>));
+  set(kMXFP4, entry("generic mxfp4", kGroup32, matmul_quantized<BlockMXFP4, 32, add_block32>));
+  set(kIQ2_XXS,
+      entry("generic iq2_xxs", kGroup256, matmul_quantized<BlockIQ2_XXS, 256, add_scaled<32>>));
+  set(kIQ2_XS,
+      entry("generic iq2_xs", kGroup256, matmul_quantized<BlockIQ2_XS, 256, add_scaled<16>>));
+  set(kIQ2_S, entry("generic iq2_s", kGroup256, matmul_quantized<BlockIQ2_S, 256, add_scaled<16>>));
+  set(kIQ3_XXS,
+      entry("generic iq3_xxs", kGroup256, matmul_quantized<BlockIQ3_XXS, 256, add_scaled<32>>));
+  set(kIQ3_S, entry("generic iq3_s", kGroup256, matmul_quantized<BlockIQ3_S, 256, add_scaled<32>>));
+  set(kIQ1_S, entry("generic iq1_s", kGroup256, matmul_quantized<BlockIQ1_S, 256, add_scaled<32>>));
+  set(kIQ1_M, entry("generic iq1_m", kGroup256, matmul_quantized<BlockIQ1_M, 256, add_scaled<16>>));
+  set(kTQ1_0, entry("generic tq1_0", kGroup256, matmul_quantized<BlockTQ1_0, 256, add_scaled<32>>));
+  set(kTQ2_0, entry("generic tq2_0", kGroup256, matmul_quantized<BlockTQ2_0, 256, add_scaled<32>>));
 }
 
 }  // namespace ruvllm::kernels

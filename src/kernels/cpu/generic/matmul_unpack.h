@@ -9,13 +9,14 @@
 
 namespace ruvllm::kernels {
 
-// value(k) = d * scale[k / kScaleGroup] * q[k] - dmin * min[k / 32]; unused parts are not touched.
+// value(k) = d * scale[k / group] * q[k] - dmin * min[k / group], with a group of 16 or 32
+// elements; unused parts are not touched.
 struct UnpackedBlock {
   float d = 0.0f;
   float dmin = 0.0f;
   int8_t q[kSuperblock];
   int8_t scale[kSuperblock / 16];
-  int8_t min[kSuperblock / 32];
+  int8_t min[kSuperblock / 16];
 };
 
 inline void unpack(const BlockQ4_0& block, UnpackedBlock* out) {
@@ -32,6 +33,27 @@ inline void unpack(const BlockQ5_0& block, UnpackedBlock* out) {
   for (int i = 0; i < 16; ++i) {
     out->q[i] = static_cast<int8_t>(((block.qs[i] & 15) | bit(i)) - 16);
     out->q[i + 16] = static_cast<int8_t>(((block.qs[i] >> 4) | bit(i + 16)) - 16);
+  }
+}
+
+inline void unpack(const BlockQ4_1& block, UnpackedBlock* out) {
+  out->d = f16_to_f32(block.d);
+  out->dmin = -f16_to_f32(block.m);
+  out->min[0] = 1;
+  for (int i = 0; i < 16; ++i) {
+    out->q[i] = static_cast<int8_t>(block.qs[i] & 15);
+    out->q[i + 16] = static_cast<int8_t>(block.qs[i] >> 4);
+  }
+}
+
+inline void unpack(const BlockQ5_1& block, UnpackedBlock* out) {
+  out->d = f16_to_f32(block.d);
+  out->dmin = -f16_to_f32(block.m);
+  out->min[0] = 1;
+  const auto bit = [&](int i) { return ((block.qh[i / 8] >> (i % 8)) & 1) << 4; };
+  for (int i = 0; i < 16; ++i) {
+    out->q[i] = static_cast<int8_t>((block.qs[i] & 15) | bit(i));
+    out->q[i + 16] = static_cast<int8_t>((block.qs[i] >> 4) | bit(i + 16));
   }
 }
 
@@ -90,6 +112,73 @@ inline void unpack(const BlockQ6_K& block, UnpackedBlock* out) {
       q[96 + i] = static_cast<int8_t>(((ql[32 + i] >> 4) | ((qh[i] >> 6) << 4)) - 32);
     }
   }
+}
+
+// The order of BlockQ2_K, with `offset` added to every two-bit level.
+inline void unpack_two_bits(const uint8_t (&qs)[64], int offset, UnpackedBlock* out) {
+  for (int c = 0; c < 8; ++c) {
+    for (int i = 0; i < 32; ++i) {
+      const int bits = qs[32 * (c / 4) + i] >> (2 * (c % 4));
+      out->q[32 * c + i] = static_cast<int8_t>((bits & 3) + offset);
+    }
+  }
+}
+
+inline void unpack(const BlockQ2_K& block, UnpackedBlock* out) {
+  out->d = f16_to_f32(block.d);
+  out->dmin = f16_to_f32(block.dmin);
+  for (int i = 0; i < 16; ++i) {
+    out->scale[i] = static_cast<int8_t>(block.scales[i] & 15);
+    out->min[i] = static_cast<int8_t>(block.scales[i] >> 4);
+  }
+  unpack_two_bits(block.qs, 0, out);
+}
+
+inline void unpack(const BlockQ3_K& block, UnpackedBlock* out) {
+  out->d = f16_to_f32(block.d);
+  for (int i = 0; i < 4; ++i) {
+    const uint8_t low = block.scales[i], next = block.scales[4 + i], high = block.scales[8 + i];
+    out->scale[i] = static_cast<int8_t>(((low & 15) | ((high & 3) << 4)) - 32);
+    out->scale[4 + i] = static_cast<int8_t>(((next & 15) | (((high >> 2) & 3) << 4)) - 32);
+    out->scale[8 + i] = static_cast<int8_t>(((low >> 4) | (((high >> 4) & 3) << 4)) - 32);
+    out->scale[12 + i] = static_cast<int8_t>(((next >> 4) | ((high >> 6) << 4)) - 32);
+  }
+  unpack_two_bits(block.qs, -4, out);
+  for (int k = 0; k < kSuperblock; ++k) {
+    const int third = (block.hmask[k % 32] >> (k / 32)) & 1;
+    out->q[k] = static_cast<int8_t>(out->q[k] + 4 * third);
+  }
+}
+
+// Ternary blocks have one scale.
+inline void set_unit_scales(UnpackedBlock* out) {
+  for (int i = 0; i < 16; ++i) out->scale[i] = 1;
+}
+
+inline void unpack(const BlockTQ2_0& block, UnpackedBlock* out) {
+  out->d = f16_to_f32(block.d);
+  set_unit_scales(out);
+  unpack_two_bits(block.qs, -1, out);
+}
+
+inline void unpack(const BlockTQ1_0& block, UnpackedBlock* out) {
+  out->d = f16_to_f32(block.d);
+  set_unit_scales(out);
+  int8_t* q = out->q;
+  const auto take_digits = [&q](const uint8_t* bytes, int num_bytes, int num_digits) {
+    for (int i = 0; i < num_bytes; ++i) {
+      int fraction = bytes[i];  // of 256; a digit is what times 3 carries over
+      for (int digit = 0; digit < num_digits; ++digit) {
+        fraction *= 3;
+        q[digit * num_bytes + i] = static_cast<int8_t>((fraction >> 8) - 1);
+        fraction &= 255;
+      }
+    }
+    q += num_bytes * num_digits;
+  };
+  take_digits(block.qs, 32, 5);
+  take_digits(block.qs + 32, 16, 5);
+  take_digits(block.qh, 4, 4);
 }
 
 }  // namespace ruvllm::kernels
