@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "text/tokenizer/detokenizer.h"
+#include "text/tokenizer/split/patterns.h"
 #include "text/tokenizer/split/utf8.h"
 #include "text/tokenizer/test_vocab.h"
 #include "text/tokenizer/tokenizer.h"
@@ -53,6 +54,31 @@ void check_stream(const std::shared_ptr<const Tokenizer>& tokenizer, std::string
   require(shown == text || ruvllm::text::valid_utf8_prefix(text) < text.size());
 }
 
+// The same tokens as SentencePiece's and WordPiece's: these need not give the text back.
+void check_other_models(VocabSpec spec, std::string_view text, size_t choice) {
+  constexpr std::string_view kModels[] = {"llama", "t5", "bert", "gemma4"};
+  spec.model = kModels[choice % 4];
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    spec.scores.push_back(-static_cast<float>(i * choice % 97));
+    spec.matching.push_back({.id = static_cast<ruvllm::text::TokenId>(i),
+                             .strip_left = i % 3 == 0,
+                             .strip_right = i % 5 == 0,
+                             .single_word = i % 7 == 0,
+                             .normalized = i % 2 == 0});
+  }
+  spec.unk_id = 0;
+  spec.precompiled_charsmap = choice % 8 < 4 ? std::string() : std::string(text);
+  spec.add_space_prefix = choice % 2 == 0;
+  spec.remove_extra_whitespaces = choice % 3 == 0;
+  spec.byte_fallback = choice % 5 == 0;
+  spec.lowercase = spec.strip_accents = choice % 7 < 5;
+  const auto tokenizer = Tokenizer::build(spec);
+  if (!tokenizer.has_value()) return;
+  for (const auto id : (*tokenizer)->encode(text, {.parse_special = choice % 2 == 1})) {
+    require(id >= 0 && static_cast<size_t>(id) < spec.tokens.size());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -62,9 +88,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check(*bytes_only, text);
   check_stream(bytes_only, text);
 
-  constexpr std::string_view kPatterns[] = {"gpt-2", "llama-bpe", "qwen2", "default"};
+  const auto patterns = ruvllm::text::split_patterns();
   VocabSpec spec = ruvllm::text::byte_vocab();
-  spec.pre = kPatterns[size % 4];
+  spec.pre = patterns[size % patterns.size()].names[0];
+  if (patterns[size % patterns.size()].characters) spec.pre = "qwen2";
   while (!input.empty()) {
     const std::string_view field = next_field(input);
     if (field.empty()) continue;
@@ -76,6 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                               static_cast<TokenKind>(choice / 2 % 8));
     }
   }
+  check_other_models(spec, text, size);
   const auto tokenizer = Tokenizer::build(spec);
   if (!tokenizer.has_value()) {
     require(!tokenizer.error().message().empty() && tokenizer.error().message().size() < 4096);

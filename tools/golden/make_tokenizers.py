@@ -31,7 +31,7 @@ UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 GPT4O = (r"[^\r\n\p{L}\p{N}]?" + UPPER + "*" + LOWER + "+" + CONTRACTIONS + "?|"
          r"[^\r\n\p{L}\p{N}]?" + UPPER + "+" + LOWER + "*" + CONTRACTIONS + "?|"
          r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-DEEPSEEK = ["\\p{N}{1,3}", "[一-龥\u3040-ゟ゠-ヿ]+",
+DEEPSEEK = ["\\p{N}{1,3}", "[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+",
             "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?"
             "[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"]
 
@@ -83,7 +83,7 @@ def byte_level_kinds():
     train_bytes("qwen2", [split(QWEN2), byte_level()], normalizer=normalizers.NFC(),
                 specials=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
                 added=[AddedToken("<think>", normalized=False), AddedToken("and", single_word=True),
-                       AddedToken("Å", normalized=True), AddedToken("[L]", lstrip=True),
+                       AddedToken("\u00C5", normalized=True), AddedToken("[L]", lstrip=True),
                        AddedToken("[R]", rstrip=True)])
     train_bytes("starcoder", [pre_tokenizers.Digits(individual_digits=True),
                               byte_level(regex=True)])
@@ -145,26 +145,26 @@ def sentencepiece_bpe_kinds():
             tokenizer.post_processor = processors.TemplateProcessing(
                 single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)])
         tokenizer.decoder = decoders.Sequence([
-            decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
+            decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
             decoders.Strip(" ", 1, 0)])
         save(name, tokenizer)
 
     llama2 = Tokenizer(model())
-    llama2.normalizer = normalizers.Sequence([normalizers.Prepend("▁"),
-                                              normalizers.Replace(" ", "▁")])
+    llama2.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"),
+                                              normalizers.Replace(" ", "\u2581")])
     llama2.add_tokens([AddedToken("<tool>", normalized=False), AddedToken("<note>", normalized=True,
                                                                          rstrip=True)])
     finish("llama2", llama2)
     mistral = Tokenizer(model())
-    mistral.pre_tokenizer = pre_tokenizers.Metaspace("▁", "first", False)
+    mistral.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", "first", False)
     finish("mistral", mistral)
     gemma = Tokenizer(model())
-    gemma.normalizer = normalizers.Replace(" ", "▁")
+    gemma.normalizer = normalizers.Replace(" ", "\u2581")
     gemma.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
     finish("gemma", gemma)
 
     trained = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
-    trained.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always", True)
+    trained.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", "always", True)
     trained.train_from_iterator(LINES, trainers.BpeTrainer(
         vocab_size=900, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False,
         limit_alphabet=150))
@@ -172,9 +172,10 @@ def sentencepiece_bpe_kinds():
     save("metaspace_bpe", trained)
 
 
-RULES = [("\t", " "), ("\r", " "), ("\n", " "), ("\u3000", " "), ("\u00a0", " "), ("ﬁ", "fi"),
-         ("①", "1"), ("㎏", "kg"), ("e\u0301", "é"), ("ｶ", "カ"), ("ｶﾞ", "ガ"), ("\u200b", ""),
-         ("\ufeff", ""), ("Ａ", "A"), ("ﷺ", "صلى الله عليه وسلم")]
+RULES = [("\t", " "), ("\r", " "), ("\n", " "), ("\u3000", " "), ("\u00a0", " "),
+         ("\uFB01", "fi"), ("\u2460", "1"), ("\u338F", "kg"), ("e\u0301", "\u00E9"),
+         ("\uFF76", "\u30AB"), ("\uFF76\uFF9E", "\u30AC"), ("\u200b", ""), ("\ufeff", ""),
+         ("\uFF21", "A"), ("\uFDFA", "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647")]
 
 
 def unigram_kinds():
@@ -192,8 +193,8 @@ def unigram_kinds():
     t5 = Tokenizer(models.Unigram(plain, unk_id=0, byte_fallback=False))
     t5.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap),
                                           normalizers.Strip(left=False, right=True),
-                                          normalizers.Replace(Regex(" {2,}"), "▁")])
-    t5.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always", True)
+                                          normalizers.Replace(Regex(" {2,}"), "\u2581")])
+    t5.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", "always", True)
     t5.add_special_tokens(["<unk>", "<s>", "</s>"])
     t5.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 2)])
@@ -202,8 +203,8 @@ def unigram_kinds():
 
     xlmr = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
     xlmr.normalizer = normalizers.Precompiled(charsmap)
-    xlmr.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(),
-                                                  pre_tokenizers.Metaspace("▁", "always", True)])
+    xlmr.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace("\u2581", "always", True)])
     xlmr.add_special_tokens(["<unk>", "<s>", "</s>", AddedToken("<mask>", lstrip=True)])
     xlmr.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>",

@@ -18,7 +18,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, bool parse_special
 }
 
 Result<std::string> Tokenizer::decode(std::span<const TokenId> ids, bool render_special) const {
-  text::Detokenizer detokenizer(impl_, render_special);
+  text::Detokenizer detokenizer(impl_, render_special, /*at_start=*/true);
   std::string decoded;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0 || static_cast<size_t>(ids[i]) >= impl_->vocab_size()) {

@@ -12,12 +12,20 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 }  // namespace
 
-Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool render_special)
-    : tokenizer_(std::move(tokenizer)), render_special_(render_special) {}
+Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool render_special,
+                         bool at_start)
+    : tokenizer_(std::move(tokenizer)),
+      render_special_(render_special),
+      drops_space_(at_start && tokenizer_->prefixes_space()) {}
 
 std::string Detokenizer::push(TokenId id) {
   std::string bytes = std::exchange(pending_, {});
-  bytes += tokenizer_->piece(id, render_special_);
+  std::string_view piece = tokenizer_->piece(id, render_special_);
+  if (drops_space_ && !piece.empty()) {
+    drops_space_ = false;
+    if (piece[0] == ' ') piece.remove_prefix(1);
+  }
+  bytes += piece;
   size_t at = valid_utf8_prefix(bytes);
   if (at == bytes.size()) return bytes;
   std::string text = bytes.substr(0, at);

@@ -14,7 +14,9 @@ namespace ruvllm::text {
 
 class Detokenizer {
  public:
-  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool render_special = false);
+  // `at_start`: the stream is a whole text, so that the space which encode put before it goes.
+  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool render_special = false,
+                       bool at_start = false);
 
   // Text completed by this token; often the token's own text, empty while a character is
   // unfinished.
@@ -25,6 +27,7 @@ class Detokenizer {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool render_special_;
+  bool drops_space_;     // if the next byte is one
   std::string pending_;  // at most 3 bytes: the start of an unfinished character
 };
 

@@ -73,6 +73,30 @@ TEST(Detokenizer, ShowsControlTokensOnlyWhenAsked) {
   EXPECT_EQ(Detokenizer(tokenizer).push(257), "");
 }
 
+// "\u2581a" is " a"; the space before a whole text was put there by encode.
+TEST(Detokenizer, DropsTheSpaceBeforeAWholeTextOnly) {
+  VocabSpec spec;
+  spec.model = "llama";
+  spec.unk_id = add_token(spec, "<unk>", TokenKind::kUnknown);
+  const TokenId bos = add_token(spec, "<s>", TokenKind::kControl);
+  const TokenId word = add_token(spec,
+                                 "\u2581"
+                                 "a",
+                                 TokenKind::kNormal);
+  const TokenId first = add_token(spec, "<0xC3>", TokenKind::kByte);
+  const TokenId second = add_token(spec, "<0xA9>", TokenKind::kByte);
+  spec.scores.assign(spec.tokens.size(), 0);
+  spec.add_space_prefix = true;
+  const auto tokenizer = Tokenizer::build(spec).value();
+  Detokenizer whole(tokenizer, false, true);
+  EXPECT_EQ(whole.push(bos) + whole.push(word) + whole.push(word), "a a");
+  Detokenizer continued(tokenizer);
+  EXPECT_EQ(continued.push(word), " a");
+  EXPECT_EQ(continued.push(first), "");
+  EXPECT_EQ(continued.push(second), "é");
+  EXPECT_EQ(tokenizer->decode({{word, first, second}}, false), "aé");
+}
+
 TEST(Detokenizer, IsAlwaysValidOnRandomBytes) {
   std::mt19937 random(5);
   for (int round = 0; round < 500; ++round) {

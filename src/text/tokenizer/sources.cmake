@@ -12,7 +12,7 @@ set(tokenizer_sources
   tokenizer/encoders/trie.cc
   tokenizer/encoders/unigram_encoder.cc
   tokenizer/encoders/word_piece_encoder.cc
-  tokenizer/json/base64.cc
+  tokenizer/normalize/base64.cc
   tokenizer/json/json_fields.cc
   tokenizer/json/model_reader.cc
   tokenizer/json/post_processor.cc
@@ -37,7 +37,11 @@ set(tokenizer_tests
   tokenizer/bpe/byte_level_encoder_test.cc
   tokenizer/bpe/byte_pair_encoder_test.cc
   tokenizer/detokenizer_test.cc
+  tokenizer/encoders/sentencepiece_golden_test.cc
+  tokenizer/encoders/encoders_test.cc
   tokenizer/json/tokenizer_json_golden_test.cc
+  tokenizer/json/tokenizer_json_test.cc
+  tokenizer/normalize/normalizer_test.cc
   tokenizer/vocab/special_tokens_test.cc
   tokenizer/split/splitter_test.cc
   tokenizer/split/utf8_test.cc

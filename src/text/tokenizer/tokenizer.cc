@@ -12,8 +12,7 @@ Tokenizer::Tokenizer(VocabSpec spec) : spec_(std::move(spec)), end_ids_(find_end
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool render_special) const {
   std::string text;
   for (const TokenId id : ids) text += piece(id, render_special);
-  const bool began_with_space = spec_.add_space_prefix || spec_.model == "bert";
-  if (began_with_space && text.starts_with(' ')) text.erase(0, 1);
+  if (prefixes_space() && text.starts_with(' ')) text.erase(0, 1);
   return text;
 }
 

@@ -47,6 +47,9 @@ class Tokenizer {
   // ids were cut mid-character; see Detokenizer.
   std::string decode(std::span<const TokenId> ids, bool render_special) const;
 
+  // Whether encode puts a space before text, so that a word is the same at its start.
+  bool prefixes_space() const { return spec_.add_space_prefix || spec_.model == "bert"; }
+
   const VocabSpec& spec() const { return spec_; }
   size_t vocab_size() const { return spec_.tokens.size(); }
   // Ends a generation: eos, eot, and control tokens whose text is a known end-of-turn marker.

@@ -136,6 +136,23 @@ TEST(Tokenizer, EndOfMessageDoesNotEndATurnWithSeveral) {
   EXPECT_TRUE(tokenizer->is_end_of_generation(turn));
 }
 
+TEST(Tokenizer, KnowsHowEachFamilyEnds) {
+  for (const char* marker :
+       {"<end_of_turn>", "<|end|>", "</s>", "<|return|>", "<|call|>", "<|im_end|>", "<|eot_id|>",
+        "<|endoftext|>", "<turn|>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>"}) {
+    VocabSpec spec = byte_vocab();
+    const TokenId id = add_token(spec, marker, TokenKind::kUserDefined);
+    EXPECT_TRUE(Tokenizer::build(spec).value()->is_end_of_generation(id)) << marker;
+  }
+  // Gemma: "</s>" is a tag of HTML.
+  VocabSpec spec = byte_vocab();
+  spec.eos_id = add_token(spec, "<eos>", TokenKind::kControl);
+  const TokenId tag = add_token(spec, "</s>", TokenKind::kUserDefined);
+  const auto tokenizer = Tokenizer::build(spec).value();
+  EXPECT_FALSE(tokenizer->is_end_of_generation(tag));
+  EXPECT_EQ(tokenizer->piece(tag, false), "</s>");
+}
+
 TEST(Tokenizer, WithoutKindsTheNamedIdsAreControlTokens) {
   VocabSpec spec = byte_vocab();
   spec.bos_id = add_token(spec, "<s>", TokenKind::kNormal);

@@ -1,5 +1,7 @@
 // The demo model's vocabulary (8,192 tokens, Qwen2 pattern) against ids from Hugging Face
 // tokenizers, and properties that hold for any text.
+#include "text/tokenizer/bpe/byte_level_encoder.h"
+
 #include <fstream>
 #include <random>
 #include <string>
@@ -9,8 +11,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "text/tokenizer/bpe/byte_level_encoder.h"
 #include "text/tokenizer/test_vocab.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace ruvllm::text {
 namespace {

@@ -5,7 +5,7 @@
 namespace ruvllm::text {
 namespace {
 
-#define RUVLLM_WORD R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc})"
+#define RUVLLM_WORD R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})"
 
 class Translator {
  public:

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "text/tokenizer/json/base64.h"
+#include "text/tokenizer/normalize/base64.h"
 #include "text/tokenizer/json/regex_translation.h"
 #include "text/tokenizer/pipeline/implied_pipeline.h"
 #include "text/tokenizer/split/patterns.h"
@@ -134,7 +134,9 @@ class PreTokenizerReader {
       return {};
     }
     if (type == "Whitespace") {
-      RUVLLM_ASSIGN(std::string words, translate_regex(R"(\w+|[^\w\s]+)", step.place));
+      // Words as Rust's regex has them, unlike Oniguruma with the joiners U+200C and U+200D.
+      constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control})";
+      std::string words = fmt::format("[{}]+|[^{}{}]+", kWord, kWord, RUVLLM_SPACE);
       add_split(std::move(words), SplitBehavior::kRemoved, true);
       return {};
     }

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "text/tokenizer/bpe/byte_alphabet.h"
 #include "text/tokenizer/json/json_fields.h"
 #include "text/tokenizer/json/model_reader.h"
 #include "text/tokenizer/json/post_processor.h"
@@ -84,8 +85,18 @@ std::string_view name_of_steps(const PreTokenizerReading& reading, bool whole_pi
 bool is_kind(const NormalizerStep& step, NormalizerStep::Kind kind) { return step.kind == kind; }
 
 // Byte-level BPE.
-void describe_byte_level(const PreTokenizerReading& reading, VocabSpec& spec) {
+void describe_byte_level(const PreTokenizerReading& reading, const ModelReading& model,
+                         VocabSpec& spec) {
   spec.model = "gpt2";
+  // Added text that the model's vocabulary has is byte-level text there: U+00C5 is the byte C5, and
+  // so stays a part of characters.
+  for (const auto& [text, id] : model.ids) {
+    TokenKind& kind = spec.kinds[static_cast<size_t>(id)];
+    std::string bytes;
+    if (kind == TokenKind::kUserDefined && append_alphabet_bytes(text, bytes) && bytes != text) {
+      kind = TokenKind::kNormal;
+    }
+  }
   spec.pre = name_of_steps(reading, spec.ignore_merges.value_or(false));
   if (spec.pre.empty()) spec.lost_in_gguf.emplace_back("the pre-tokenizer, which has no name");
   if (!spec.pipeline->normalizers.empty()) spec.lost_in_gguf.emplace_back("the normalizer");
@@ -117,6 +128,11 @@ void describe_character_bpe(const PreTokenizerReading& reading, const ModelReadi
   const bool by_scores = set_scores_from_merges(spec, model);
   spec.model = by_scores ? "llama" : "gemma4";
   if (!plain || !escapes_spaces) spec.lost_in_gguf.emplace_back("the normalizer or pre-tokenizer");
+  for (const PreTokenizerStep& step : reading.steps) {
+    if (step.prepend == PreTokenizerStep::Prepend::kFirst) {
+      spec.lost_in_gguf.emplace_back("that no space is put after special tokens");
+    }
+  }
   if (!by_scores && spec.add_space_prefix) spec.lost_in_gguf.emplace_back("the space before text");
 }
 
@@ -174,7 +190,7 @@ Status read_steps(const JsonField& root, const ModelReading& model, VocabSpec& s
   } else if (model.type == "WordPiece") {
     describe_word_piece(spec);
   } else if (reading.byte_level) {
-    describe_byte_level(reading, spec);
+    describe_byte_level(reading, model, spec);
   } else {
     describe_character_bpe(reading, model, spec);
   }

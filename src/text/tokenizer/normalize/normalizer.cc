@@ -55,10 +55,10 @@ std::string clean(std::string_view text) {
   std::string kept;
   kept.reserve(text.size());
   for_each_character(text, [&](char32_t value, std::string_view bytes) {
-    if (is_space(value) && (value > 0x20 || value == '\t' || value == '\n' || value == '\r')) {
+    if (value == '\t' || value == '\n' || value == '\r') {
       kept += ' ';
-    } else if (value != 0 && value != 0xFFFD && !is_control(value)) {
-      kept += value == ' ' ? std::string_view(" ") : bytes;
+    } else if (value != 0xFFFD && !is_control(value)) {
+      kept += is_space(value) ? std::string_view(" ") : bytes;
     }
   });
   return kept;

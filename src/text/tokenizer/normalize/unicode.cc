@@ -115,8 +115,7 @@ bool is_mark(char32_t value) {
 bool is_nonspacing_mark(char32_t value) { return category(value) == UTF8PROC_CATEGORY_MN; }
 
 bool is_control(char32_t value) {
-  return value <= 0x10FFFF && (category(value) == UTF8PROC_CATEGORY_CN ||
-                               in_categories(value, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO));
+  return in_categories(value, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO);
 }
 
 bool is_punctuation(char32_t value) {

@@ -24,7 +24,7 @@ bool is_decimal_digit(char32_t value);    // category Nd
 bool is_word(char32_t value);             // letters, marks, digits and connecting punctuation
 bool is_mark(char32_t value);             // category M
 bool is_nonspacing_mark(char32_t value);  // category Mn
-bool is_control(char32_t value);          // category C
+bool is_control(char32_t value);          // category C, unassigned ones aside
 bool is_punctuation(char32_t value);      // category P
 
 // As the language-independent full mapping has it, without regard to what stands around.

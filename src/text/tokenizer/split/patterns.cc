@@ -78,7 +78,9 @@ constexpr string_view kGpt4o[] = {RUVLLM_CASED(RUVLLM_CONTRACTION "?", R"(\p{N}{
 constexpr string_view kTinyAya[] = {kDigitGroupsBeforeWordEnd,
                                     RUVLLM_CASED(RUVLLM_CONTRACTION "?", R"(\p{N}{1,3})")};
 constexpr string_view kYoutu[] = {
-    "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥\u3040-ゟ゠-ヿ]+",
+    "[\uAC00-\uD7A3\u3131-\u318E]+|["
+    "\uFF01\u2026\u201C\u201D\u2018\u2019\u2014\uFF1A\uFF1B\uFF0C\u3001-\u303F\uFE30-\uFE4F]+|["
+    "\u3105-\u312F]+|[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+",
     RUVLLM_CASED(RUVLLM_CONTRACTION "?", R"(\p{N})")};
 // The classes leave out Han; PCRE2 has no difference of sets, so they name the complement.
 constexpr string_view kKimi[] = {R"(\p{sc:Han}+|)" RUVLLM_CASED_WORD(
@@ -90,7 +92,7 @@ constexpr string_view kKimi[] = {R"(\p{sc:Han}+|)" RUVLLM_CASED_WORD(
 #define RUVLLM_SYMBOL_WORD R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|)"
 #define RUVLLM_DEEPSEEK_WORDS \
   RUVLLM_SYMBOL_WORD R"([^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+)"
-#define RUVLLM_HAN_KANA "[一-龥\u3040-ゟ゠-ヿ]+"
+#define RUVLLM_HAN_KANA "[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+"
 
 constexpr string_view kDeepseek3[] = {R"(\p{N}{1,3})", RUVLLM_HAN_KANA,
                                       RUVLLM_DEEPSEEK_WORDS
@@ -105,20 +107,31 @@ constexpr string_view kAfmoe[] = {
     "\uA9E0-\uA9FF\uAC00-\uD7AF\u1100-\u11FF]+",
     RUVLLM_DEEPSEEK_WORDS R"([\r\n]*|)" RUVLLM_NEWLINES RUVLLM_SPACE_RUNS};
 constexpr string_view kDeepseekCoder[] = {R"([\r\n])", RUVLLM_SPACES R"(?\p{L}+)",
-                                          RUVLLM_SPACES R"(?\p{P}+)", "[一-龥ࠀ-一가-\uD7FF]+",
-                                          R"(\p{N})"};
+                                          RUVLLM_SPACES R"(?\p{P}+)",
+                                          "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+", R"(\p{N})"};
 constexpr string_view kDeepseekLlm[] = {
     R"([\r\n])",
     RUVLLM_SPACES
-    "?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽ"
-    "ᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥ"
-    "ῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎ"
-    "ꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+",
-    RUVLLM_SPACES "?[!-/:-~！-／：-～‘-‟\u3000-。]+",
+    "?[A-Za-z\u00B5\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u01BA\u01BC-\u01BF\u01C4-\u0293\u0295-"
+    "\u02AF\u0370-\u0373\u0376\u0377\u037B-\u037D\u037F\u0386\u0388-\u038A\u038C\u038E-"
+    "\u03A1\u03A3-\u03F5\u03F7-\u0481\u048A-\u052F\u0531-\u0556\u10A0-\u10C5\u13A0-\u13F5"
+    "\u13F8-\u13FD\u1C90-\u1CBA\u1CBD-\u1CBF\u1D00-\u1D2B\u1D6B-\u1D77\u1D79-\u1D9A\u1E00-"
+    "\u1F15\u1F18-\u1F1D\u1F20-\u1F45\u1F48-\u1F4D\u1F50-\u1F57\u1F59\u1F5B\u1F5D\u1F5F-"
+    "\u1F7D\u1F80-\u1FB4\u1FB6-\u1FBC\u1FBE\u1FC2-\u1FC4\u1FC6-\u1FCC\u1FD0-\u1FD3\u1FD6-"
+    "\u1FDB\u1FE0-\u1FEC"
+    "\u1FF2-\u1FF4\u1FF6-\u1FFC\u2102\u2107\u210A-\u2113\u2115\u2119-"
+    "\u211D\u2124\u2126\u2128\u212A-\u212D\u212F-\u2134\u2139\u213C-\u213F\u2145-"
+    "\u2149\u214E\u2183\u2184\u2C00-\u2C7B\u2C7E-\u2CE4\u2CEB-\u2CEE\u2CF2\u2CF3\uA640-"
+    "\uA66D\uA680-\uA69B\uA722-\uA76F\uA771-\uA787\uA78B-\uA78E"
+    "\uAB70-\uABBF\uFB00-\uFB06\uFB13-\uFB17\uFF21-\uFF3A\uFF41-\uFF5A\U00010400-"
+    "\U0001044F\U000104B0-\U000104D3\U000104D8-\U000104FB\U00010C80-\U00010CB2\U00010CC0-"
+    "\U00010CF2\U000118A0-\U000118DF\U0001E900-\U0001E943]+",
+    RUVLLM_SPACES "?[!-/:-~\uFF01-\uFF0F\uFF1A-\uFF5E\u2018-\u201F\u3000-\u3002]+",
     // White space at the end, sought from the start of each run only.
-    "(?<!" RUVLLM_SPACES ")" RUVLLM_SPACES R"(++\z)", "[一-龥ࠀ-一가-\uD7FF]+", R"(\p{N}+)"};
+    "(?<!" RUVLLM_SPACES ")" RUVLLM_SPACES R"(++\z)", "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+",
+    R"(\p{N}+)"};
 
-#define RUVLLM_BLOOM R"( ?[^()" RUVLLM_SPACE "|.,!?…。，、।۔،)]+"
+#define RUVLLM_BLOOM R"( ?[^()" RUVLLM_SPACE "|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+"
 constexpr string_view kBloom[] = {RUVLLM_BLOOM};
 constexpr string_view kViking[] = {RUVLLM_BLOOM, R"(\p{N})"};
 constexpr string_view kSuperBpe[] = {R"(\p{N}+)", kDigitGroups};

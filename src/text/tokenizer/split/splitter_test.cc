@@ -69,6 +69,68 @@ TEST(Splitter, CutsAsTheDefaultOfFilesThatNameNone) {
   EXPECT_EQ(split("default", "x 12  y"), (Pieces{"x", " ", "12", " ", " y"}));
 }
 
+// Expected pieces follow from each model's published tokenizer.json, by hand.
+TEST(Splitter, CutsAsTheOtherFamilies) {
+  EXPECT_EQ(split("starcoder", "a12 b"), (Pieces{"a", "1", "2", " b"}));
+  EXPECT_EQ(split("falcon", "x==1234 a"), (Pieces{"x", "==", "123", "4", " a"}));
+  EXPECT_EQ(split("qwen35", "e\u0301a"), Pieces{"e\u0301a"});
+  EXPECT_EQ(split("deepseek-llm", "a\n 12  \n"), (Pieces{"a", "\n", " ", "12", "  ", "\n"}));
+  EXPECT_EQ(split("deepseek-coder", "ab 12,你"), (Pieces{"ab", " ", "1", "2", ",", "你"}));
+  EXPECT_EQ(split("deepseek-v3", "1234你a.b"), (Pieces{"123", "4", "你", "a", ".b"}));
+  EXPECT_EQ(split("tekken", "HelloWorld ABC1"), (Pieces{"Hello", "World", " ABC", "1"}));
+  EXPECT_EQ(split("gpt-4o", "HelloWORLD's 1234/\n"),
+            (Pieces{"Hello", "WORLD's", " ", "123", "4", "/\n"}));
+  EXPECT_EQ(split("kimi-k2", "  你好abc你"), (Pieces{" ", " ", "你好", "abc", "你"}));
+  EXPECT_EQ(split("bloom", "Hello, (world"), (Pieces{"Hello", ", (", "world"}));
+  EXPECT_EQ(split("viking", "a12"), (Pieces{"a", "1", "2"}));
+  EXPECT_EQ(split("tiny_aya", "1234567 12ab"), (Pieces{"1", "234", "567", " ", "12", "ab"}));
+  EXPECT_EQ(split("superbpe", "a 1234 b"), (Pieces{"a ", "1", "234", " b"}));
+  EXPECT_EQ(split("afmoe", "12345a"), (Pieces{"12", "345", "a"}));
+  EXPECT_EQ(split("seed-coder", "a!\n"), (Pieces{"a", "!", "\n"}));
+  EXPECT_EQ(split("bailingmoe", "a\n\nb"), (Pieces{"a", "\n\n", "b"}));
+  EXPECT_EQ(split("exaone-moe", "ab cd  e"), (Pieces{"ab cd", " ", " e"}));
+  EXPECT_EQ(split("jais-2", "a       b"), (Pieces{"a", "    ", "  ", " b"}));
+  EXPECT_EQ(split("gemma4", "a b\n\nc"), (Pieces{"a b", "\n\n", "c"}));
+  EXPECT_EQ(split("youtu", "한국。a"), (Pieces{"한국", "。", "a"}));
+  EXPECT_EQ(split("chameleon", "IMGIMGABZ x1"), (Pieces{"IMGIMGABZ", " x", "1"}));
+  EXPECT_EQ(split("minicpm5", "1234a"), (Pieces{"123", "4", "a"}));
+  EXPECT_EQ(split("spark2_5", "!\n1"), (Pieces{"!", "\n", "1"}));
+  EXPECT_EQ(split("laguna", "a\nb"), (Pieces{"a", "\n", "b"}));
+  EXPECT_EQ(split("ufakzeka", "a'ya"), (Pieces{"a", "'ya"}));
+}
+
+// Every behavior on "the-final--countdown", as the documentation of Hugging Face has it.
+TEST(Splitter, TreatsMatchesAsItsBehaviorSays) {
+  const auto cut = [](SplitBehavior behavior, bool invert = false) {
+    const PreTokenizerStep step{.pattern = "-", .behavior = behavior, .invert = invert};
+    const auto splitter = Splitter::compile({&step, 1}, "test");
+    const std::string_view text = "the-final--countdown";
+    std::vector<ByteRange> ranges;
+    splitter->split(text, ranges);
+    Pieces pieces;
+    for (const ByteRange& range : ranges) {
+      pieces.emplace_back(text.substr(range.begin, range.end - range.begin));
+    }
+    return pieces;
+  };
+  EXPECT_EQ(cut(SplitBehavior::kRemoved), (Pieces{"the", "final", "countdown"}));
+  EXPECT_EQ(cut(SplitBehavior::kIsolated), (Pieces{"the", "-", "final", "-", "-", "countdown"}));
+  EXPECT_EQ(cut(SplitBehavior::kMergedWithPrevious), (Pieces{"the-", "final-", "-", "countdown"}));
+  EXPECT_EQ(cut(SplitBehavior::kMergedWithNext), (Pieces{"the", "-final", "-", "-countdown"}));
+  EXPECT_EQ(cut(SplitBehavior::kContiguous), (Pieces{"the", "-", "final", "--", "countdown"}));
+  EXPECT_EQ(cut(SplitBehavior::kRemoved, true), (Pieces{"-", "-", "-"}));
+}
+
+TEST(Splitter, LongRepeatedGroupsDoNotEndTheSplitting) {
+  const PreTokenizerStep step{.pattern = "(?:(?!x)(a|b))+"};
+  const auto splitter = Splitter::compile({&step, 1}, "test");
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += "ab";
+  std::vector<ByteRange> ranges;
+  splitter->split(text + "x" + text, ranges);
+  EXPECT_EQ(ranges.size(), 3u);
+}
+
 TEST(Splitter, CountsAsSpaceWhatUnicodeDoes) {
   for (const char* space : {"\t", "\v", "\f", "\u0085", "\u00A0", "\u1680", "\u2003", "\u2028",
                             "\u202F", "\u205F", "\u3000"}) {

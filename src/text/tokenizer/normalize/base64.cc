@@ -1,4 +1,4 @@
-#include "text/tokenizer/json/base64.h"
+#include "text/tokenizer/normalize/base64.h"
 
 #include <cstdint>
 
