@@ -108,7 +108,7 @@ TEST(Safetensors, HeaderIsMalformed) {
   const auto with = [](const char* tensor) {
     return file_of(fmt::format("{{\"t\":{}}}", tensor), 8);
   };
-  expect_error(file_of("{\"t\": [", 0), {"not JSON (byte"});
+  expect_error(file_of("{\"t\": {]", 0), {"not JSON (byte"});
   expect_error(file_of("[]", 0), {"header"});
   expect_error(file_of("{\"t\": 3}", 0), {"'t' is a number"});
   expect_error(file_of("{\"__metadata__\": {\"x\": 1}}", 0), {"__metadata__"});

@@ -20,6 +20,8 @@ namespace ruvllm::api {
 namespace {
 
 constexpr size_t kAlignment = 64;  // of changed tensors in their buffer
+// Norms, biases and rotary factors are read and checked also where nothing is run.
+constexpr size_t kAlwaysFilledBytes = size_t{1} << 20;
 
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -58,7 +60,7 @@ Result<formats::GgufFile> assemble(model::Import import, const std::string& fold
     std::optional<std::span<const std::byte>> data = plan.in_place(dtype);
     if (!data) {
       const size_t bytes = stored_bytes(plan);
-      if (scope == OpenScope::kWeights) {
+      if (scope == OpenScope::kWeights || bytes <= kAlwaysFilledBytes) {
         plan.read_rows(dtype, 0, plan.num_rows(), buffer.data() + used);
       }
       data = std::span<const std::byte>(buffer.data() + used, bytes);

@@ -17,7 +17,7 @@ namespace ruvllm::api {
 
 enum class OpenScope : uint8_t {
   kTokenizer,  // a folder's weights are left out
-  kLayout,  // a folder's weights have names, shapes and types; those that must be changed are zeros
+  kLayout,     // of a folder's weights, large ones whose bytes must change are zeros
   kWeights,
 };
 

@@ -41,7 +41,7 @@ TEST_F(Assemble, IsReadLikeAFile) {
   EXPECT_EQ(file.format(), "safetensors");
   EXPECT_EQ(file.get_string("general.architecture").value(), "llama");
   EXPECT_EQ(file.get_uint("llama.block_count").value(), 3u);
-  EXPECT_EQ(file.format_value("flags", 9), "[2] 1, 0");
+  EXPECT_EQ(file.format_value("flags", 9), "[2] true, false");
   EXPECT_EQ(file.format_value("bytes", 9), "[2] 1, 255");
   EXPECT_EQ(file.get_float("llama.block_count").error().code(), ErrorCode::kCorrupt);
   const GgufTensor* tensor = file.find_tensor("a");
