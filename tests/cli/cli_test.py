@@ -78,9 +78,6 @@ class Usage(CommandTest):
             "quantize",
             "imatrix",
             "merge",
-            "pull",
-            "list",
-            "rm",
             "synth",
             "doctor",
         ):
@@ -642,11 +639,7 @@ class Measures(CommandTest):
         importance = self.path("importance.gguf")
         text = self.path("text.txt", "Once upon a time there was a cat. " * 60)
         report = self.json_of(
-            "imatrix",
-            "merge",
-            "pull",
-            "list",
-            "rm", MODEL, "--file", text, "-o", importance, "--ctx", "64", "--tokens", "300"
+            "imatrix", MODEL, "--file", text, "-o", importance, "--ctx", "64", "--tokens", "300"
         )
         self.assertEqual(report["matrices"], 56)
         self.assertEqual(report["tokens"], 300)
