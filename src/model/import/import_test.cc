@@ -110,8 +110,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"gemma3", nullptr}, Case{"phi3", nullptr}, Case{"phi3-longrope", nullptr},
                     Case{"olmo2", nullptr}, Case{"gpt-oss", nullptr}, Case{"bert", nullptr},
                     Case{"nomic-bert", nullptr}),
-    [](const auto& info) {
-      std::string name = info.param.name;
+    [](const auto& tested) {
+      std::string name = tested.param.name;
       std::erase(name, '-');
       return name;
     });
