@@ -193,7 +193,8 @@ TEST(Mixture, RowsThatDoNotFit) {
   const auto chosen = [](std::string_view type, std::span<const uint64_t> dims) {
     const MixtureTensor tensors[] = {{"blk.9.ffn_up.weight", dims, DType::kF32},
                                      {"output.weight", dims, DType::kF32}};
-    return plan_dtypes(**find_file_type(type), {.architecture = "llama", .num_layers = 32}, tensors);
+    return plan_dtypes(**find_file_type(type), {.architecture = "llama", .num_layers = 32},
+                       tensors);
   };
   EXPECT_EQ(chosen("q4_k_m", dims32)[0], DType::kQ5_0);
   EXPECT_EQ(chosen("q4_k_m", dims32)[1], DType::kQ8_0);

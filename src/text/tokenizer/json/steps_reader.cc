@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "text/tokenizer/normalize/base64.h"
 #include "text/tokenizer/json/regex_translation.h"
+#include "text/tokenizer/normalize/base64.h"
 #include "text/tokenizer/pipeline/implied_pipeline.h"
 #include "text/tokenizer/split/patterns.h"
 

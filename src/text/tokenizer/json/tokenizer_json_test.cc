@@ -8,8 +8,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "text/tokenizer/normalize/base64.h"
 #include "text/tokenizer/json/regex_translation.h"
+#include "text/tokenizer/normalize/base64.h"
 #include "text/tokenizer/split/patterns.h"
 #include "text/tokenizer/tokenizer.h"
 

@@ -75,7 +75,7 @@ struct VocabSpec {
   // What a GGUF file with the other fields would lose of `pipeline`, in words; empty: nothing.
   std::vector<std::string> lost_in_gguf;
 
-  std::string chat_template;  // Jinja source; empty: the file has none
+  std::string chat_template;                        // Jinja source; empty: the file has none
   std::vector<NamedTemplate> named_chat_templates;  // beside it, for special uses
 };
 
