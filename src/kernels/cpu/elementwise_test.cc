@@ -92,7 +92,8 @@ class Guarded {
 Guarded<float> float_output(size_t count) { return {count, kNaN, kGuard}; }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return std::ranges::equal(a, b, {}, std::bit_cast<uint32_t, float>,
+                            std::bit_cast<uint32_t, float>);
 }
 
 // y = (x * s) * w with s = float(1 / sqrt(...)): three roundings, u each; the sum of squares, its
