@@ -44,9 +44,8 @@ class AdaptersTest : public testing::TestWithParam<std::string> {
     auto golden = formats::GgufFile::open((kGolden / (GetParam() + "-lora.golden.gguf")).string());
     ASSERT_TRUE(golden.has_value()) << golden.error().message();
     golden_.emplace(std::move(*golden));
-    for (const int64_t id : golden_->get_int_array("golden.p1.tokens").value()) {
-      tokens_.push_back(static_cast<TokenId>(id));
-    }
+    const std::vector<int64_t> ids = golden_->get_int_array("golden.p1.tokens").value();
+    tokens_.assign(ids.begin(), ids.end());
   }
   void TearDown() override { fs::remove_all(scratch_); }
 
