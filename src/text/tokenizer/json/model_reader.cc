@@ -192,7 +192,7 @@ bool set_scores_from_merges(VocabSpec& spec, const ModelReading& model) {
   }
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     const std::string_view token = spec.tokens[i];
-    if (spec.kinds[i] != TokenKind::kNormal) continue;
+    if (spec.kinds[i] != TokenKind::kNormal || token.empty()) continue;
     if (is_one_character(token)) {
       scores[i] = -num_merges - 1;
       continue;

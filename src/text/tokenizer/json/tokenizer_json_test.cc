@@ -71,6 +71,20 @@ TEST(TokenizerJson, ReadsTokensKindsAndTemplates) {
             (std::vector<TokenId>{4, 2, 3, 0, 6, 1}));
 }
 
+// A character-level BPE may list the empty string, which no text becomes.
+TEST(TokenizerJson, AcceptsAnEmptyToken) {
+  json value = small_bpe();
+  value["pre_tokenizer"] = nullptr;
+  value["decoder"] = nullptr;
+  value["normalizer"] = {
+      {"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+  value["model"]["vocab"] = {{"a", 0}, {"b", 1}, {"ab", 2}, {"", 3}};
+  const auto spec = parse_tokenizer_json(value.dump(), "", "tokenizer.json");
+  ASSERT_TRUE(spec.has_value()) << spec.error().message();
+  const auto tokenizer = Tokenizer::build(*spec).value();
+  EXPECT_EQ(tokenizer->encode("ab", {}), (std::vector<TokenId>{2}));
+}
+
 TEST(TokenizerJson, SaysWhatGgufWouldLose) {
   json value = small_bpe();
   value["normalizer"] = {{"type", "NFC"}};
