@@ -7,6 +7,7 @@
 #include "kernels/cpu/avx2/attention.h"
 #include "kernels/cpu/avx2/elementwise.h"
 #include "kernels/cpu/avx2/matmul_table.h"
+#include "kernels/cpu/avx512/matmul.h"
 #endif
 
 namespace ruvllm::kernels {
@@ -23,6 +24,8 @@ void overlay_avx2(KernelTable& table) {
   overlay_avx2_elementwise(table.elementwise);
   overlay_avx2_attention(table.attention);
 }
+
+void overlay_avx512(KernelTable& table) { overlay_avx512_matmul(table.matmul); }
 #endif
 
 }  // namespace ruvllm::kernels
