@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -14,6 +15,7 @@
 
 #include <time.h>
 
+#include "base/memory/buffer.h"
 #include "base/system/cpu_info.h"
 #include "kernels/cpu/kernel_table.h"
 #include "tensor/dtype.h"
@@ -132,7 +134,7 @@ double time_product(const MatmulKernel& kernel, MatmulFn function, const MatmulA
   return best / passes;
 }
 
-void bench_type(DType dtype, const KernelTable& table, const std::vector<std::byte>& weights,
+void bench_type(DType dtype, const KernelTable& table, std::span<const std::byte> weights,
                 int num_threads, int32_t max_x_rows) {
   const MatmulKernel& kernel = table.matmul[static_cast<size_t>(dtype)];
   const char* forced = std::getenv("MATMUL_BENCH_COLS");
@@ -201,8 +203,11 @@ int main(int argc, char** argv) {
   if (forced != "generic" && forced != "avx2" && features.avx512_vnni) overlay_avx512(table);
 #endif
   const char* kib = std::getenv("MATMUL_BENCH_KIB");  // small: compute without memory
-  std::vector<std::byte> weights(kib == nullptr ? kWeightBytes
-                                                : static_cast<size_t>(std::atoi(kib)) << 10);
+  // As packed weights are kept; files are mapped in small pages.
+  const auto memory =
+      *Buffer::allocate(kib == nullptr ? kWeightBytes : static_cast<size_t>(std::atoi(kib)) << 10,
+                        HugePages::kPrefer, "weights");
+  const std::span<std::byte> weights(memory.data(), memory.size());
   uint32_t state = 1;
   for (std::byte& b : weights) {
     state = state * 1664525u + 1013904223u;

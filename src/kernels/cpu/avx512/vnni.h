@@ -27,6 +27,9 @@ struct Avx512Vnni {
     pack_slice_by_words(layout, rows, row_stride, num_rows, num_blocks, slice);
   }
 
+  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) {
+    _mm_prefetch(reinterpret_cast<const char*>(src), _MM_HINT_T1);
+  }
   static RUVLLM_ALWAYS_INLINE Int load(const void* src) { return _mm512_loadu_si512(src); }
   static RUVLLM_ALWAYS_INLINE Int zero() { return _mm512_setzero_si512(); }
   static RUVLLM_ALWAYS_INLINE Float zero_float() { return _mm512_setzero_ps(); }

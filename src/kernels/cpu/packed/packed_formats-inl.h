@@ -18,6 +18,8 @@
 //   pair(words, i), signed_pair          bytes i and i + 1 of each lane as two int16
 //   add_pairs(isum, a, b)                isum + products of two int16 in each lane
 //   even_bytes(words), odd_bytes         bytes 0 and 2, 1 and 3 of each lane as signed int16
+//   prefetch(p)                          the cache line of p is read soon, by the second-level
+//   cache
 // and the usual names for the rest. Everything has internal linkage, as in vec.h.
 #pragma once
 
@@ -34,13 +36,21 @@ namespace {
 
 constexpr size_t kPackedVectorBytes = 4 * kSliceRows;  // from one word to the next
 
-template <class V>
+// Measured on Zen 4: the hardware follows the linear stream of q4_K by itself (50 of 60 GB/s, 43
+// with prefetches), those of the other types hardly (q6_K 19 GB/s, 38 with prefetches). One
+// prefetch for each load does better than those of a block in one go, and the second-level cache,
+// with its many outstanding misses, better than the first.
+constexpr size_t kPrefetchBytes = 8192;
+
+template <class V, bool kPrefetches = true>
 struct PackedFormat {
   using Int = typename V::Int;
   using Float = typename V::Float;
 
   static RUVLLM_ALWAYS_INLINE Int word(const uint8_t* words, int index) {
-    return V::load(words + static_cast<size_t>(index) * kPackedVectorBytes);
+    const uint8_t* at = words + static_cast<size_t>(index) * kPackedVectorBytes;
+    if constexpr (kPrefetches) V::prefetch(at + kPrefetchBytes);
+    return V::load(at);
   }
   // acc + (d * d_x) * float(isum)
   static RUVLLM_ALWAYS_INLINE Float add_term(Float d, float d_x, Int isum, Float acc) {
@@ -79,8 +89,8 @@ struct PackedFormat {
 
 // q4_K, and q5_K with a fifth bit: 6-bit scales and minimums per 32 elements.
 template <class V, bool kHasFifthBit>
-struct PackedQ45K : PackedFormat<V> {
-  using Base = PackedFormat<V>;
+struct PackedQ45K : PackedFormat<V, kHasFifthBit> {
+  using Base = PackedFormat<V, kHasFifthBit>;
   using typename Base::Float;
   using typename Base::Int;
   static constexpr int kBlockElements = kSuperblock;
