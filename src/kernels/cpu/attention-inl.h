@@ -173,45 +173,57 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
   }
 }
 
+// output_tile with num_vecs, 1..kVecs, as a constant.
+template <size_t kVecs, size_t kRows, class V, class B>
+RUVLLM_ALWAYS_INLINE void output_block_of(const AttentionState<V>& state, const int32_t* rows,
+                                          size_t dim, size_t num_vecs, const B* values,
+                                          size_t value_stride, PageStream<V>& stream) noexcept {
+  if constexpr (kVecs > 1) {
+    if (num_vecs < kVecs) {
+      return output_block_of<kVecs - 1, kRows>(state, rows, dim, num_vecs, values, value_stride,
+                                               stream);
+    }
+  }
+  output_tile<kRows, kVecs>(state, rows, dim, values, value_stride, stream);
+}
+
 template <size_t kRows, class V, class B>
 RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
                                        size_t dim, size_t num_vecs, const B* values,
                                        size_t value_stride, PageStream<V>& stream) noexcept {
-  static_assert(V::kTileVecs == 4);
-  switch (num_vecs) {
-    case 1:
-      return output_tile<kRows, 1>(state, rows, dim, values, value_stride, stream);
-    case 2:
-      return output_tile<kRows, 2>(state, rows, dim, values, value_stride, stream);
-    case 3:
-      return output_tile<kRows, 3>(state, rows, dim, values, value_stride, stream);
-    default:
-      return output_tile<kRows, 4>(state, rows, dim, values, value_stride, stream);
-  }
+  output_block_of<V::kTileVecs, kRows>(state, rows, dim, num_vecs, values, value_stride, stream);
 }
 
-// Calls tile(rows, number of rows as a constant) over the active rows. A last tile of one row has
-// too few independent chains to hide the latency of mul_add, so the rest is split evenly.
+template <class V>
+size_t num_row_tiles(const AttentionState<V>& state) noexcept {
+  return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
+}
+
 template <size_t kRows>
 struct RowCount {
   static constexpr size_t value = kRows;
 };
 
+// tile(rows, count as a constant), count 1..kRows.
+template <size_t kRows, class Tile>
+RUVLLM_ALWAYS_INLINE void with_row_count(const int32_t* rows, size_t count,
+                                         const Tile& tile) noexcept {
+  if constexpr (kRows > 1) {
+    if (count < kRows) return with_row_count<kRows - 1>(rows, count, tile);
+  }
+  tile(rows, RowCount<kRows>());
+}
+
+// Calls tile(rows, number of rows as a constant) over the active rows, split evenly: a last tile of
+// one row would have too few independent chains to hide the latency of mul_add.
 template <class V, class Tile>
 RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state,
                                             const Tile& tile) noexcept {
-  static_assert(V::kTileRows <= 3);
   const size_t num_active = static_cast<size_t>(state.num_active);
-  for (size_t first = 0; first < num_active;) {
-    const size_t left = num_active - first;
-    size_t count = left < V::kTileRows ? left : V::kTileRows;
-    if (V::kTileRows > 2 && left == V::kTileRows + 1) count = V::kTileRows - 1;
-    const int32_t* const rows = state.active + first;
-    if constexpr (V::kTileRows == 3) {
-      if (count == 3) tile(rows, RowCount<3>());
-    }
-    if (count == 2) tile(rows, RowCount<2>());
-    if (count == 1) tile(rows, RowCount<1>());
+  size_t tiles_left = num_row_tiles(state);
+  for (size_t first = 0; first < num_active; --tiles_left) {
+    const size_t count = (num_active - first + tiles_left - 1) / tiles_left;
+    with_row_count<V::kTileRows>(state.active + first, count, tile);
     first += count;
   }
 }
@@ -299,11 +311,6 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values,
       }
     }
   }
-}
-
-template <class V>
-size_t num_row_tiles(const AttentionState<V>& state) noexcept {
-  return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
 }
 
 template <class V, class B>
