@@ -20,6 +20,7 @@ namespace ruvllm::kernels {
 namespace {
 
 constexpr size_t kMaxRows = static_cast<size_t>(kMaxAttentionRows);
+constexpr int32_t kFarPages = 3;  // how far ahead the second-level cache is filled
 constexpr size_t kKeys = static_cast<size_t>(kPageTokens);
 
 RUVLLM_ALWAYS_INLINE int32_t minimum(int32_t a, int32_t b) { return a < b ? a : b; }
@@ -314,11 +315,11 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values,
 }
 
 template <class V, class B>
-void compute_scores(const AttentionState<V>& state, const B* keys,
-                    const uint16_t* next_keys) noexcept {
+void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_t* next_keys,
+                    const uint16_t* far_keys) noexcept {
   constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
   const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
-  PageStream<V> stream(next_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  PageStream<V> stream(next_keys, far_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
   for_each_row_tile(state, [&](const int32_t* rows, auto count) {
     score_tile<decltype(count)::value>(state, rows, keys, stream);
   });
@@ -326,11 +327,13 @@ void compute_scores(const AttentionState<V>& state, const B* keys,
 
 template <class V, class B>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, const uint16_t* next_values) noexcept {
+                       size_t block_stride, const uint16_t* next_values,
+                       const uint16_t* far_values) noexcept {
   constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
   const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
   const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
-  PageStream<V> stream(next_values, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  PageStream<V> stream(next_values, far_values, state.head_dim * kKeys * sizeof(uint16_t),
+                       num_steps);
   for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
     const size_t left = state.head_dim - dim;
     const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
@@ -354,11 +357,12 @@ RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) no
 }
 
 template <class V>
-void process_page(AttentionState<V>& state, const Page& page, const Page& next) noexcept {
+void process_page(AttentionState<V>& state, const Page& page, const Page& next,
+                  const Page& far) noexcept {
   if (state.num_active <= V::kMaxRowsDirect) {
-    compute_scores(state, page.keys, next.keys);
+    compute_scores(state, page.keys, next.keys, far.keys);
     update_softmax(state);
-    accumulate_output(state, page.values, state.head_dim, kKeys, next.values);
+    accumulate_output(state, page.values, state.head_dim, kKeys, next.values, far.values);
     return;
   }
   int32_t num_keys = 0;
@@ -367,11 +371,11 @@ void process_page(AttentionState<V>& state, const Page& page, const Page& next) 
     if (visible > num_keys) num_keys = visible;
   }
   convert_keys(state, page.keys);
-  compute_scores(state, static_cast<const float*>(state.keys), next.keys);
+  compute_scores(state, static_cast<const float*>(state.keys), next.keys, far.keys);
   update_softmax(state);
   convert_values(state, page.values, num_keys);
   accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                    next.values);
+                    next.values, far.values);
 }
 
 RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {
@@ -440,13 +444,13 @@ void paged_attention(const AttentionArgs& args) noexcept {
     first_seen = minimum(first_seen, first_visible(args, row));
   }
   const int32_t begin = first_seen / kPageTokens * kPageTokens;
-  Page page = page_of_token(args.kv, begin);
+  const int32_t last = (num_keys - 1) / kPageTokens * kPageTokens;
   for (int32_t first_key = begin; first_key < num_keys; first_key += kPageTokens) {
-    const int32_t next_key = first_key + kPageTokens;
-    const Page next = next_key < num_keys ? page_of_token(args.kv, next_key) : page;
+    const Page page = page_of_token(args.kv, first_key);
+    const Page next = page_of_token(args.kv, minimum(first_key + kPageTokens, last));
+    const Page far = page_of_token(args.kv, minimum(first_key + kFarPages * kPageTokens, last));
     select_rows(state, first_key);
-    process_page(state, page, next);
-    page = next;
+    process_page(state, page, next, far);
   }
   finish_rows(state);
 }

@@ -154,9 +154,10 @@ int run(const char* only) {
   if (cpu_features().avx2) overlay_avx2_attention(implementations.emplace_back());
   if (cpu_features().avx512) overlay_avx512_attention(implementations.emplace_back());
 #endif
-  const Problem problems[] = {{1, 64, 4096},  {1, 128, 4096}, {2, 64, 4096},   {4, 64, 8192},
-                              {4, 128, 4096}, {6, 128, 8192}, {7, 64, 4096},   {8, 64, 8192},
-                              {8, 256, 2048}, {64, 64, 2048}, {64, 128, 2048}, {64, 256, 2048}};
+  const Problem problems[] = {{1, 64, 4096},   {1, 128, 4096}, {2, 64, 4096},  {4, 64, 8192},
+                              {4, 128, 4096},  {6, 128, 8192}, {7, 64, 4096},  {8, 64, 8192},
+                              {16, 128, 4096}, {8, 256, 2048}, {64, 64, 2048}, {64, 128, 2048},
+                              {64, 256, 2048}};
   std::printf("%-9s %5s %9s %6s   %-26s   %s\n", "", "rows", "head_dim", "keys", "in the caches",
               "from memory");
   for (const AttentionKernels& kernels : implementations) {
@@ -167,7 +168,7 @@ int run(const char* only) {
       const Rates cached = measure(kernels, problem, small);
       std::printf("   %6.1f GMAC/s (%3.0f %% peak)", cached.multiply_adds * 1e-9,
                   peak > 0.0 ? 100.0 * cached.multiply_adds / peak : 0.0);
-      const bool is_decode = problem.num_rows < 16;
+      const bool is_decode = problem.num_rows <= 16;
       if (is_decode) {
         const double bandwidth = read_bandwidth(large);
         const Rates rates = measure(kernels, problem, large);

@@ -22,6 +22,9 @@
 #include "kernels/ref/attention.h"
 #if defined(__x86_64__)
 #include "kernels/cpu/avx2/attention.h"
+#include "kernels/cpu/avx512/attention.h"
+#elif defined(__aarch64__)
+#include "kernels/cpu/neon/attention.h"
 #endif
 
 namespace ruvllm::kernels {
@@ -39,13 +42,22 @@ std::vector<AttentionKernels> implementations() {
   fill_generic_attention(all[0]);
 #if defined(__x86_64__)
   if (cpu_features().avx2) overlay_avx2_attention(all.emplace_back());
+  if (cpu_features().avx512) overlay_avx512_attention(all.emplace_back());
+#elif defined(__aarch64__)
+  overlay_neon_attention(all.emplace_back());
 #endif
   return all;
 }
 
 TEST(AttentionCoverageTest, TestsEveryIsaOfThisMachine) {
-  EXPECT_EQ(implementations().size(), cpu_features().avx2 ? 2u : 1u);
-  EXPECT_STREQ(implementations().back().name, cpu_features().avx2 ? "avx2" : "generic");
+  std::vector<std::string> expected = {"generic"}, actual;
+  if (cpu_features().avx2) expected.push_back("avx2");
+  if (cpu_features().avx512) expected.push_back("avx512");
+#if defined(__aarch64__)
+  expected.push_back("neon");
+#endif
+  for (const AttentionKernels& kernels : implementations()) actual.push_back(kernels.name);
+  EXPECT_EQ(actual, expected);
 }
 
 // A pool of pages filled with stale bits (NaN, infinities), and the queries of one call. Pages have
