@@ -356,26 +356,48 @@ RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) no
           reinterpret_cast<const uint16_t*>(base + kv.v_offset)};
 }
 
+struct KeyRange {
+  int32_t begin, end;  // begin is where a page begins
+};
+
+// A page and those to prefetch while it is processed.
+struct PageWindow {
+  Page current, next, far;
+};
+
+RUVLLM_ALWAYS_INLINE PageWindow pages_from(const PagedKvHead& kv, int32_t first_key,
+                                           const KeyRange& keys) noexcept {
+  const int32_t last = keys.end - 1;
+  return {page_of_token(kv, first_key), page_of_token(kv, minimum(first_key + kPageTokens, last)),
+          page_of_token(kv, minimum(first_key + kFarPages * kPageTokens, last))};
+}
+
 template <class V>
-void process_page(AttentionState<V>& state, const Page& page, const Page& next,
-                  const Page& far) noexcept {
+void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  const uint16_t* const keys = pages.current.keys;
   if (state.num_active <= V::kMaxRowsDirect) {
-    compute_scores(state, page.keys, next.keys, far.keys);
-    update_softmax(state);
-    accumulate_output(state, page.values, state.head_dim, kKeys, next.values, far.values);
+    compute_scores(state, keys, pages.next.keys, pages.far.keys);
+  } else {
+    convert_keys(state, keys);
+    compute_scores(state, static_cast<const float*>(state.keys), pages.next.keys, pages.far.keys);
+  }
+}
+
+// Adds the page's values with the weights that its scores have become.
+template <class V>
+void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  const uint16_t* const values = pages.current.values;
+  if (state.num_active <= V::kMaxRowsDirect) {
+    accumulate_output(state, values, state.head_dim, kKeys, pages.next.values, pages.far.values);
     return;
   }
   int32_t num_keys = 0;
   for (int32_t i = 0; i < state.num_active; ++i) {
-    const int32_t visible = state.visible_keys[state.active[i]];
-    if (visible > num_keys) num_keys = visible;
+    num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
   }
-  convert_keys(state, page.keys);
-  compute_scores(state, static_cast<const float*>(state.keys), next.keys, far.keys);
-  update_softmax(state);
-  convert_values(state, page.values, num_keys);
+  convert_values(state, values, num_keys);
   accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                    next.values, far.values);
+                    pages.next.values, pages.far.values);
 }
 
 RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {
@@ -431,39 +453,34 @@ void finish_rows(const AttentionState<V>& state) noexcept {
   }
 }
 
+// Makes the state ready; gives the keys that any row sees, from the first one's page on.
 template <class V>
-void paged_attention(const AttentionArgs& args) noexcept {
-  AttentionState<V> state;
+KeyRange start_attention(AttentionState<V>& state, const AttentionArgs& args) noexcept {
   state.args = &args;
   state.head_dim = static_cast<size_t>(args.head_dim);
   lay_out_scratch(state, args.scratch);
   start_rows(state);
-  int32_t num_keys = 0, first_seen = args.num_visible[0];
+  KeyRange keys = {args.num_visible[0], 0};
   for (int32_t row = 0; row < args.num_rows; ++row) {
-    num_keys = maximum(num_keys, args.num_visible[row]);
-    first_seen = minimum(first_seen, first_visible(args, row));
+    keys.end = maximum(keys.end, args.num_visible[row]);
+    keys.begin = minimum(keys.begin, first_visible(args, row));
   }
-  const int32_t begin = first_seen / kPageTokens * kPageTokens;
-  const int32_t last = (num_keys - 1) / kPageTokens * kPageTokens;
-  for (int32_t first_key = begin; first_key < num_keys; first_key += kPageTokens) {
-    const Page page = page_of_token(args.kv, first_key);
-    const Page next = page_of_token(args.kv, minimum(first_key + kPageTokens, last));
-    const Page far = page_of_token(args.kv, minimum(first_key + kFarPages * kPageTokens, last));
-    select_rows(state, first_key);
-    process_page(state, page, next, far);
-  }
-  finish_rows(state);
-}
-
-inline size_t attention_scratch_bytes(int32_t head_dim) noexcept {
-  return scratch_floats(head_dim) * sizeof(float);
+  keys.begin = keys.begin / kPageTokens * kPageTokens;
+  return keys;
 }
 
 template <class V>
-void fill_attention_kernels(const char* name, AttentionKernels& kernels) {
-  kernels.name = name;
-  kernels.paged = paged_attention<V>;
-  kernels.scratch_bytes = attention_scratch_bytes;
+void paged_attention(const AttentionArgs& args) noexcept {
+  AttentionState<V> state;
+  const KeyRange keys = start_attention(state, args);
+  for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
+    const PageWindow pages = pages_from(args.kv, first_key, keys);
+    select_rows(state, first_key);
+    score_page(state, pages);
+    update_softmax(state);
+    add_values(state, pages);
+  }
+  finish_rows(state);
 }
 
 }  // namespace

@@ -51,6 +51,10 @@ struct AttentionKernels {
   const char* name = nullptr;
   void (*paged)(const AttentionArgs& args) noexcept = nullptr;
   size_t (*scratch_bytes)(int32_t head_dim) = nullptr;
+  // The same result, up to rounding, from all scores of a row at once: nothing to rescale, and
+  // scratch that grows with the number of keys between the first and the last that a row sees.
+  void (*standard)(const AttentionArgs& args) noexcept = nullptr;
+  size_t (*standard_scratch_bytes)(int32_t head_dim, int32_t num_keys) = nullptr;
 };
 
 }  // namespace ruvllm::kernels

@@ -107,7 +107,8 @@ Rates measure(const AttentionKernels& kernels, const Problem& problem,
   std::shuffle(block_table.begin(), block_table.end(), std::mt19937(1));
   std::vector<float> q(rows * dim, 0.01f), dst(rows * dim);
   std::vector<int32_t> visible(rows, problem.num_keys);
-  const size_t scratch_bytes = (kernels.scratch_bytes(problem.head_dim) + 63) / 64 * 64;
+  const size_t scratch_bytes =
+      (kernels.standard_scratch_bytes(problem.head_dim, problem.num_keys) + 63) / 64 * 64;
   std::byte* const scratch = static_cast<std::byte*>(std::aligned_alloc(64, scratch_bytes));
 
   AttentionArgs args;
@@ -133,6 +134,25 @@ Rates measure(const AttentionKernels& kernels, const Problem& problem,
   const double keys = static_cast<double>(problem.num_keys);
   return {2.0 * static_cast<double>(rows * dim) * keys * heads / time,
           static_cast<double>(head_bytes * pages) * heads / time};
+}
+
+// From how many keys on flash attention is faster than standard attention.
+void compare_with_standard(const AttentionKernels& kernels, const std::vector<std::byte>& pool) {
+  AttentionKernels standard = kernels;
+  standard.paged = kernels.standard;
+  std::printf("%s: standard attention over flash attention, by rows, and keys across\n%6s",
+              kernels.name, "");
+  const int32_t keys[] = {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
+  for (const int32_t num_keys : keys) std::printf(" %6d", num_keys);
+  for (const int32_t rows : {1, 4, 16, 64}) {
+    std::printf("\n%6d", rows);
+    for (const int32_t num_keys : keys) {
+      const Problem problem = {rows, 128, num_keys};
+      std::printf(" %6.2f", measure(standard, problem, pool).multiply_adds /
+                                measure(kernels, problem, pool).multiply_adds);
+    }
+  }
+  std::printf("\n");
 }
 
 int run(const char* only) {
@@ -177,6 +197,7 @@ int run(const char* only) {
       }
       std::printf("\n");
     }
+    compare_with_standard(kernels, small);
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <new>
@@ -37,6 +38,7 @@ constexpr float kGuard = 12345.75f;
 constexpr uint16_t kHalfNaN = 0x7e01;
 constexpr uint16_t kHalfInfinity = 0x7c00;
 
+// Flash attention of every ISA, then standard attention of every ISA in its place.
 std::vector<AttentionKernels> implementations() {
   std::vector<AttentionKernels> all(1);
   fill_generic_attention(all[0]);
@@ -46,6 +48,13 @@ std::vector<AttentionKernels> implementations() {
 #elif defined(__aarch64__)
   overlay_neon_attention(all.emplace_back());
 #endif
+  static std::deque<std::string> names;
+  for (size_t i = 0, num_isas = all.size(); i < num_isas; ++i) {
+    AttentionKernels standard = all[i];
+    standard.name = names.emplace_back(std::string(standard.name) + "_standard").c_str();
+    standard.paged = standard.standard;
+    all.push_back(standard);
+  }
   return all;
 }
 
@@ -56,8 +65,21 @@ TEST(AttentionCoverageTest, TestsEveryIsaOfThisMachine) {
 #if defined(__aarch64__)
   expected.push_back("neon");
 #endif
+  for (size_t i = 0, num_isas = expected.size(); i < num_isas; ++i) {
+    expected.push_back(expected[i] + "_standard");
+  }
   for (const AttentionKernels& kernels : implementations()) actual.push_back(kernels.name);
   EXPECT_EQ(actual, expected);
+}
+
+size_t scratch_bytes_of(const AttentionKernels& kernels, const AttentionArgs& args) {
+  if (kernels.paged != kernels.standard) return kernels.scratch_bytes(args.head_dim);
+  const int32_t end = *std::max_element(args.num_visible, args.num_visible + args.num_rows);
+  const int32_t begin =
+      args.first_visible == nullptr
+          ? 0
+          : *std::min_element(args.first_visible, args.first_visible + args.num_rows);
+  return kernels.standard_scratch_bytes(args.head_dim, end - begin);
 }
 
 // A pool of pages filled with stale bits (NaN, infinities), and the queries of one call. Pages have
@@ -159,7 +181,7 @@ class Problem {
 // Runs with exactly the scratch asked for, filled with NaN, and with guards after every row.
 std::vector<std::vector<float>> run(const AttentionKernels& kernels, AttentionArgs args) {
   constexpr size_t kScratchGuard = 64;
-  const size_t scratch_bytes = kernels.scratch_bytes(args.head_dim);
+  const size_t scratch_bytes = scratch_bytes_of(kernels, args);
   struct Free {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
