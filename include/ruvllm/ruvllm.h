@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ruvllm/adapter.h>
+#include <ruvllm/attention.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>

@@ -213,6 +213,33 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
+// paged() and the same in parts, last part first.
+std::vector<std::vector<float>> run_in_parts(AttentionKernels kernels, const AttentionArgs& args) {
+  static AttentionKernels flash;
+  flash = kernels;
+  kernels.paged = [](const AttentionArgs& whole) noexcept {
+    const int32_t rows = whole.num_rows;
+    const int32_t end = *std::max_element(whole.num_visible, whole.num_visible + rows);
+    const int32_t begin = whole.first_visible == nullptr
+                              ? 0
+                              : *std::min_element(whole.first_visible, whole.first_visible + rows);
+    const int32_t first_part = begin / kPartTokens, last_part = (end - 1) / kPartTokens;
+    const size_t stride = static_cast<size_t>(rows) * attention_part_floats(whole.head_dim) + 3;
+    std::vector<float> parts(static_cast<size_t>(last_part - first_part + 1) * stride, kNaN);
+    AttentionArgs part_args = whole;
+    part_args.dst = nullptr;
+    for (int32_t i = last_part; i >= first_part; --i) {
+      flash.part(part_args, i, parts.data() + static_cast<size_t>(i - first_part) * stride);
+    }
+    AttentionArgs merge_args = whole;
+    merge_args.q = nullptr;
+    merge_args.scratch = nullptr;
+    merge_args.kv = {};
+    flash.merge_parts(merge_args, parts.data(), stride);
+  };
+  return run(kernels, args);
+}
+
 // One row alone.
 std::vector<float> run_row(const AttentionKernels& kernels, AttentionArgs args, size_t row) {
   args.q += row * args.q_stride;
@@ -301,7 +328,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Shape{3, 8, 31}, Shape{4, 32, 64}, Shape{5, 40, 100},
                                      Shape{6, 128, 257}, Shape{7, 64, 1000}, Shape{8, 256, 95},
                                      Shape{14, 48, 63}, Shape{13, 56, 200}, Shape{28, 64, 130},
-                                     Shape{64, 128, 300}, Shape{63, 16, 65}, Shape{64, 256, 40})),
+                                     Shape{64, 128, 300}, Shape{3, 16, 2600}, Shape{63, 16, 65},
+                                     Shape{64, 256, 40})),
     shape_name);
 
 TEST_P(AttentionTest, StaysWithinItsBound) { expect_matches_reference(kernels(), problem(1)); }
@@ -438,6 +466,27 @@ TEST_P(AttentionTest, SlidingWindowIgnoresNaNInEarlierTokens) {
       const bool sees = sliding.first()[row] <= bad && bad < sliding.visible()[row];
       EXPECT_EQ(sees, std::isnan(actual[row][0])) << row;
       EXPECT_TRUE(sees || same_bits(clean[row], actual[row])) << row;
+    }
+  }
+}
+
+TEST_P(AttentionTest, PartsHaveTheBitsOfTheWhole) {
+  for (const bool with_window : {false, true}) {
+    Problem split = problem(18);
+    std::mt19937 generator(19);
+    for (int32_t& visible : split.visible()) {
+      if (with_window) {
+        visible = 1 + static_cast<int32_t>(generator() % static_cast<uint32_t>(visible));
+        split.first().push_back(std::max(0, visible - 1100));
+      }
+      split.sinks().push_back(0.5f);
+    }
+    // Standard attention has no parts.
+    if (kernels().paged == kernels().standard) return;
+    const AttentionArgs args = split.args();
+    const auto whole = run(kernels(), args), parts = run_in_parts(kernels(), args);
+    for (size_t row = 0; row < split.num_rows(); ++row) {
+      EXPECT_TRUE(same_bits(whole[row], parts[row])) << row;
     }
   }
 }

@@ -1,6 +1,6 @@
 #include "kernels/cpu/neon/attention.h"
 
-#include "kernels/cpu/attention_standard-inl.h"
+#include "kernels/cpu/attention/kernels-inl.h"
 #include "kernels/cpu/neon/vec_neon.h"
 
 namespace ruvllm::kernels {

@@ -1,5 +1,5 @@
-// Body of paged flash attention, written once against the vector type (cpu/vec.h) and compiled by
-// each ISA's attention.cc. Layouts and semantics: cpu/attention.h.
+// What attention does with one page of keys and values, written once against the vector type
+// (cpu/vec.h) and compiled by each ISA's attention.cc. Layouts and semantics: cpu/attention.h.
 //
 // Both products of a page are the same register tile, C[rows, vecs] += A[rows, depth] * B[depth,
 // ...]: scores with A = q, B = K^T, depth = head_dim, and the output with A = the weights e^(s -
@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/attention_tile-inl.h"
+#include "kernels/cpu/attention/tile-inl.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/vec_math-inl.h"
 
@@ -49,6 +49,9 @@ struct AttentionState {
   int32_t first_keys[kMaxRows];
   int32_t visible_keys[kMaxRows];
   int32_t num_active;
+  // Over the parts so far; the output gathers in dst. All lanes of a row's sum are equal.
+  float total_max[kMaxRows];
+  float total_sum[kMaxRows * V::kLanes];
 };
 
 template <class V>
@@ -374,6 +377,7 @@ RUVLLM_ALWAYS_INLINE PageWindow pages_from(const PagedKvHead& kv, int32_t first_
 
 template <class V>
 void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  if (state.num_active == 0) return;  // between the windows of rows that lie far apart
   const uint16_t* const keys = pages.current.keys;
   if (state.num_active <= V::kMaxRowsDirect) {
     compute_scores(state, keys, pages.next.keys, pages.far.keys);
@@ -386,6 +390,7 @@ void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcep
 // Adds the page's values with the weights that its scores have become.
 template <class V>
 void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  if (state.num_active == 0) return;
   const uint16_t* const values = pages.current.values;
   if (state.num_active <= V::kMaxRowsDirect) {
     accumulate_output(state, values, state.head_dim, kKeys, pages.next.values, pages.far.values);
@@ -416,71 +421,6 @@ void select_rows(AttentionState<V>& state, int32_t first_key) noexcept {
     state.visible_keys[row] = minimum(visible, kPageTokens);
     state.active[state.num_active++] = row;
   }
-}
-
-template <class V>
-void start_rows(AttentionState<V>& state) noexcept {
-  const AttentionArgs& args = *state.args;
-  const V scale = V::broadcast(args.soft_cap > 0.0f ? args.scale / args.soft_cap : args.scale);
-  for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
-    for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
-      const size_t i = row * state.head_dim + dim;
-      (V::load(args.q + row * args.q_stride + dim) * scale).store(state.q + i);
-      V::zero().store(state.output + i);
-    }
-    state.max[row] = -__builtin_inff();
-    state.rescale[row] = 0.0f;
-    float* const sum = state.sum + row * V::kLanes;
-    V::zero().store(sum);
-    if (args.sinks != nullptr && args.sinks[row] > -__builtin_inff()) {
-      state.max[row] = args.sinks[row];
-      sum[0] = 1.0f;  // e^(sink - max)
-    }
-  }
-}
-
-template <class V>
-void finish_rows(const AttentionState<V>& state) noexcept {
-  const AttentionArgs& args = *state.args;
-  for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
-    const float sum = V::load(state.sum + row * V::kLanes).horizontal_sum();
-    // All scores were -infinity: the output is 0, as is the sum of its weights.
-    const V divisor = V::broadcast(sum == 0.0f ? 1.0f : sum);
-    for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
-      const V output = V::load(state.output + row * state.head_dim + dim);
-      (output / divisor).store(args.dst + row * args.dst_stride + dim);
-    }
-  }
-}
-
-// Makes the state ready; gives the keys that any row sees, from the first one's page on.
-template <class V>
-KeyRange start_attention(AttentionState<V>& state, const AttentionArgs& args) noexcept {
-  state.args = &args;
-  state.head_dim = static_cast<size_t>(args.head_dim);
-  lay_out_scratch(state, args.scratch);
-  start_rows(state);
-  KeyRange keys = {args.num_visible[0], 0};
-  for (int32_t row = 0; row < args.num_rows; ++row) {
-    keys.end = maximum(keys.end, args.num_visible[row]);
-    keys.begin = minimum(keys.begin, first_visible(args, row));
-  }
-  keys.begin = keys.begin / kPageTokens * kPageTokens;
-  return keys;
-}
-
-template <class V>
-void paged_attention(const AttentionArgs& args) noexcept {
-  AttentionState<V> state;
-  const KeyRange keys = start_attention(state, args);
-  for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
-    const PageWindow pages = pages_from(args.kv, first_key, keys);
-    select_rows(state, first_key);
-    score_page(state, pages);
-    update_softmax(state);
-    add_values(state, pages);
-  }
-  finish_rows(state);
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // Attention in the two passes of the textbook: all scores of a row, their softmax, then the values.
-// The same tiles as flash attention (attention-inl.h), but scratch that grows with the keys.
+// The same tiles as flash attention (flash-inl.h), but scratch that grows with the keys.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/attention/flash-inl.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -36,7 +36,10 @@ void weigh_page(AttentionState<V>& state) noexcept {
 template <class V>
 void standard_attention(const AttentionArgs& args) noexcept {
   AttentionState<V> state;
-  const KeyRange keys = start_attention(state, args);
+  start_attention(state, args);
+  start_totals(state);
+  start_part(state);
+  const KeyRange keys = seen_keys(args);
   float* const all_scores = reinterpret_cast<float*>(args.scratch) + scratch_floats(args.head_dim);
   state.scores = all_scores;
   for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
@@ -48,18 +51,7 @@ void standard_attention(const AttentionArgs& args) noexcept {
     }
     state.scores += kMaxRows * kKeys;
   }
-  // A sink was counted relative to itself: its weight is e^(sink - max).
-  for (int32_t row = 0; row < args.num_rows; ++row) {
-    const bool has_sink = args.sinks != nullptr && args.sinks[row] > -__builtin_inff();
-    state.rescale[row] = has_sink ? args.sinks[row] - state.reference[row] : -__builtin_inff();
-  }
-  for (int32_t row = 0; row < args.num_rows; row += V::kLanes) {
-    exp(V::load(state.rescale + row)).store(state.rescale + row);
-  }
-  for (int32_t row = 0; row < args.num_rows; ++row) {
-    state.sum[static_cast<size_t>(row) * V::kLanes] = state.rescale[row];
-    state.rescale[row] = 1.0f;
-  }
+  for (int32_t row = 0; row < args.num_rows; ++row) state.rescale[row] = 1.0f;
   state.scores = all_scores;
   for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
     select_rows(state, first_key);
@@ -67,20 +59,8 @@ void standard_attention(const AttentionArgs& args) noexcept {
     add_values(state, pages_from(args.kv, first_key, keys));
     state.scores += kMaxRows * kKeys;
   }
-  finish_rows(state);
-}
-
-inline size_t attention_scratch_bytes(int32_t head_dim) noexcept {
-  return scratch_floats(head_dim) * sizeof(float);
-}
-
-template <class V>
-void fill_attention_kernels(const char* name, AttentionKernels& kernels) {
-  kernels.name = name;
-  kernels.paged = paged_attention<V>;
-  kernels.scratch_bytes = attention_scratch_bytes;
-  kernels.standard = standard_attention<V>;
-  kernels.standard_scratch_bytes = standard_scratch_bytes;
+  add_part(state, keys);
+  divide_by_totals(state);
 }
 
 }  // namespace
