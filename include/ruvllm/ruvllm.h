@@ -2,13 +2,13 @@
 #pragma once
 
 #include <ruvllm/adapter.h>
-#include <ruvllm/attention.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>
 #include <ruvllm/error.h>
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
+#include <ruvllm/kernels/attention.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>

@@ -9,7 +9,7 @@
 #include "base/memory/buffer.h"
 #include "device/cpu_device.h"
 #include "kernels/cpu/kernel_table.h"
-#include <ruvllm/attention.h>
+#include <ruvllm/kernels/attention.h>
 
 namespace ruvllm {
 namespace {

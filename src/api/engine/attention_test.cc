@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/numeric/half.h"
-#include <ruvllm/attention.h>
+#include <ruvllm/kernels/attention.h>
 
 namespace ruvllm {
 namespace {
