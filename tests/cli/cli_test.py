@@ -289,6 +289,23 @@ class Checkpoints(CommandTest):
             self.json_of("tokenize", "hello", "-m", out),
         )
 
+    def test_quantize_and_synth_read_folders(self):
+        folder, direct, copy = os.path.join(self.HF, "llama"), self.path("a.gguf"), self.path("b")
+        report = self.json_of("quantize", folder, direct, "Q8_0")
+        self.assertEqual(report["warnings"], [])
+        self.run_command("convert", folder, copy)
+        self.run_command("quantize", copy, self.path("c.gguf"), "Q8_0")
+        with open(direct, "rb") as one, open(self.path("c.gguf"), "rb") as two:
+            self.assertEqual(one.read(), two.read())
+        self.run_command(
+            "synth", "demo", "q8_0", self.path("d.gguf"), "--tokenizer", folder
+        )
+        arguments = ("tokenize", "hello <|eot_id|> there")
+        self.assertEqual(
+            self.json_of(*arguments, "-m", self.path("d.gguf")),
+            self.json_of(*arguments, "-m", folder),
+        )
+
     def test_types(self):
         folder = os.path.join(self.HF, "qwen2")
         for kind in ("f32", "f16", "bf16", "q8_0"):
