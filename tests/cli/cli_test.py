@@ -297,6 +297,12 @@ class Checkpoints(CommandTest):
         self.run_command("quantize", copy, self.path("c.gguf"), "Q8_0")
         with open(direct, "rb") as one, open(self.path("c.gguf"), "rb") as two:
             self.assertEqual(one.read(), two.read())
+        text = self.path("text", "The cat sat on a mat. " * 20)
+        self.run_command("imatrix", folder, "-f", text, "-o", self.path("i.gguf"), "--ctx", "32")
+        weighted = self.json_of(
+            "quantize", folder, direct, "Q8_0", "--imatrix", self.path("i.gguf")
+        )
+        self.assertGreater(weighted["weighted_tensors"], 10)
         self.run_command(
             "synth", "demo", "q8_0", self.path("d.gguf"), "--tokenizer", folder
         )
