@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # One shared library of all layers. Only names marked RUVLLM_API leave it.
-file(GLOB public_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/ruvllm/*.h")
+file(GLOB_RECURSE public_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/ruvllm/*.h")
 add_library(ruvllm_shared SHARED)
 set_target_properties(ruvllm_shared PROPERTIES
   OUTPUT_NAME ruvllm

@@ -26,6 +26,8 @@ constexpr Isa kIsas[] = {
        return features.avx2 && features.avx512 && features.avx512_vnni;
      },
      kernels::overlay_avx512},
+#elif defined(__aarch64__)
+    {"neon", [](const CpuFeatures&) { return true; }, kernels::overlay_neon},
 #endif
 };
 

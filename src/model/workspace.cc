@@ -70,6 +70,10 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   }
   ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
   ws->lora.plan(arena, max_rows, limits.num_threads);
+  const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
+  const size_t parts_floats =
+      ops::attention_parts_floats(shape, limits.num_threads, limits.context_length);
+  const auto attn_parts = arena.add<float>(parts_floats);
   ws->scratch_stride_ = largest_scratch(device, config, weights);
   const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * limits.num_threads);
   RUVLLM_TRY(arena.commit(HugePages::kNo, "workspace"));
@@ -88,6 +92,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
        {&ws->hidden_in, &ws->attn_in, &ws->ffn_in, &ws->logits_in}) {
     buffer->bind(arena);
   }
+  ws->attn_parts = {arena.at(attn_parts), parts_floats};
   if (config.experts) ws->experts.bind(arena);
   ws->lora.bind(arena);
   ws->scratch_ = arena.at(scratch);

@@ -45,6 +45,7 @@ class Workspace {
   ops::ActivationBuffer hidden_in;  // normed rows: input of q, k, v, gate, up, experts
   ops::ActivationBuffer attn_in;    // attention results: input of attn_output
   ops::ActivationBuffer ffn_in;     // gated rows: input of down
+  ops::AttentionParts attn_parts;
   ops::LoraScratch lora;
   uint64_t lora_ns = 0;             // time spent on adapters, added up; the caller resets it
   ops::ActivationBuffer logits_in;  // final normed rows: input of output

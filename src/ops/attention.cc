@@ -8,6 +8,7 @@ namespace {
 
 using kernels::kMaxAttentionRows;
 using kernels::kPageTokens;
+using kernels::kPartTokens;
 
 // A thread's scratch: the kernel's own, then packed queries and results, then what each row sees.
 struct Scratch {
@@ -42,49 +43,180 @@ int64_t num_tiles(const SpanView& span, int32_t group) {
   return (rows + kMaxAttentionRows - 1) / kMaxAttentionRows;
 }
 
-void run_tile(const kernels::AttentionKernels& kernels, const AttentionShape& shape,
-              const SpanView& span, const KvView& kv, int32_t layer_idx, int32_t kv_head_idx,
-              int64_t tile, const float* q, float* dst, const Scratch& scratch) noexcept {
+// What the rows of a call have in common.
+struct Pass {
+  const kernels::AttentionKernels& kernels;
+  const AttentionShape& shape;
+  const BatchView& batch;
+  const KvView& kv;
+  int32_t layer_idx;
+  const float* q;
+  float* dst;
+  Scratch scratch;
+};
+
+// Up to kMaxAttentionRows query rows of one span and KV head: [begin, end), counted as
+// token * group + head in group.
+struct Tile {
+  const SpanView* span;
+  int32_t kv_head_idx;
+  int64_t begin, end;
+
+  int32_t num_rows() const { return static_cast<int32_t>(end - begin); }
+};
+
+int64_t count_tiles(const BatchView& batch, int32_t group) {
+  int64_t tiles = 0;
+  for (int32_t i = 0; i < batch.num_spans; ++i) tiles += num_tiles(batch.spans[i], group);
+  return tiles;
+}
+
+// Tiles come with all their KV heads, from the last one down: late positions see the most keys, and
+// long work first balances best. total: of tiles without heads.
+Tile find_tile(const Pass& pass, int64_t index, int64_t total) {
+  const int32_t group = pass.shape.group();
+  const int32_t num_kv_heads = pass.shape.num_kv_heads;
+  int64_t tile = total - 1 - index / num_kv_heads;
+  const SpanView* span = pass.batch.spans;
+  for (int64_t here = num_tiles(*span, group); tile >= here; here = num_tiles(*span, group)) {
+    tile -= here;
+    ++span;
+  }
+  const int64_t begin = tile * kMaxAttentionRows;
+  const int64_t end =
+      std::min<int64_t>(begin + kMaxAttentionRows, static_cast<int64_t>(span->num_rows) * group);
+  return {span, static_cast<int32_t>(index % num_kv_heads), begin, end};
+}
+
+// Keys that row `flat` of a span sees: up to its own position, in the window.
+int32_t num_visible(const SpanView& span, int32_t group, int64_t flat) {
+  return span.first_position + static_cast<int32_t>(flat / group) + 1;
+}
+int32_t first_visible(const AttentionShape& shape, int32_t visible) {
+  return shape.window > 0 ? std::max(0, visible - shape.window) : 0;
+}
+
+// Offset of a tile's row, `flat` in its span, in q and dst.
+int64_t row_offset(const Pass& pass, const Tile& tile, int64_t flat) {
+  const int32_t group = pass.shape.group();
+  const int64_t row = tile.span->first_row + flat / group;
+  const int64_t head = static_cast<int64_t>(tile.kv_head_idx) * group + flat % group;
+  return (row * pass.shape.num_heads + head) * pass.shape.head_dim;
+}
+
+size_t row_bytes(const Pass& pass) {
+  return static_cast<size_t>(pass.shape.head_dim) * sizeof(float);
+}
+
+// Packs the tile's queries and what its rows see into the thread's scratch.
+kernels::AttentionArgs pack_tile(const Pass& pass, const Tile& tile) {
+  const AttentionShape& shape = pass.shape;
+  const Scratch& scratch = pass.scratch;
   const int32_t group = shape.group();
-  const int64_t first = tile * kMaxAttentionRows;
-  const int64_t last =
-      std::min<int64_t>(first + kMaxAttentionRows, static_cast<int64_t>(span.num_rows) * group);
-  const size_t row_bytes = static_cast<size_t>(shape.head_dim) * sizeof(float);
-  // Offset of (row, head) in q and dst.
-  const auto offset = [&](int64_t flat) {
-    const int64_t row = span.first_row + flat / group;
-    const int64_t head = static_cast<int64_t>(kv_head_idx) * group + flat % group;
-    return (row * shape.num_heads + head) * shape.head_dim;
-  };
-  for (int64_t flat = first; flat < last; ++flat) {
-    const int64_t i = flat - first;
-    const int32_t visible = span.first_position + static_cast<int32_t>(flat / group) + 1;
-    std::memcpy(scratch.q + i * shape.head_dim, q + offset(flat), row_bytes);
-    scratch.num_visible[i] = visible;
-    scratch.first_visible[i] = std::max(0, visible - shape.window);
+  for (int64_t flat = tile.begin; flat < tile.end; ++flat) {
+    const int64_t i = flat - tile.begin;
+    std::memcpy(scratch.q + i * shape.head_dim, pass.q + row_offset(pass, tile, flat),
+                row_bytes(pass));
+    scratch.num_visible[i] = num_visible(*tile.span, group, flat);
+    scratch.first_visible[i] = first_visible(shape, scratch.num_visible[i]);
     if (shape.sinks != nullptr) {
-      scratch.sinks[i] = shape.sinks[static_cast<int64_t>(kv_head_idx) * group + flat % group];
+      scratch.sinks[i] = shape.sinks[static_cast<int64_t>(tile.kv_head_idx) * group + flat % group];
     }
   }
   kernels::AttentionArgs args;
   args.q = scratch.q;
   args.q_stride = static_cast<size_t>(shape.head_dim);
-  args.num_rows = static_cast<int32_t>(last - first);
+  args.num_rows = tile.num_rows();
   args.first_visible = shape.window > 0 ? scratch.first_visible : nullptr;
   args.num_visible = scratch.num_visible;
   args.head_dim = shape.head_dim;
   args.scale = shape.scale;
   args.soft_cap = shape.soft_cap;
   args.sinks = shape.sinks != nullptr ? scratch.sinks : nullptr;
-  const size_t k_offset = kv.head_offset(layer_idx, kv_head_idx);
-  args.kv = {kv.pool, kv.page_stride, k_offset, k_offset + kv.v_offset, span.block_table};
+  const size_t k_offset = pass.kv.head_offset(pass.layer_idx, tile.kv_head_idx);
+  args.kv = {pass.kv.pool, pass.kv.page_stride, k_offset, k_offset + pass.kv.v_offset,
+             tile.span->block_table};
   args.dst = scratch.dst;
   args.dst_stride = static_cast<size_t>(shape.head_dim);
   args.scratch = scratch.kernel;
-  kernels.paged(args);
-  for (int64_t flat = first; flat < last; ++flat) {
-    std::memcpy(dst + offset(flat), scratch.dst + (flat - first) * shape.head_dim, row_bytes);
+  return args;
+}
+
+void store_tile(const Pass& pass, const Tile& tile) {
+  for (int64_t flat = tile.begin; flat < tile.end; ++flat) {
+    std::memcpy(pass.dst + row_offset(pass, tile, flat),
+                pass.scratch.dst + (flat - tile.begin) * pass.shape.head_dim, row_bytes(pass));
   }
+}
+
+// Parts of the keys that a tile's rows see: [first, first + count).
+struct PartRange {
+  int32_t first, count;
+};
+
+PartRange parts_of(const Pass& pass, const Tile& tile) {
+  const int32_t group = pass.shape.group();
+  const int32_t begin = first_visible(pass.shape, num_visible(*tile.span, group, tile.begin));
+  const int32_t end = num_visible(*tile.span, group, tile.end - 1);
+  const int32_t first = begin / kPartTokens;
+  return {first, (end - 1) / kPartTokens + 1 - first};
+}
+
+size_t part_stride(const AttentionShape& shape, int32_t num_rows) {
+  return static_cast<size_t>(num_rows) * kernels::attention_part_floats(shape.head_dim);
+}
+
+// How the keys of a few tiles are shared out: `total` parts in all, tile after tile.
+struct PartPlan {
+  int64_t num_items = 0;  // tiles with their KV heads
+  int64_t total = 0;
+  size_t stride = 0;  // floats of a part of any tile
+};
+
+// total 0: nothing to share, for there is work enough without, or no row sees more than a part.
+PartPlan plan_parts(const Pass& pass, int64_t num_tiles, uint32_t num_threads,
+                    const AttentionParts& parts) {
+  PartPlan plan;
+  plan.num_items = num_tiles * pass.shape.num_kv_heads;
+  if (num_threads == 1 || plan.num_items >= 2 * static_cast<int64_t>(num_threads)) return plan;
+  int32_t max_rows = 0;
+  for (int64_t item = 0; item < plan.num_items; ++item) {
+    const Tile tile = find_tile(pass, item, num_tiles);
+    plan.total += parts_of(pass, tile).count;
+    max_rows = std::max(max_rows, tile.num_rows());
+  }
+  plan.stride = part_stride(pass.shape, max_rows);
+  const bool fits = static_cast<size_t>(plan.total) * plan.stride <= parts.num_floats;
+  if (plan.total == plan.num_items || !fits) plan.total = 0;
+  return plan;
+}
+
+void run_in_parts(ThreadTeam::Worker& worker, const Pass& pass, int64_t num_tiles,
+                  const PartPlan& plan, float* parts) noexcept {
+  worker.for_chunks(plan.total, 1, [&](int64_t index, int64_t) {
+    float* const dst = parts + static_cast<size_t>(index) * plan.stride;
+    for (int64_t item = 0; item < plan.num_items; ++item) {
+      const Tile tile = find_tile(pass, item, num_tiles);
+      const PartRange range = parts_of(pass, tile);
+      if (index < range.count) {
+        const int32_t part_idx = range.first + static_cast<int32_t>(index);
+        pass.kernels.part(pack_tile(pass, tile), part_idx, dst);
+        return;
+      }
+      index -= range.count;
+    }
+  });
+  worker.barrier();
+  worker.for_chunks(plan.num_items, 1, [&](int64_t item, int64_t) {
+    const float* first = parts;
+    for (int64_t i = 0; i < item; ++i) {
+      first +=
+          static_cast<size_t>(parts_of(pass, find_tile(pass, i, num_tiles)).count) * plan.stride;
+    }
+    const Tile tile = find_tile(pass, item, num_tiles);
+    pass.kernels.merge_parts(pack_tile(pass, tile), first, plan.stride);
+    store_tile(pass, tile);
+  });
 }
 
 }  // namespace
@@ -93,6 +225,15 @@ size_t attention_scratch_bytes(const kernels::AttentionKernels& kernels,
                                const AttentionShape& shape) {
   return kernel_bytes(kernels, shape) + 2 * packed_floats(shape) * sizeof(float) +
          kMaxAttentionRows * (sizeof(float) + 2 * sizeof(int32_t));
+}
+
+size_t attention_parts_floats(const AttentionShape& shape, uint32_t num_threads,
+                              int32_t context_length) {
+  if (num_threads == 1) return 0;
+  const size_t parts = (static_cast<size_t>(context_length) + kPartTokens - 1) / kPartTokens;
+  const size_t num_kv_heads = static_cast<size_t>(shape.num_kv_heads);
+  const size_t sequences = (2 * static_cast<size_t>(num_threads) + num_kv_heads - 1) / num_kv_heads;
+  return sequences * num_kv_heads * parts * part_stride(shape, shape.group());
 }
 
 void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionShape& shape,
@@ -114,23 +255,16 @@ void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionSha
 
 void run_attention(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,
                    const AttentionShape& shape, const BatchView& batch, const KvView& kv,
-                   int32_t layer_idx, const float* q, float* dst, std::byte* scratch) noexcept {
-  const int32_t group = shape.group();
-  int64_t tiles = 0;
-  for (int32_t i = 0; i < batch.num_spans; ++i) tiles += num_tiles(batch.spans[i], group);
-  const Scratch carved = carve(kernels, shape, scratch);
-  worker.for_chunks(tiles * shape.num_kv_heads, 1, [&](int64_t index, int64_t) {
-    const int32_t kv_head_idx = static_cast<int32_t>(index % shape.num_kv_heads);
-    // From the last tile down: late positions see the most keys, and long work first balances best.
-    int64_t tile = tiles - 1 - index / shape.num_kv_heads;
-    for (int32_t i = 0; i < batch.num_spans; ++i) {
-      const int64_t here = num_tiles(batch.spans[i], group);
-      if (tile < here) {
-        run_tile(kernels, shape, batch.spans[i], kv, layer_idx, kv_head_idx, tile, q, dst, carved);
-        return;
-      }
-      tile -= here;
-    }
+                   int32_t layer_idx, const float* q, float* dst, const AttentionParts& parts,
+                   std::byte* scratch) noexcept {
+  const Pass pass{kernels, shape, batch, kv, layer_idx, q, dst, carve(kernels, shape, scratch)};
+  const int64_t tiles = count_tiles(batch, shape.group());
+  const PartPlan plan = plan_parts(pass, tiles, worker.num_threads(), parts);
+  if (plan.total > 0) return run_in_parts(worker, pass, tiles, plan, parts.data);
+  worker.for_chunks(plan.num_items, 1, [&](int64_t index, int64_t) {
+    const Tile tile = find_tile(pass, index, tiles);
+    kernels.paged(pack_tile(pass, tile));
+    store_tile(pass, tile);
   });
 }
 

@@ -32,10 +32,23 @@ void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionSha
                   const KvView& kv, int32_t layer_idx, const uint32_t* block_table,
                   int32_t position, const float* k, const float* v) noexcept;
 
+// Where threads leave their parts of the keys until all are there; shared by the team. Without
+// room enough, no row's keys are shared out.
+struct AttentionParts {
+  float* data = nullptr;
+  size_t num_floats = 0;
+};
+
+// Room for as many sequences as there can be when keys are shared out, each of context_length.
+size_t attention_parts_floats(const AttentionShape& shape, uint32_t num_threads,
+                              int32_t context_length);
+
 // q and dst: [num_rows, num_heads, head_dim]. Keys of all rows must be stored. Runs over the team
-// as one loop without a barrier at its end.
+// without a barrier at its end. Where there are too few KV heads and tiles of rows for the team,
+// threads share the keys of each, with the same bits.
 void run_attention(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,
                    const AttentionShape& shape, const BatchView& batch, const KvView& kv,
-                   int32_t layer_idx, const float* q, float* dst, std::byte* scratch) noexcept;
+                   int32_t layer_idx, const float* q, float* dst, const AttentionParts& parts,
+                   std::byte* scratch) noexcept;
 
 }  // namespace ruvllm::ops

@@ -44,17 +44,22 @@ TEST(RopeAngles, YarnScalesSlowPairsOnly) {
   constexpr int32_t kFirst = 23, kLast = 40;
   constexpr int32_t kPosition = 5;
   float cos[64], sin[64], plain_cos[64], plain_sin[64];
-  RopeAngles(yarn).fill(kPosition, cos, sin);
   RopeAngles(plain).fill(kPosition, plain_cos, plain_sin);
-  for (int32_t i = 0; i < 64; ++i) {
-    const double share = std::clamp((i - kFirst) / static_cast<double>(kLast - kFirst), 0.0, 1.0);
-    const double frequency = std::pow(1e6, -i / 64.0);
-    const double angle = kPosition * (frequency / 4.0 * share + frequency * (1.0 - share));
-    EXPECT_FLOAT_EQ(cos[i], static_cast<float>(yarn.magnitude * std::cos(angle))) << i;
-    EXPECT_FLOAT_EQ(sin[i], static_cast<float>(yarn.magnitude * std::sin(angle))) << i;
-  }
+  const auto expect_ramp = [&](double first, double last) {
+    RopeAngles(yarn).fill(kPosition, cos, sin);
+    for (int32_t i = 0; i < 64; ++i) {
+      const double share = std::clamp((i - first) / (last - first), 0.0, 1.0);
+      const double frequency = std::pow(1e6, -i / 64.0);
+      const double angle = kPosition * (frequency / 4.0 * share + frequency * (1.0 - share));
+      EXPECT_FLOAT_EQ(cos[i], static_cast<float>(yarn.magnitude * std::cos(angle))) << i;
+      EXPECT_FLOAT_EQ(sin[i], static_cast<float>(yarn.magnitude * std::sin(angle))) << i;
+    }
+  };
+  expect_ramp(kFirst, kLast);
   EXPECT_FLOAT_EQ(sin[kFirst], static_cast<float>(yarn.magnitude) * plain_sin[kFirst]);
   EXPECT_NE(sin[kFirst + 1], static_cast<float>(yarn.magnitude) * plain_sin[kFirst + 1]);
+  yarn.yarn->whole_ends = false;
+  expect_ramp(23.5959476083381, 39.6508807104171);
 }
 
 // Two products over one input, in every thread count and row count: right, and the same bits.
@@ -180,7 +185,7 @@ TEST(Attention, SpansReadTheirOwnPages) {
     const auto scratch = arena.add<std::byte>(scratch_bytes * threads);
     ASSERT_TRUE(arena.commit(HugePages::kNo, "test").has_value());
     (*device)->team().run([&](ThreadTeam::Worker& worker) {
-      run_attention(worker, kernels, shape, batch, kv, 0, q.data(), result.data(),
+      run_attention(worker, kernels, shape, batch, kv, 0, q.data(), result.data(), {},
                     arena.at(scratch) + worker.index() * scratch_bytes);
     });
     for (size_t s = 0; s < 2; ++s) {
@@ -211,6 +216,64 @@ TEST(Attention, SpansReadTheirOwnPages) {
             EXPECT_NEAR(result[at + d], expected, 5e-5) << s << " " << row << " " << head;
           }
         }
+      }
+    }
+  }
+}
+
+// A long sequence and a short one, one KV head: threads share the keys, and no bit tells.
+TEST(Attention, SharedKeysHaveTheBitsOfOneThread) {
+  constexpr int32_t kTokens[2] = {2600, 1100};
+  constexpr int32_t kNewRows[2] = {2, 1};
+  constexpr size_t kHeadBytes = 2 * 24 * 32 * sizeof(uint16_t);
+  std::vector<std::byte> pool(120 * kHeadBytes);
+  const KvView kv{pool.data(), kHeadBytes, kHeadBytes, kHeadBytes, kHeadBytes / 2};
+  std::vector<uint32_t> tables[2];
+  for (uint32_t page = 0; page < 120; ++page) tables[page < 82 ? 0 : 1].push_back(page * 7 % 120);
+  const SpanView spans[2] = {{0, kNewRows[0], kTokens[0] - kNewRows[0], tables[0].data()},
+                             {kNewRows[0], kNewRows[1], kTokens[1] - 1, tables[1].data()}};
+  const BatchView batch{kNewRows[0] + kNewRows[1], nullptr, nullptr, 2, spans, nullptr};
+  AttentionShape shape{3, 1, 24, 0.25f};
+  const std::vector<float> q = random_values(static_cast<size_t>(batch.num_rows) * 72, 7);
+  for (const std::string& isa : device::available_isas()) {
+    for (const int32_t window : {0, 1500}) {
+      shape.window = window;
+      std::vector<std::vector<float>> results;
+      for (const uint32_t threads : {1u, 2u, 5u}) {
+        auto device = device::CpuDevice::create(threads, isa);
+        ASSERT_TRUE(device.has_value());
+        const kernels::KernelTable& table = (*device)->kernels();
+        for (uint32_t s = 0; s < 2; ++s) {
+          for (int32_t t = 0; t < kTokens[s]; ++t) {
+            const uint32_t seed = s * 10000 + static_cast<uint32_t>(t);
+            const auto k = random_values(24, seed), v = random_values(24, seed + 5000);
+            store_kv_row(table.elementwise, shape, kv, 0, tables[s].data(), t, k.data(), v.data());
+          }
+        }
+        const size_t scratch_bytes =
+            (attention_scratch_bytes(table.attention, shape) + 63) / 64 * 64;
+        const size_t parts_floats = attention_parts_floats(shape, threads, 2600);
+        EXPECT_EQ(parts_floats > 0, threads > 1);
+        Arena arena;
+        const auto scratch = arena.add<std::byte>(scratch_bytes * threads);
+        const auto parts = arena.add<float>(parts_floats);
+        ASSERT_TRUE(arena.commit(HugePages::kNo, "test").has_value());
+        // With room for parts, and without.
+        for (const size_t floats : {parts_floats, size_t{0}}) {
+          std::vector<float>& result = results.emplace_back(q.size(), NAN);
+          (*device)->team().run([&](ThreadTeam::Worker& worker) {
+            run_attention(worker, table.attention, shape, batch, kv, 0, q.data(), result.data(),
+                          {arena.at(parts), floats},
+                          arena.at(scratch) + worker.index() * scratch_bytes);
+          });
+        }
+        // The parts were used where they should have been: they hold maxima and sums.
+        const bool used = std::any_of(arena.at(parts), arena.at(parts) + parts_floats,
+                                      [](float value) { return value != 0.0f; });
+        EXPECT_EQ(used, threads > 1) << isa << " " << threads;
+      }
+      for (size_t i = 1; i < results.size(); ++i) {
+        ASSERT_TRUE(std::ranges::equal(results[0], results[i])) << isa << " " << window << " " << i;
       }
     }
   }

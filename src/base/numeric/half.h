@@ -9,10 +9,16 @@ namespace ruvllm {
 using F16Bits = uint16_t;
 using BF16Bits = uint16_t;
 
-inline float f16_to_f32(F16Bits half) { return static_cast<float>(std::bit_cast<_Float16>(half)); }
+#if defined(__aarch64__)
+using Float16 = __fp16;  // g++ 12 has no _Float16 there
+#else
+using Float16 = _Float16;
+#endif
+
+inline float f16_to_f32(F16Bits half) { return static_cast<float>(std::bit_cast<Float16>(half)); }
 
 inline F16Bits f32_to_f16(float value) {
-  return std::bit_cast<F16Bits>(static_cast<_Float16>(value));
+  return std::bit_cast<F16Bits>(static_cast<Float16>(value));
 }
 
 inline float bf16_to_f32(BF16Bits bits) {

@@ -10,7 +10,7 @@ namespace ruvllm {
 
 struct CpuFeatures {
   bool avx2 = false;    // with FMA and F16C
-  bool avx512 = false;  // F, BW, DQ, VL
+  bool avx512 = false;  // F, BW, DQ, VL, and all of avx2
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool avx_vnni = false;

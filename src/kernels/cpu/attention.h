@@ -16,6 +16,9 @@ namespace ruvllm::kernels {
 
 inline constexpr int32_t kPageTokens = 32;
 inline constexpr int32_t kMaxAttentionRows = 64;
+// Part i of a row's keys is those of [i * kPartTokens, (i + 1) * kPartTokens). What the parts give
+// is added up in their order, so that several threads may compute them without changing a bit.
+inline constexpr int32_t kPartTokens = 1024;
 
 // A page of one KV head holds K transposed, [head_dim, kPageTokens], and V, [kPageTokens,
 // head_dim], both binary16: keys lie across vector lanes, so scores need no horizontal sums.
@@ -47,10 +50,26 @@ struct AttentionArgs {
   std::byte* scratch = nullptr;  // attention_scratch_bytes(head_dim), 64-byte aligned, per thread
 };
 
+// Of one row in one part: output [head_dim] before the division, maximum, sum; the rest is padding.
+constexpr size_t attention_part_floats(int32_t head_dim) {
+  return static_cast<size_t>(head_dim) + 16;
+}
+
 struct AttentionKernels {
   const char* name = nullptr;
   void (*paged)(const AttentionArgs& args) noexcept = nullptr;
   size_t (*scratch_bytes)(int32_t head_dim) = nullptr;
+  // paged() in two steps with the same bits: each part of the keys that any row sees, then all of
+  // them together. A part's dst, and what `parts` points to, is [num_rows, attention_part_floats];
+  // parts follow each other, from that of the first visible key on, `part_stride` floats apart.
+  // The second step takes neither q nor keys nor scratch.
+  void (*part)(const AttentionArgs& args, int32_t part_idx, float* dst) noexcept = nullptr;
+  void (*merge_parts)(const AttentionArgs& args, const float* parts,
+                      size_t part_stride) noexcept = nullptr;
+  // The same result, up to rounding, from all scores of a row at once: nothing to rescale, and
+  // scratch that grows with the number of keys between the first and the last that a row sees.
+  void (*standard)(const AttentionArgs& args) noexcept = nullptr;
+  size_t (*standard_scratch_bytes)(int32_t head_dim, int32_t num_keys) = nullptr;
 };
 
 }  // namespace ruvllm::kernels

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #include <time.h>
@@ -18,6 +20,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/avx2/attention.h"
+#include "kernels/cpu/avx512/attention.h"
 #endif
 
 namespace ruvllm::kernels {
@@ -86,20 +89,26 @@ struct Rates {
   double multiply_adds, bytes;  // a second
 };
 
-// Keys and values of as many heads as fit in `pool`, one after the other, so that with a pool
-// beyond the caches every call reads from memory.
+// As many pages as fit in `pool`, each of several heads like a page of all layers in the engine, so
+// that a head's pages lie apart. With a pool beyond the caches every call reads from memory.
 Rates measure(const AttentionKernels& kernels, const Problem& problem,
               const std::vector<std::byte>& pool) {
+  constexpr size_t kMaxHeads = 24;  // of a page
   const size_t dim = static_cast<size_t>(problem.head_dim);
   const size_t rows = static_cast<size_t>(problem.num_rows);
-  const size_t page_bytes = 2 * dim * static_cast<size_t>(kPageTokens) * sizeof(uint16_t);
+  const size_t head_bytes = 2 * dim * static_cast<size_t>(kPageTokens) * sizeof(uint16_t);
   const size_t pages = static_cast<size_t>(problem.num_keys / kPageTokens);
-  const size_t num_heads = std::max<size_t>(1, pool.size() / (page_bytes * pages));
-  std::vector<uint32_t> block_table(pages * num_heads);
-  for (size_t i = 0; i < block_table.size(); ++i) block_table[i] = static_cast<uint32_t>(i);
+  const size_t fitting_heads = std::max<size_t>(1, pool.size() / (head_bytes * pages));
+  const size_t heads_in_page = std::min(kMaxHeads, fitting_heads);
+  const size_t num_sequences = fitting_heads / heads_in_page;
+  const size_t num_heads = num_sequences * heads_in_page;
+  std::vector<uint32_t> block_table(pages * num_sequences);
+  std::iota(block_table.begin(), block_table.end(), 0u);
+  std::shuffle(block_table.begin(), block_table.end(), std::mt19937(1));
   std::vector<float> q(rows * dim, 0.01f), dst(rows * dim);
   std::vector<int32_t> visible(rows, problem.num_keys);
-  const size_t scratch_bytes = (kernels.scratch_bytes(problem.head_dim) + 63) / 64 * 64;
+  const size_t scratch_bytes =
+      (kernels.standard_scratch_bytes(problem.head_dim, problem.num_keys) + 63) / 64 * 64;
   std::byte* const scratch = static_cast<std::byte*>(std::aligned_alloc(64, scratch_bytes));
 
   AttentionArgs args;
@@ -109,12 +118,13 @@ Rates measure(const AttentionKernels& kernels, const Problem& problem,
   args.num_visible = visible.data();
   args.head_dim = problem.head_dim;
   args.scale = 0.1f;
-  args.kv = {pool.data(), page_bytes, 0, page_bytes / 2, block_table.data()};
   args.dst = dst.data();
   args.scratch = scratch;
   const double time = best_seconds(9, [&] {
     for (size_t head = 0; head < num_heads; ++head) {
-      args.kv.block_table = block_table.data() + head * pages;
+      const size_t offset = head % heads_in_page * head_bytes;
+      args.kv = {pool.data(), heads_in_page * head_bytes, offset, offset + head_bytes / 2,
+                 block_table.data() + head / heads_in_page * pages};
       kernels.paged(args);
     }
   });
@@ -123,7 +133,26 @@ Rates measure(const AttentionKernels& kernels, const Problem& problem,
   const double heads = static_cast<double>(num_heads);
   const double keys = static_cast<double>(problem.num_keys);
   return {2.0 * static_cast<double>(rows * dim) * keys * heads / time,
-          static_cast<double>(page_bytes * pages) * heads / time};
+          static_cast<double>(head_bytes * pages) * heads / time};
+}
+
+// From how many keys on flash attention is faster than standard attention.
+void compare_with_standard(const AttentionKernels& kernels, const std::vector<std::byte>& pool) {
+  AttentionKernels standard = kernels;
+  standard.paged = kernels.standard;
+  std::printf("%s: standard attention over flash attention, by rows, and keys across\n%6s",
+              kernels.name, "");
+  const int32_t keys[] = {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
+  for (const int32_t num_keys : keys) std::printf(" %6d", num_keys);
+  for (const int32_t rows : {1, 4, 16, 64}) {
+    std::printf("\n%6d", rows);
+    for (const int32_t num_keys : keys) {
+      const Problem problem = {rows, 128, num_keys};
+      std::printf(" %6.2f", measure(standard, problem, pool).multiply_adds /
+                                measure(kernels, problem, pool).multiply_adds);
+    }
+  }
+  std::printf("\n");
 }
 
 int run(const char* only) {
@@ -143,10 +172,12 @@ int run(const char* only) {
   fill_generic_attention(implementations[0]);
 #if defined(__x86_64__)
   if (cpu_features().avx2) overlay_avx2_attention(implementations.emplace_back());
+  if (cpu_features().avx512) overlay_avx512_attention(implementations.emplace_back());
 #endif
-  const Problem problems[] = {{1, 64, 4096},  {1, 128, 4096},  {4, 128, 4096},
-                              {6, 128, 4096}, {7, 64, 4096},   {8, 256, 2048},
-                              {64, 64, 2048}, {64, 128, 2048}, {64, 256, 2048}};
+  const Problem problems[] = {{1, 64, 4096},   {1, 128, 4096}, {2, 64, 4096},  {4, 64, 8192},
+                              {4, 128, 4096},  {6, 128, 8192}, {7, 64, 4096},  {8, 64, 8192},
+                              {16, 128, 4096}, {8, 256, 2048}, {64, 64, 2048}, {64, 128, 2048},
+                              {64, 256, 2048}};
   std::printf("%-9s %5s %9s %6s   %-26s   %s\n", "", "rows", "head_dim", "keys", "in the caches",
               "from memory");
   for (const AttentionKernels& kernels : implementations) {
@@ -157,7 +188,7 @@ int run(const char* only) {
       const Rates cached = measure(kernels, problem, small);
       std::printf("   %6.1f GMAC/s (%3.0f %% peak)", cached.multiply_adds * 1e-9,
                   peak > 0.0 ? 100.0 * cached.multiply_adds / peak : 0.0);
-      const bool is_decode = problem.num_rows < 16;
+      const bool is_decode = problem.num_rows <= 16;
       if (is_decode) {
         const double bandwidth = read_bandwidth(large);
         const Rates rates = measure(kernels, problem, large);
@@ -166,6 +197,7 @@ int run(const char* only) {
       }
       std::printf("\n");
     }
+    compare_with_standard(kernels, small);
   }
   return 0;
 }

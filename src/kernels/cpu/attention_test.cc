@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <new>
@@ -22,6 +23,9 @@
 #include "kernels/ref/attention.h"
 #if defined(__x86_64__)
 #include "kernels/cpu/avx2/attention.h"
+#include "kernels/cpu/avx512/attention.h"
+#elif defined(__aarch64__)
+#include "kernels/cpu/neon/attention.h"
 #endif
 
 namespace ruvllm::kernels {
@@ -34,18 +38,48 @@ constexpr float kGuard = 12345.75f;
 constexpr uint16_t kHalfNaN = 0x7e01;
 constexpr uint16_t kHalfInfinity = 0x7c00;
 
+// Flash attention of every ISA, then standard attention of every ISA in its place.
 std::vector<AttentionKernels> implementations() {
   std::vector<AttentionKernels> all(1);
   fill_generic_attention(all[0]);
 #if defined(__x86_64__)
   if (cpu_features().avx2) overlay_avx2_attention(all.emplace_back());
+  if (cpu_features().avx512) overlay_avx512_attention(all.emplace_back());
+#elif defined(__aarch64__)
+  overlay_neon_attention(all.emplace_back());
 #endif
+  static std::deque<std::string> names;
+  for (size_t i = 0, num_isas = all.size(); i < num_isas; ++i) {
+    AttentionKernels standard = all[i];
+    standard.name = names.emplace_back(std::string(standard.name) + "_standard").c_str();
+    standard.paged = standard.standard;
+    all.push_back(standard);
+  }
   return all;
 }
 
 TEST(AttentionCoverageTest, TestsEveryIsaOfThisMachine) {
-  EXPECT_EQ(implementations().size(), cpu_features().avx2 ? 2u : 1u);
-  EXPECT_STREQ(implementations().back().name, cpu_features().avx2 ? "avx2" : "generic");
+  std::vector<std::string> expected = {"generic"}, actual;
+  if (cpu_features().avx2) expected.push_back("avx2");
+  if (cpu_features().avx512) expected.push_back("avx512");
+#if defined(__aarch64__)
+  expected.push_back("neon");
+#endif
+  for (size_t i = 0, num_isas = expected.size(); i < num_isas; ++i) {
+    expected.push_back(expected[i] + "_standard");
+  }
+  for (const AttentionKernels& kernels : implementations()) actual.push_back(kernels.name);
+  EXPECT_EQ(actual, expected);
+}
+
+size_t scratch_bytes_of(const AttentionKernels& kernels, const AttentionArgs& args) {
+  if (kernels.paged != kernels.standard) return kernels.scratch_bytes(args.head_dim);
+  const int32_t end = *std::max_element(args.num_visible, args.num_visible + args.num_rows);
+  const int32_t begin =
+      args.first_visible == nullptr
+          ? 0
+          : *std::min_element(args.first_visible, args.first_visible + args.num_rows);
+  return kernels.standard_scratch_bytes(args.head_dim, end - begin);
 }
 
 // A pool of pages filled with stale bits (NaN, infinities), and the queries of one call. Pages have
@@ -147,7 +181,7 @@ class Problem {
 // Runs with exactly the scratch asked for, filled with NaN, and with guards after every row.
 std::vector<std::vector<float>> run(const AttentionKernels& kernels, AttentionArgs args) {
   constexpr size_t kScratchGuard = 64;
-  const size_t scratch_bytes = kernels.scratch_bytes(args.head_dim);
+  const size_t scratch_bytes = scratch_bytes_of(kernels, args);
   struct Free {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
@@ -177,6 +211,33 @@ std::vector<std::vector<float>> run(const AttentionKernels& kernels, AttentionAr
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// paged() and the same in parts, last part first.
+std::vector<std::vector<float>> run_in_parts(AttentionKernels kernels, const AttentionArgs& args) {
+  static AttentionKernels flash;
+  flash = kernels;
+  kernels.paged = [](const AttentionArgs& whole) noexcept {
+    const int32_t rows = whole.num_rows;
+    const int32_t end = *std::max_element(whole.num_visible, whole.num_visible + rows);
+    const int32_t begin = whole.first_visible == nullptr
+                              ? 0
+                              : *std::min_element(whole.first_visible, whole.first_visible + rows);
+    const int32_t first_part = begin / kPartTokens, last_part = (end - 1) / kPartTokens;
+    const size_t stride = static_cast<size_t>(rows) * attention_part_floats(whole.head_dim) + 3;
+    std::vector<float> parts(static_cast<size_t>(last_part - first_part + 1) * stride, kNaN);
+    AttentionArgs part_args = whole;
+    part_args.dst = nullptr;
+    for (int32_t i = last_part; i >= first_part; --i) {
+      flash.part(part_args, i, parts.data() + static_cast<size_t>(i - first_part) * stride);
+    }
+    AttentionArgs merge_args = whole;
+    merge_args.q = nullptr;
+    merge_args.scratch = nullptr;
+    merge_args.kv = {};
+    flash.merge_parts(merge_args, parts.data(), stride);
+  };
+  return run(kernels, args);
 }
 
 // One row alone.
@@ -267,7 +328,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Shape{3, 8, 31}, Shape{4, 32, 64}, Shape{5, 40, 100},
                                      Shape{6, 128, 257}, Shape{7, 64, 1000}, Shape{8, 256, 95},
                                      Shape{14, 48, 63}, Shape{13, 56, 200}, Shape{28, 64, 130},
-                                     Shape{64, 128, 300}, Shape{63, 16, 65}, Shape{64, 256, 40})),
+                                     Shape{64, 128, 300}, Shape{3, 16, 2600}, Shape{63, 16, 65},
+                                     Shape{64, 256, 40})),
     shape_name);
 
 TEST_P(AttentionTest, StaysWithinItsBound) { expect_matches_reference(kernels(), problem(1)); }
@@ -404,6 +466,27 @@ TEST_P(AttentionTest, SlidingWindowIgnoresNaNInEarlierTokens) {
       const bool sees = sliding.first()[row] <= bad && bad < sliding.visible()[row];
       EXPECT_EQ(sees, std::isnan(actual[row][0])) << row;
       EXPECT_TRUE(sees || same_bits(clean[row], actual[row])) << row;
+    }
+  }
+}
+
+TEST_P(AttentionTest, PartsHaveTheBitsOfTheWhole) {
+  for (const bool with_window : {false, true}) {
+    Problem split = problem(18);
+    std::mt19937 generator(19);
+    for (int32_t& visible : split.visible()) {
+      if (with_window) {
+        visible = 1 + static_cast<int32_t>(generator() % static_cast<uint32_t>(visible));
+        split.first().push_back(std::max(0, visible - 1100));
+      }
+      split.sinks().push_back(0.5f);
+    }
+    // Standard attention has no parts.
+    if (kernels().paged == kernels().standard) return;
+    const AttentionArgs args = split.args();
+    const auto whole = run(kernels(), args), parts = run_in_parts(kernels(), args);
+    for (size_t row = 0; row < split.num_rows(); ++row) {
+      EXPECT_TRUE(same_bits(whole[row], parts[row])) << row;
     }
   }
 }

@@ -22,6 +22,9 @@
 #include "kernels/ref/elementwise.h"
 #if defined(__x86_64__)
 #include "kernels/cpu/avx2/elementwise.h"
+#include "kernels/cpu/avx512/elementwise.h"
+#elif defined(__aarch64__)
+#include "kernels/cpu/neon/elementwise.h"
 #endif
 
 namespace ruvllm::kernels {
@@ -37,10 +40,10 @@ std::vector<ElementwiseKernels> implementations() {
   std::vector<ElementwiseKernels> all(1);
   fill_generic_elementwise(all[0]);
 #if defined(__x86_64__)
-  if (cpu_features().avx2) {
-    all.push_back(all[0]);
-    overlay_avx2_elementwise(all.back());
-  }
+  if (cpu_features().avx2) overlay_avx2_elementwise(all.emplace_back());
+  if (cpu_features().avx512) overlay_avx512_elementwise(all.emplace_back());
+#elif defined(__aarch64__)
+  overlay_neon_elementwise(all.emplace_back());
 #endif
   return all;
 }
@@ -50,8 +53,14 @@ INSTANTIATE_TEST_SUITE_P(Implementations, ElementwiseTest, testing::ValuesIn(imp
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ElementwiseCoverageTest, TestsEveryIsaOfThisMachine) {
-  EXPECT_EQ(implementations().size(), cpu_features().avx2 ? 2u : 1u);
-  EXPECT_STREQ(implementations().back().name, cpu_features().avx2 ? "avx2" : "generic");
+  std::vector<std::string> expected = {"generic"}, actual;
+  if (cpu_features().avx2) expected.push_back("avx2");
+  if (cpu_features().avx512) expected.push_back("avx512");
+#if defined(__aarch64__)
+  expected.push_back("neon");
+#endif
+  for (const ElementwiseKernels& kernels : implementations()) actual.push_back(kernels.name);
+  EXPECT_EQ(actual, expected);
 }
 
 std::vector<float> normal_values(size_t count, uint32_t seed, float deviation = 1.0f) {
@@ -147,8 +156,10 @@ TEST(ElementwiseIsaTest, RmsNormIsBitEqual) {
     const std::vector<float> x = normal_values(size, 7), weight = normal_values(size, 8);
     std::vector<float> first(size), other(size);
     all.front().rms_norm(x.data(), weight.data(), 1e-5f, n, first.data());
-    all.back().rms_norm(x.data(), weight.data(), 1e-5f, n, other.data());
-    EXPECT_TRUE(same_bits(first, other)) << n;
+    for (const ElementwiseKernels& kernels : all) {
+      kernels.rms_norm(x.data(), weight.data(), 1e-5f, n, other.data());
+      EXPECT_TRUE(same_bits(first, other)) << kernels.name << " n " << n;
+    }
   }
 }
 
@@ -452,7 +463,7 @@ TEST_P(ElementwiseTest, SixteenBitValuesAreTheNearest) {
     kernels.quantize_group32_i16(x.data(), n, q16.data(), scales.data());
     all.push_back(q16.values());
   }
-  EXPECT_EQ(all.front(), all.back()) << "bit-equal on every ISA";
+  for (const auto& other : all) EXPECT_EQ(all.front(), other) << "bit-equal on every ISA";
 }
 
 TEST_P(ElementwiseTest, QuantizingNonFiniteValuesGivesANaNScaleAndZeros) {
@@ -483,7 +494,10 @@ TEST(ElementwiseIsaTest, QuantizationIsBitEqual) {
     std::vector<float> x = rows_to_quantize(900, group);
     x[group * 40] = kNaN;
     x[group * 41] = -kInfinity;
-    EXPECT_TRUE(quantize(all.front(), x, group) == quantize(all.back(), x, group));
+    const Quantized first = quantize(all.front(), x, group);
+    for (const ElementwiseKernels& kernels : all) {
+      EXPECT_TRUE(first == quantize(kernels, x, group)) << kernels.name;
+    }
   }
 }
 

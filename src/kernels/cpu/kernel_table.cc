@@ -7,7 +7,12 @@
 #include "kernels/cpu/avx2/attention.h"
 #include "kernels/cpu/avx2/elementwise.h"
 #include "kernels/cpu/avx2/matmul_table.h"
+#include "kernels/cpu/avx512/attention.h"
+#include "kernels/cpu/avx512/elementwise.h"
 #include "kernels/cpu/avx512/matmul.h"
+#elif defined(__aarch64__)
+#include "kernels/cpu/neon/attention.h"
+#include "kernels/cpu/neon/elementwise.h"
 #endif
 
 namespace ruvllm::kernels {
@@ -25,7 +30,16 @@ void overlay_avx2(KernelTable& table) {
   overlay_avx2_attention(table.attention);
 }
 
-void overlay_avx512(KernelTable& table) { overlay_avx512_matmul(table.matmul); }
+void overlay_avx512(KernelTable& table) {
+  overlay_avx512_matmul(table.matmul);
+  overlay_avx512_elementwise(table.elementwise);
+  overlay_avx512_attention(table.attention);
+}
+#elif defined(__aarch64__)
+void overlay_neon(KernelTable& table) {
+  overlay_neon_elementwise(table.elementwise);
+  overlay_neon_attention(table.attention);
+}
 #endif
 
 }  // namespace ruvllm::kernels

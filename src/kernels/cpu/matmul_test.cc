@@ -54,7 +54,7 @@ std::vector<Isa> machine_isas() {
   return out;
 }
 
-MatmulKernel kernel_of(Isa isa, DType dtype) {
+MatmulKernel kernel_of([[maybe_unused]] Isa isa, DType dtype) {
   auto table = std::make_unique<KernelTable>();
   fill_generic(*table);
 #if defined(__x86_64__)

@@ -7,32 +7,43 @@
 // instructions that the processor may lack.
 //
 // A specialisation is a value type around one register of kLanes floats. kLanes divides 16:
-//   kTileRows, kTileVecs                 register tile of products: kTileRows * kTileVecs sums,
-//                                        kTileRows broadcasts and one operand fit the registers;
-//                                        kTileVecs * kLanes divides 32
-//   kMaxRowsDirect                       up to this many attention rows, converting binary16 in
-//   each
-//                                        tile costs less than a pass that converts the page
-//   order_memory_after(v)                v is computed before any later load: keeps the compiler
-//   from
-//                                        loading all operands of a tile at once and spilling
+//
+//   kTileRows, kTileVecs    register tile of products: kTileRows * kTileVecs sums, kTileRows
+//                           broadcasts and one operand fit the registers; kTileVecs * kLanes
+//                           divides 32
+//   kMaxRowsDirect          up to this many attention rows, converting binary16 in each tile costs
+//                           less than a pass that converts the page
+//   order_memory_after(v)   v is computed before any later load: keeps the compiler from loading
+//                           all operands of a tile at once and spilling
 //   zero(), broadcast(f)
-//   load(p), store(p)                    any alignment
-//   load_partial(p, count, fill)         first count (0..kLanes) lanes from p, others fill;
-//   store_partial(p, count)              neither touches memory past count
-//   load_pairs(p), load_pairs_partial    p[0] p[0] p[1] p[1] ...; count of values read: kLanes / 2
-//   load_f16(p), store_f16(p)            binary16; stores round to nearest, ties to even
-//   + - * /, mul_add(a, b, c)            a * b + c, fused where the ISA does that in one
-//   instruction max(a, b)                            b where a is NaN, so max(x, bound) drops NaN
-//   of x select_less(a, b, t, f)              a < b ? t : f, hence f where unordered abs(),
-//   lane_index()                  0, 1, 2, ... as floats swap_pairs(), negate_even()          (1,
-//   0, 3, 2, ...); sign flipped in lanes 0, 2, ... exponent_from_low_bits()             the bits of
-//   each lane shifted left by 23 horizontal_max(), horizontal_sum()   of all lanes, in one fixed
-//   order DoubleSum                            kLanes double accumulators: add(v), add_square(v),
-//   store(p) max_abs_bits(p, n)                   the largest bits of |p[i]|, n a multiple of 32
-//   quantize32(p, inverse, q8, sums16)   q8 = round-to-nearest-even(p * inverse) for 32 values with
-//                                        |p * inverse| < 127.5, and the sums of both halves
-//   prefetch(p)                          hint that the cache line of p is read soon
+//   load(p), store(p)       any alignment
+//   load_partial(p, count, fill), store_partial(p, count)
+//                           first count (0..kLanes) lanes from p, others fill; neither touches
+//                           memory past count
+//   load_pairs(p), load_pairs_partial(p, count)
+//                           p[0] p[0] p[1] p[1] ...; count of values read, up to kLanes / 2
+//   load_f16(p), store_f16(p)
+//                           binary16; stores round to nearest, ties to even
+//   + - * /, mul_add(a, b, c)
+//                           a * b + c, fused where the ISA does that in one instruction
+//   max(a, b)               b where a is NaN, so max(x, bound) drops NaN of x
+//   select_less(a, b, t, f) a < b ? t : f, hence f where unordered
+//   abs(), lane_index()     0, 1, 2, ... as floats
+//   swap_pairs(), negate_even()
+//                           (1, 0, 3, 2, ...); sign flipped in lanes 0, 2, ...
+//   exponent_from_low_bits()
+//                           the bits of each lane shifted left by 23
+//   horizontal_max(), horizontal_sum()
+//                           of all lanes, in one fixed order
+//   DoubleSum               kLanes double accumulators: add(v), add_square(v), store(p)
+//   max_abs_bits(p, n)      the largest bits of |p[i]|, n a multiple of 32
+//   quantize32(p, inverse, q8, sums16)
+//                           q8 = round-to-nearest-even(p * inverse) for 32 values with
+//                           |p * inverse| < 127.5, and the sums of both halves
+//   quantize32_i16(p, inverse, q16)
+//                           the same with |p * inverse| < 32767.5, without sums
+//   prefetch(p), prefetch_far(p)
+//                           hints: the cache line of p is read soon, or later (second-level cache)
 #pragma once
 
 #include <cstdint>

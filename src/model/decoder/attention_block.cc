@@ -103,7 +103,7 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
   tap_rows(c, worker, "v", layer_idx, ws.v, rows, config.kv_dim());
 
   ops::run_attention(worker, c.kernels.attention, attention_shape(c, layer_idx), batch, c.kv,
-                     layer_idx, ws.q, ws.attn_in.row(0, config.q_dim()), scratch);
+                     layer_idx, ws.q, ws.attn_in.row(0, config.q_dim()), ws.attn_parts, scratch);
   row_phase(worker, rows, layer.attn_output, [&](int32_t row) {
     ws.attn_in.store_row(c.kernels.elementwise, row, config.q_dim(),
                          layer.attn_output.activation_kind());

@@ -144,6 +144,9 @@ struct Vec<Avx2Isa> {
   }
 
   static RUVLLM_ALWAYS_INLINE void prefetch(const void* address) { __builtin_prefetch(address); }
+  static RUVLLM_ALWAYS_INLINE void prefetch_far(const void* address) {
+    __builtin_prefetch(address, 0, 2);
+  }
 
 #if defined(__clang__)
   static RUVLLM_ALWAYS_INLINE void order_memory_after(Vec& v) {

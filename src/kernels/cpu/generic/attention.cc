@@ -1,6 +1,6 @@
 #include "kernels/cpu/generic/attention.h"
 
-#include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/attention/kernels-inl.h"
 #include "kernels/cpu/generic/vec_generic.h"
 
 namespace ruvllm::kernels {

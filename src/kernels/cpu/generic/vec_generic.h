@@ -167,6 +167,9 @@ struct Vec<GenericIsa> {
   }
 
   static RUVLLM_ALWAYS_INLINE void prefetch(const void* address) { __builtin_prefetch(address); }
+  static RUVLLM_ALWAYS_INLINE void prefetch_far(const void* address) {
+    __builtin_prefetch(address, 0, 2);
+  }
 
   static RUVLLM_ALWAYS_INLINE void order_memory_after(Vec&) {}
 

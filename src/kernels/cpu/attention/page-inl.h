@@ -1,5 +1,5 @@
-// Body of paged flash attention, written once against the vector type (cpu/vec.h) and compiled by
-// each ISA's attention.cc. Layouts and semantics: cpu/attention.h.
+// What attention does with one page of keys and values, written once against the vector type
+// (cpu/vec.h) and compiled by each ISA's attention.cc. Layouts and semantics: cpu/attention.h.
 //
 // Both products of a page are the same register tile, C[rows, vecs] += A[rows, depth] * B[depth,
 // ...]: scores with A = q, B = K^T, depth = head_dim, and the output with A = the weights e^(s -
@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/attention_tile-inl.h"
+#include "kernels/cpu/attention/tile-inl.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/vec_math-inl.h"
 
@@ -20,6 +20,7 @@ namespace ruvllm::kernels {
 namespace {
 
 constexpr size_t kMaxRows = static_cast<size_t>(kMaxAttentionRows);
+constexpr int32_t kFarPages = 3;  // how far ahead the second-level cache is filled
 constexpr size_t kKeys = static_cast<size_t>(kPageTokens);
 
 RUVLLM_ALWAYS_INLINE int32_t minimum(int32_t a, int32_t b) { return a < b ? a : b; }
@@ -48,6 +49,9 @@ struct AttentionState {
   int32_t first_keys[kMaxRows];
   int32_t visible_keys[kMaxRows];
   int32_t num_active;
+  // Over the parts so far; the output gathers in dst. All lanes of a row's sum are equal.
+  float total_max[kMaxRows];
+  float total_sum[kMaxRows * V::kLanes];
 };
 
 template <class V>
@@ -173,45 +177,57 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
   }
 }
 
+// output_tile with num_vecs, 1..kVecs, as a constant.
+template <size_t kVecs, size_t kRows, class V, class B>
+RUVLLM_ALWAYS_INLINE void output_block_of(const AttentionState<V>& state, const int32_t* rows,
+                                          size_t dim, size_t num_vecs, const B* values,
+                                          size_t value_stride, PageStream<V>& stream) noexcept {
+  if constexpr (kVecs > 1) {
+    if (num_vecs < kVecs) {
+      return output_block_of<kVecs - 1, kRows>(state, rows, dim, num_vecs, values, value_stride,
+                                               stream);
+    }
+  }
+  output_tile<kRows, kVecs>(state, rows, dim, values, value_stride, stream);
+}
+
 template <size_t kRows, class V, class B>
 RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
                                        size_t dim, size_t num_vecs, const B* values,
                                        size_t value_stride, PageStream<V>& stream) noexcept {
-  static_assert(V::kTileVecs == 4);
-  switch (num_vecs) {
-    case 1:
-      return output_tile<kRows, 1>(state, rows, dim, values, value_stride, stream);
-    case 2:
-      return output_tile<kRows, 2>(state, rows, dim, values, value_stride, stream);
-    case 3:
-      return output_tile<kRows, 3>(state, rows, dim, values, value_stride, stream);
-    default:
-      return output_tile<kRows, 4>(state, rows, dim, values, value_stride, stream);
-  }
+  output_block_of<V::kTileVecs, kRows>(state, rows, dim, num_vecs, values, value_stride, stream);
 }
 
-// Calls tile(rows, number of rows as a constant) over the active rows. A last tile of one row has
-// too few independent chains to hide the latency of mul_add, so the rest is split evenly.
+template <class V>
+size_t num_row_tiles(const AttentionState<V>& state) noexcept {
+  return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
+}
+
 template <size_t kRows>
 struct RowCount {
   static constexpr size_t value = kRows;
 };
 
+// tile(rows, count as a constant), count 1..kRows.
+template <size_t kRows, class Tile>
+RUVLLM_ALWAYS_INLINE void with_row_count(const int32_t* rows, size_t count,
+                                         const Tile& tile) noexcept {
+  if constexpr (kRows > 1) {
+    if (count < kRows) return with_row_count<kRows - 1>(rows, count, tile);
+  }
+  tile(rows, RowCount<kRows>());
+}
+
+// Calls tile(rows, number of rows as a constant) over the active rows, split evenly: a last tile of
+// one row would have too few independent chains to hide the latency of mul_add.
 template <class V, class Tile>
 RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state,
                                             const Tile& tile) noexcept {
-  static_assert(V::kTileRows <= 3);
   const size_t num_active = static_cast<size_t>(state.num_active);
-  for (size_t first = 0; first < num_active;) {
-    const size_t left = num_active - first;
-    size_t count = left < V::kTileRows ? left : V::kTileRows;
-    if (V::kTileRows > 2 && left == V::kTileRows + 1) count = V::kTileRows - 1;
-    const int32_t* const rows = state.active + first;
-    if constexpr (V::kTileRows == 3) {
-      if (count == 3) tile(rows, RowCount<3>());
-    }
-    if (count == 2) tile(rows, RowCount<2>());
-    if (count == 1) tile(rows, RowCount<1>());
+  size_t tiles_left = num_row_tiles(state);
+  for (size_t first = 0; first < num_active; --tiles_left) {
+    const size_t count = (num_active - first + tiles_left - 1) / tiles_left;
+    with_row_count<V::kTileRows>(state.active + first, count, tile);
     first += count;
   }
 }
@@ -301,17 +317,12 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values,
   }
 }
 
-template <class V>
-size_t num_row_tiles(const AttentionState<V>& state) noexcept {
-  return (static_cast<size_t>(state.num_active) + V::kTileRows - 1) / V::kTileRows;
-}
-
 template <class V, class B>
-void compute_scores(const AttentionState<V>& state, const B* keys,
-                    const uint16_t* next_keys) noexcept {
+void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_t* next_keys,
+                    const uint16_t* far_keys) noexcept {
   constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
   const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
-  PageStream<V> stream(next_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  PageStream<V> stream(next_keys, far_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
   for_each_row_tile(state, [&](const int32_t* rows, auto count) {
     score_tile<decltype(count)::value>(state, rows, keys, stream);
   });
@@ -319,11 +330,13 @@ void compute_scores(const AttentionState<V>& state, const B* keys,
 
 template <class V, class B>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, const uint16_t* next_values) noexcept {
+                       size_t block_stride, const uint16_t* next_values,
+                       const uint16_t* far_values) noexcept {
   constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
   const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
   const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
-  PageStream<V> stream(next_values, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  PageStream<V> stream(next_values, far_values, state.head_dim * kKeys * sizeof(uint16_t),
+                       num_steps);
   for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
     const size_t left = state.head_dim - dim;
     const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
@@ -346,25 +359,50 @@ RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) no
           reinterpret_cast<const uint16_t*>(base + kv.v_offset)};
 }
 
+struct KeyRange {
+  int32_t begin, end;  // begin is where a page begins
+};
+
+// A page and those to prefetch while it is processed.
+struct PageWindow {
+  Page current, next, far;
+};
+
+RUVLLM_ALWAYS_INLINE PageWindow pages_from(const PagedKvHead& kv, int32_t first_key,
+                                           const KeyRange& keys) noexcept {
+  const int32_t last = keys.end - 1;
+  return {page_of_token(kv, first_key), page_of_token(kv, minimum(first_key + kPageTokens, last)),
+          page_of_token(kv, minimum(first_key + kFarPages * kPageTokens, last))};
+}
+
 template <class V>
-void process_page(AttentionState<V>& state, const Page& page, const Page& next) noexcept {
+void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  if (state.num_active == 0) return;  // between the windows of rows that lie far apart
+  const uint16_t* const keys = pages.current.keys;
   if (state.num_active <= V::kMaxRowsDirect) {
-    compute_scores(state, page.keys, next.keys);
-    update_softmax(state);
-    accumulate_output(state, page.values, state.head_dim, kKeys, next.values);
+    compute_scores(state, keys, pages.next.keys, pages.far.keys);
+  } else {
+    convert_keys(state, keys);
+    compute_scores(state, static_cast<const float*>(state.keys), pages.next.keys, pages.far.keys);
+  }
+}
+
+// Adds the page's values with the weights that its scores have become.
+template <class V>
+void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  if (state.num_active == 0) return;
+  const uint16_t* const values = pages.current.values;
+  if (state.num_active <= V::kMaxRowsDirect) {
+    accumulate_output(state, values, state.head_dim, kKeys, pages.next.values, pages.far.values);
     return;
   }
   int32_t num_keys = 0;
   for (int32_t i = 0; i < state.num_active; ++i) {
-    const int32_t visible = state.visible_keys[state.active[i]];
-    if (visible > num_keys) num_keys = visible;
+    num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
   }
-  convert_keys(state, page.keys);
-  compute_scores(state, static_cast<const float*>(state.keys), next.keys);
-  update_softmax(state);
-  convert_values(state, page.values, num_keys);
+  convert_values(state, values, num_keys);
   accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                    next.values);
+                    pages.next.values, pages.far.values);
 }
 
 RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {
@@ -383,76 +421,6 @@ void select_rows(AttentionState<V>& state, int32_t first_key) noexcept {
     state.visible_keys[row] = minimum(visible, kPageTokens);
     state.active[state.num_active++] = row;
   }
-}
-
-template <class V>
-void start_rows(AttentionState<V>& state) noexcept {
-  const AttentionArgs& args = *state.args;
-  const V scale = V::broadcast(args.soft_cap > 0.0f ? args.scale / args.soft_cap : args.scale);
-  for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
-    for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
-      const size_t i = row * state.head_dim + dim;
-      (V::load(args.q + row * args.q_stride + dim) * scale).store(state.q + i);
-      V::zero().store(state.output + i);
-    }
-    state.max[row] = -__builtin_inff();
-    state.rescale[row] = 0.0f;
-    float* const sum = state.sum + row * V::kLanes;
-    V::zero().store(sum);
-    if (args.sinks != nullptr && args.sinks[row] > -__builtin_inff()) {
-      state.max[row] = args.sinks[row];
-      sum[0] = 1.0f;  // e^(sink - max)
-    }
-  }
-}
-
-template <class V>
-void finish_rows(const AttentionState<V>& state) noexcept {
-  const AttentionArgs& args = *state.args;
-  for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
-    const float sum = V::load(state.sum + row * V::kLanes).horizontal_sum();
-    // All scores were -infinity: the output is 0, as is the sum of its weights.
-    const V divisor = V::broadcast(sum == 0.0f ? 1.0f : sum);
-    for (size_t dim = 0; dim < state.head_dim; dim += V::kLanes) {
-      const V output = V::load(state.output + row * state.head_dim + dim);
-      (output / divisor).store(args.dst + row * args.dst_stride + dim);
-    }
-  }
-}
-
-template <class V>
-void paged_attention(const AttentionArgs& args) noexcept {
-  AttentionState<V> state;
-  state.args = &args;
-  state.head_dim = static_cast<size_t>(args.head_dim);
-  lay_out_scratch(state, args.scratch);
-  start_rows(state);
-  int32_t num_keys = 0, first_seen = args.num_visible[0];
-  for (int32_t row = 0; row < args.num_rows; ++row) {
-    num_keys = maximum(num_keys, args.num_visible[row]);
-    first_seen = minimum(first_seen, first_visible(args, row));
-  }
-  const int32_t begin = first_seen / kPageTokens * kPageTokens;
-  Page page = page_of_token(args.kv, begin);
-  for (int32_t first_key = begin; first_key < num_keys; first_key += kPageTokens) {
-    const int32_t next_key = first_key + kPageTokens;
-    const Page next = next_key < num_keys ? page_of_token(args.kv, next_key) : page;
-    select_rows(state, first_key);
-    process_page(state, page, next);
-    page = next;
-  }
-  finish_rows(state);
-}
-
-inline size_t attention_scratch_bytes(int32_t head_dim) noexcept {
-  return scratch_floats(head_dim) * sizeof(float);
-}
-
-template <class V>
-void fill_attention_kernels(const char* name, AttentionKernels& kernels) {
-  kernels.name = name;
-  kernels.paged = paged_attention<V>;
-  kernels.scratch_bytes = attention_scratch_bytes;
 }
 
 }  // namespace
