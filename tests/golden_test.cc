@@ -70,6 +70,7 @@ struct Case {
   GoldenModel golden;
   std::string isa;
   uint32_t num_threads;
+  model::WeightForm weight_form;
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.golden.name << " " << c.isa; }
@@ -78,7 +79,8 @@ std::vector<Case> cases() {
   std::vector<Case> all;
   for (const GoldenModel& golden : kModels) {
     for (const std::string& isa : device::available_isas()) {
-      for (const uint32_t threads : {1u, 3u}) all.push_back({golden, isa, threads});
+      all.push_back({golden, isa, 1, model::WeightForm::kMapped});
+      all.push_back({golden, isa, 3, model::WeightForm::kPacked});
     }
   }
   return all;
@@ -93,7 +95,8 @@ class GoldenTest : public testing::TestWithParam<Case> {
     const std::string name = GetParam().golden.name;
     auto file = formats::GgufFile::open(golden_path(name + ".gguf"));
     ASSERT_TRUE(file.has_value()) << file.error().message();
-    auto loaded = model::Model::load(std::move(*file), *device_);
+    auto loaded =
+        model::Model::load(std::move(*file), *device_, {.weight_form = GetParam().weight_form});
     ASSERT_TRUE(loaded.has_value()) << loaded.error().message();
     model_ = std::move(*loaded);
     // The same model in another type has the same activations.

@@ -25,6 +25,13 @@ namespace ruvllm {
 
 enum class DeviceType : uint8_t { Cpu, Cuda, Metal };
 
+// Where the matrices are read. Answers have the same bits with all of them.
+enum class WeightForm : uint8_t {
+  kAuto,    // from the file at once, from packed copies in memory as a thread makes them
+  kMapped,  // from the file alone: no memory beyond the page cache
+  kPacked,  // packed before the first token
+};
+
 struct EngineOptions {
   std::string model_path = {};
   uint32_t num_threads = 0;     // 0: processors allowed by affinity and cgroup quota
@@ -33,6 +40,9 @@ struct EngineOptions {
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
   DeviceType device = DeviceType::Cpu;
   std::string cpu_isa = {};  // "": the best one here; "generic", "avx2", ... forces it
+  WeightForm weights = WeightForm::kAuto;
+  // Of packed copies, which double a matrix; 0: half of the memory that is available at the start.
+  uint64_t max_packed_bytes = 0;
   // "": the file's own, or that of its family; else a family's name (chat_template_families) or a
   // Jinja template.
   std::string chat_template = {};
@@ -134,9 +144,10 @@ class RUVLLM_API Scorer {
 // Bytes by purpose.
 struct MemoryReport {
   uint64_t weights_mapped = 0;
-  uint64_t weights_resident = 0;
-  uint64_t cache_reserved = 0;  // address space of the page pool
-  uint64_t cache_used = 0;      // pages taken by sequences
+  uint64_t weights_resident = 0;  // of the mapped ones
+  uint64_t weights_packed = 0;    // copies in huge pages
+  uint64_t cache_reserved = 0;    // address space of the page pool
+  uint64_t cache_used = 0;        // pages taken by sequences
   uint64_t workspace = 0;
   uint64_t process_resident = 0;
 };

@@ -21,7 +21,10 @@ constexpr Isa kIsas[] = {
     {"generic", [](const CpuFeatures&) { return true; }, kernels::fill_generic},
 #if defined(__x86_64__)
     {"avx2", [](const CpuFeatures& features) { return features.avx2; }, kernels::overlay_avx2},
-    {"avx512", [](const CpuFeatures& features) { return features.avx512; },
+    {"avx512",
+     [](const CpuFeatures& features) {
+       return features.avx2 && features.avx512 && features.avx512_vnni;
+     },
      kernels::overlay_avx512},
 #elif defined(__aarch64__)
     {"neon", [](const CpuFeatures&) { return true; }, kernels::overlay_neon},

@@ -6,7 +6,8 @@
 namespace ruvllm::model {
 
 Result<std::unique_ptr<const Model>> Model::load(formats::GgufFile file,
-                                                 const device::CpuDevice& device) {
+                                                 const device::CpuDevice& device,
+                                                 const ModelOptions& options) {
   if (file.tensors().empty()) {
     return fail(
         ErrorCode::kInvalidArgument,
@@ -18,7 +19,16 @@ Result<std::unique_ptr<const Model>> Model::load(formats::GgufFile file,
   RUVLLM_ASSIGN(ModelWeights weights, bind_weights(file, *architecture, device, config));
   std::unique_ptr<Model> model(new Model(std::move(file), std::move(config), std::move(weights)));
   model->make_ropes();
+  RUVLLM_TRY(model->pack_weights(options));
   return model;
+}
+
+Status Model::pack_weights(const ModelOptions& options) {
+  if (options.weight_form == WeightForm::kMapped) return {};
+  RUVLLM_ASSIGN(packer_, WeightPacker::create(weights_, options.max_packed_bytes));
+  if (options.weight_form == WeightForm::kBackground) return packer_->start();
+  packer_->run();
+  return {};
 }
 
 void Model::make_ropes() {

@@ -14,6 +14,7 @@
 #include "formats/gguf/gguf.h"
 #include "model/activation_tap.h"
 #include "model/config.h"
+#include "model/packing/weight_packer.h"
 #include "model/weights.h"
 #include "model/workspace.h"
 #include "ops/rope.h"
@@ -21,10 +22,23 @@
 
 namespace ruvllm::model {
 
+// Where the products read their matrices.
+enum class WeightForm : uint8_t {
+  kMapped,      // the file
+  kBackground,  // the file, until a thread has packed them (packing/weight_packer.h)
+  kPacked,      // packed before load() returns
+};
+
+struct ModelOptions {
+  WeightForm weight_form = WeightForm::kMapped;
+  uint64_t max_packed_bytes = UINT64_MAX;
+};
+
 class Model {
  public:
   static Result<std::unique_ptr<const Model>> load(formats::GgufFile file,
-                                                   const device::CpuDevice& device);
+                                                   const device::CpuDevice& device,
+                                                   const ModelOptions& options = {});
 
   const ModelConfig& config() const { return config_; }
   const ModelWeights& weights() const { return weights_; }
@@ -32,6 +46,8 @@ class Model {
   uint64_t num_parameters() const;
   // Weight bytes that one decoded token reads: every layer, the output matrix, one embedding row.
   uint64_t bytes_per_token() const;
+  // Packed copies of matrices, as far as they are made.
+  uint64_t packed_bytes() const { return packer_ == nullptr ? 0 : packer_->bytes_packed(); }
 
   // One forward pass over the batch, then workspace.logits[i] = logits of row logit_rows[i].
   // At most workspace.max_rows() rows and max_logit_rows() logit rows. No allocation, no failure.
@@ -47,6 +63,7 @@ class Model {
   Model(formats::GgufFile file, ModelConfig config, ModelWeights weights)
       : file_(std::move(file)), config_(std::move(config)), weights_(std::move(weights)) {}
 
+  Status pack_weights(const ModelOptions& options);
   void make_ropes();
   const std::vector<ops::RopeAngles>& ropes(const Workspace& workspace) const;
 
@@ -55,6 +72,7 @@ class Model {
   ModelWeights weights_;
   // [config.ropes]; the second with LongRoPE's long factors, empty where there are none.
   std::vector<ops::RopeAngles> ropes_, long_ropes_;
+  std::unique_ptr<WeightPacker> packer_;  // none: the weights stay in the file's form
 };
 
 }  // namespace ruvllm::model

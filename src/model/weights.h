@@ -43,17 +43,26 @@ struct LayerWeights {
   // `share` of the product's weights.
   template <typename Use>
   void for_each_product(const Use& use) const {
-    for (const ops::LinearPlan* plan : {&q, &k, &v, &attn_output}) use(*plan, 1.0);
-    if (!experts) {
-      for (const ops::LinearPlan* plan : {&gate, &up, &down}) use(*plan, 1.0);
+    visit_products(*this, use);
+  }
+  template <typename Use>
+  void for_each_product(const Use& use) {
+    visit_products(*this, use);
+  }
+
+ private:
+  template <typename Layer, typename Use>
+  static void visit_products(Layer& layer, const Use& use) {
+    for (auto* plan : {&layer.q, &layer.k, &layer.v, &layer.attn_output}) use(*plan, 1.0);
+    if (!layer.experts) {
+      for (auto* plan : {&layer.gate, &layer.up, &layer.down}) use(*plan, 1.0);
       return;
     }
-    const double share = static_cast<double>(experts->routing.num_used) /
-                         static_cast<double>(experts->routing.num_experts);
-    use(experts->router, 1.0);
-    for (const ops::LinearPlan* plan : {&experts->gate, &experts->up, &experts->down}) {
-      use(*plan, share);
-    }
+    auto& moe = *layer.experts;
+    const double share =
+        static_cast<double>(moe.routing.num_used) / static_cast<double>(moe.routing.num_experts);
+    use(moe.router, 1.0);
+    for (auto* plan : {&moe.gate, &moe.up, &moe.down}) use(*plan, share);
   }
 };
 

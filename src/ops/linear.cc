@@ -14,7 +14,7 @@ constexpr size_t kMaxPrefetchBytes = size_t{256} << 10;
 int64_t gemv_piece_rows(const LinearPlan& plan, int32_t num_weight_rows, uint32_t num_threads) {
   constexpr int64_t kPiecesPerThread = 8;
   constexpr int64_t kMinBytes = 32 * 1024;
-  const int64_t unit = plan.kernel->gemv_chunk_rows;
+  const int64_t unit = plan.row_unit();
   const int64_t even = num_weight_rows / (static_cast<int64_t>(num_threads) * kPiecesPerThread);
   const int64_t stride = static_cast<int64_t>(plan.weight.row_stride);
   const int64_t floor = (kMinBytes + stride - 1) / stride;
@@ -46,11 +46,13 @@ Result<LinearPlan> plan_linear(const device::CpuDevice& device, const MatrixView
     return fail(ErrorCode::kCorrupt, "tensor '{}': rows of {} are not whole {} blocks of {}", name,
                 weight.num_cols, info.name, info.block_elements);
   }
-  return LinearPlan{weight, bias, &device.kernels().matmul[static_cast<size_t>(weight.dtype)]};
+  return LinearPlan{.weight = weight,
+                    .bias = bias,
+                    .kernel = &device.kernels().matmul[static_cast<size_t>(weight.dtype)]};
 }
 
 WeightPrefetch::WeightPrefetch(const LinearPlan& next)
-    : position_(next.weight.row(0)),
+    : position_(next.packed_slices() != nullptr ? next.packed_slices() : next.weight.row(0)),
       end_(position_ + std::min(next.weight.num_rows * next.weight.row_stride, kMaxPrefetchBytes)) {
 }
 
@@ -74,8 +76,11 @@ LinearPieces split_linear(const LinearPlan& plan, int32_t num_weight_rows, int32
 
 void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept {
   const LinearPlan& plan = *piece.plan;
+  const auto first_row = static_cast<size_t>(piece.first_weight_row);
+  const std::byte* packed = plan.packed_slices();
   kernels::MatmulArgs args;
-  args.weights = plan.weight.row(static_cast<size_t>(piece.first_weight_row));
+  args.weights =
+      packed != nullptr ? packed + first_row * plan.weight.row_stride : plan.weight.row(first_row);
   args.weight_row_stride = plan.weight.row_stride;
   args.num_weight_rows = piece.num_weight_rows;
   args.num_cols = plan.in_dim();
@@ -84,7 +89,8 @@ void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept {
   args.dst = piece.dst;
   args.dst_stride = piece.dst_stride;
   args.scratch = scratch;
-  (piece.use_gemm ? plan.kernel->gemm : plan.kernel->gemv)(args);
+  const kernels::MatmulFn mapped = piece.use_gemm ? plan.kernel->gemm : plan.kernel->gemv;
+  (packed != nullptr ? plan.kernel->packed : mapped)(args);
   if (plan.bias != nullptr) {
     add_bias(plan.bias + piece.first_weight_row, piece.num_x_rows, piece.num_weight_rows, piece.dst,
              piece.dst_stride);

@@ -1,6 +1,8 @@
 // y = W x + b, planned once for each weight matrix and run for any number of rows.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -9,20 +11,34 @@
 #include "base/core/error.h"
 #include "base/threads/thread_team.h"
 #include "device/cpu_device.h"
+#include "kernels/cpu/packed/packed_layout.h"
 #include "ops/activations.h"
 #include "tensor/view.h"
 
 namespace ruvllm::ops {
 
+// The packed slices of a matrix (kernels/cpu/packed/packed_layout.h), null until they are ready.
+// The products have the same bits with and without them, so they may appear at any time.
+using PackedSlices = std::atomic<const std::byte*>;
+
 struct LinearPlan {
   MatrixView weight;            // [out_dim, in_dim]
   const float* bias = nullptr;  // [out_dim] or none
   const kernels::MatmulKernel* kernel = nullptr;
+  const PackedSlices* packed = nullptr;  // none: the matrix is never packed
 
   int32_t in_dim() const { return static_cast<int32_t>(weight.num_cols); }
   int32_t out_dim() const { return static_cast<int32_t>(weight.num_rows); }
   ActivationKinds activation_kind() const { return kind_bit(kernel->activation); }
   size_t scratch_bytes() const { return kernel->scratch_bytes(in_dim()); }
+  // Rows that divide among threads: pieces of packed matrices are whole slices.
+  int32_t row_unit() const {
+    return packed == nullptr ? kernel->gemv_chunk_rows
+                             : std::max(kernel->gemv_chunk_rows, kernels::kSliceRows);
+  }
+  const std::byte* packed_slices() const {
+    return packed == nullptr ? nullptr : packed->load(std::memory_order_acquire);
+  }
 };
 
 // Checks dtype, block sizes and dimensions; `name` is used in errors. Keeps pointers into `weight`.

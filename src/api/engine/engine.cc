@@ -48,6 +48,24 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
   return static_cast<uint32_t>(std::min<uint64_t>(trained, std::max(affordable, kSmallest)));
 }
 
+model::ModelOptions model_options(const EngineOptions& options) {
+  model::ModelOptions out;
+  switch (options.weights) {
+    case WeightForm::kAuto:
+      out.weight_form = model::WeightForm::kBackground;
+      break;
+    case WeightForm::kMapped:
+      out.weight_form = model::WeightForm::kMapped;
+      break;
+    case WeightForm::kPacked:
+      out.weight_form = model::WeightForm::kPacked;
+      break;
+  }
+  out.max_packed_bytes =
+      options.max_packed_bytes != 0 ? options.max_packed_bytes : memory_info().budget / 2;
+  return out;
+}
+
 Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
   const size_t rows = static_cast<size_t>(model.config().vocab_size);
   if (tokenizer.vocab_size() <= rows) return {};
@@ -88,7 +106,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(api::OpenedModel opened,
                 api::open_model(options.model_path, api::OpenScope::kWeights));
   RUVLLM_ASSIGN(impl->text_tokenizer, api::load_tokenizer(opened));
-  RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(opened.file), *impl->device));
+  RUVLLM_ASSIGN(impl->model,
+                model::Model::load(std::move(opened.file), *impl->device, model_options(options)));
   RUVLLM_TRY(check_vocabulary(*impl->model, *impl->text_tokenizer));
   impl->tokenizer = std::make_unique<Tokenizer>(impl->text_tokenizer);
   const model::ModelConfig& config = impl->model->config();
@@ -113,6 +132,7 @@ MemoryReport Engine::memory() const {
   MemoryReport report;
   report.weights_mapped = impl_->model->file().mapped_bytes();
   report.weights_resident = impl_->model->file().resident_bytes();
+  report.weights_packed = impl_->model->packed_bytes();
   report.cache_reserved = impl_->loop->cache_bytes_reserved();
   report.cache_used = impl_->loop->cache_bytes_used();
   report.workspace = impl_->loop->workspace_bytes();

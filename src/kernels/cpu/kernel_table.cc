@@ -9,6 +9,7 @@
 #include "kernels/cpu/avx2/matmul_table.h"
 #include "kernels/cpu/avx512/attention.h"
 #include "kernels/cpu/avx512/elementwise.h"
+#include "kernels/cpu/avx512/matmul.h"
 #elif defined(__aarch64__)
 #include "kernels/cpu/neon/attention.h"
 #include "kernels/cpu/neon/elementwise.h"
@@ -30,6 +31,7 @@ void overlay_avx2(KernelTable& table) {
 }
 
 void overlay_avx512(KernelTable& table) {
+  overlay_avx512_matmul(table.matmul);
   overlay_avx512_elementwise(table.elementwise);
   overlay_avx512_attention(table.attention);
 }

@@ -28,6 +28,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/packed/packed_layout.h"
+
 namespace ruvllm::kernels {
 
 enum class ActivationKind : uint8_t {
@@ -74,6 +76,13 @@ struct MatmulKernel {
   int32_t gemv_chunk_rows = 8;   // calls run best on multiples of this many weight rows
   int32_t gemm_chunk_rows = 64;  // no call of gemm has more weight rows than this
   size_t (*scratch_bytes)(int32_t num_cols) = nullptr;
+
+  // For any number of x rows, with weights in packed slices: `weights` is the first byte of a
+  // slice, weight_row_stride that of the file, scratch is not used. Null: the type has no packed
+  // form.
+  MatmulFn packed = nullptr;
+  PackedLayout layout = {};
+  PackSliceFn pack_slice = nullptr;
 };
 
 }  // namespace ruvllm::kernels

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -14,6 +15,8 @@
 
 #include <time.h>
 
+#include "base/memory/buffer.h"
+#include "base/system/cpu_info.h"
 #include "kernels/cpu/kernel_table.h"
 #include "tensor/dtype.h"
 
@@ -131,7 +134,7 @@ double time_product(const MatmulKernel& kernel, MatmulFn function, const MatmulA
   return best / passes;
 }
 
-void bench_type(DType dtype, const KernelTable& table, const std::vector<std::byte>& weights,
+void bench_type(DType dtype, const KernelTable& table, std::span<const std::byte> weights,
                 int num_threads, int32_t max_x_rows) {
   const MatmulKernel& kernel = table.matmul[static_cast<size_t>(dtype)];
   const char* forced = std::getenv("MATMUL_BENCH_COLS");
@@ -156,13 +159,19 @@ void bench_type(DType dtype, const KernelTable& table, const std::vector<std::by
                              .dst_stride = static_cast<size_t>(num_rows),
                              .scratch = nullptr};
     std::printf("%-10s M=%-4d", kernel.name, num_x);
-    for (const bool is_gemm : {false, true}) {
-      if (!is_gemm && num_x > 16) continue;
-      const double time = time_product(kernel, is_gemm ? kernel.gemm : kernel.gemv, args,
-                                       is_gemm ? kernel.gemm_chunk_rows : 128, num_threads,
+    const struct {
+      const char* name;
+      MatmulFn function;
+      int32_t chunk_rows;
+    } ways[] = {{"gemv", num_x > 16 ? nullptr : kernel.gemv, 128},
+                {"gemm", kernel.gemm, kernel.gemm_chunk_rows},
+                {"packed", kernel.packed, 128}};  // any bytes are packed weights
+    for (const auto& way : ways) {
+      if (way.function == nullptr) continue;
+      const double time = time_product(kernel, way.function, args, way.chunk_rows, num_threads,
                                        num_x > 16 ? 3 : 9, weights.size() < kWeightBytes ? 256 : 1);
       const double weight_count = static_cast<double>(num_rows) * num_cols;
-      std::printf("  %s %6.2f GB/s %7.1f GMAC/s", is_gemm ? "gemm" : "gemv",
+      std::printf("  %s %6.2f GB/s %7.1f GMAC/s", way.name,
                   static_cast<double>(num_rows) * static_cast<double>(stride) / time * 1e-9,
                   weight_count * num_x / time * 1e-9);
     }
@@ -187,11 +196,18 @@ int main(int argc, char** argv) {
   KernelTable table;
   fill_generic(table);
 #if defined(__x86_64__)
-  if (std::getenv("MATMUL_BENCH_GENERIC") == nullptr) overlay_avx2(table);
+  const char* isa = std::getenv("RUVLLM_CPU_ISA");
+  const std::string_view forced = isa == nullptr ? "" : isa;
+  const CpuFeatures& features = cpu_features();
+  if (forced != "generic" && features.avx2) overlay_avx2(table);
+  if (forced != "generic" && forced != "avx2" && features.avx512_vnni) overlay_avx512(table);
 #endif
   const char* kib = std::getenv("MATMUL_BENCH_KIB");  // small: compute without memory
-  std::vector<std::byte> weights(kib == nullptr ? kWeightBytes
-                                                : static_cast<size_t>(std::atoi(kib)) << 10);
+  // As packed weights are kept; files are mapped in small pages.
+  const auto memory =
+      *Buffer::allocate(kib == nullptr ? kWeightBytes : static_cast<size_t>(std::atoi(kib)) << 10,
+                        HugePages::kPrefer, "weights");
+  const std::span<std::byte> weights(memory.data(), memory.size());
   uint32_t state = 1;
   for (std::byte& b : weights) {
     state = state * 1664525u + 1013904223u;

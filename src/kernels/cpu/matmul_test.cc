@@ -27,16 +27,29 @@
 namespace ruvllm::kernels {
 namespace {
 
-enum class Isa { kGeneric, kAvx2 };
+enum class Isa { kGeneric, kAvx2, kAvx512 };
 
-bool machine_has(Isa isa) { return isa == Isa::kGeneric || cpu_features().avx2; }
+struct IsaInfo {
+  Isa isa;
+  std::string_view name;
+  bool available;
+};
 
-std::string_view isa_name(Isa isa) { return isa == Isa::kGeneric ? "generic" : "avx2"; }
+std::vector<IsaInfo> all_isas() {
+  const CpuFeatures& features = cpu_features();
+  return {{Isa::kGeneric, "generic", true},
+          {Isa::kAvx2, "avx2", features.avx2},
+          {Isa::kAvx512, "avx512", features.avx2 && features.avx512 && features.avx512_vnni}};
+}
+
+bool machine_has(Isa isa) { return all_isas()[static_cast<size_t>(isa)].available; }
+
+std::string_view isa_name(Isa isa) { return all_isas()[static_cast<size_t>(isa)].name; }
 
 std::vector<Isa> machine_isas() {
   std::vector<Isa> out;
-  for (Isa isa : {Isa::kGeneric, Isa::kAvx2}) {
-    if (machine_has(isa)) out.push_back(isa);
+  for (const IsaInfo& info : all_isas()) {
+    if (info.available) out.push_back(info.isa);
   }
   return out;
 }
@@ -45,7 +58,8 @@ MatmulKernel kernel_of([[maybe_unused]] Isa isa, DType dtype) {
   auto table = std::make_unique<KernelTable>();
   fill_generic(*table);
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx2) overlay_avx2(*table);
+  if (isa != Isa::kGeneric) overlay_avx2(*table);
+  if (isa == Isa::kAvx512) overlay_avx512(*table);
 #endif
   return table->matmul[static_cast<size_t>(dtype)];
 }
@@ -433,7 +447,9 @@ class MatmulTest : public ::testing::TestWithParam<std::tuple<Isa, DType>> {
 TEST_P(MatmulTest, EntryIsNamedAndComplete) {
   const MatmulKernel entry = kernel();
   ASSERT_NE(entry.name, nullptr);
-  EXPECT_EQ(entry.name, std::string(isa_name(isa())) + " " + std::string(dtype_info(dtype()).name));
+  // A type that an instruction set has no product of keeps the one before.
+  const Isa owner = isa() == Isa::kAvx512 && entry.packed == nullptr ? Isa::kAvx2 : isa();
+  EXPECT_EQ(entry.name, std::string(isa_name(owner)) + " " + std::string(dtype_info(dtype()).name));
   EXPECT_EQ(entry.activation, ref::activation_kind(dtype()));
   EXPECT_NE(entry.gemv, nullptr);
   EXPECT_NE(entry.gemm, nullptr);
@@ -519,6 +535,73 @@ TEST_P(MatmulTest, QuantizedBitsAreThoseOfTheGenericKernel) {
       const std::vector<float> expected = run(generic, generic.gemv, problem.args());
       expect_same_bits(expected, run(entry, entry.gemv, problem.args()));
       expect_same_bits(expected, run(entry, entry.gemm, problem.args()));
+    }
+  }
+}
+
+// The problem's weights in packed slices, as owners of matrices make them.
+class PackedWeights {
+ public:
+  PackedWeights(const MatmulKernel& kernel, const MatmulArgs& args, PackSliceFn pack_slice) {
+    const int32_t num_slices = (args.num_weight_rows + kSliceRows - 1) / kSliceRows;
+    const size_t slice_bytes = kSliceRows * args.weight_row_stride;
+    const auto bytes = static_cast<size_t>(num_slices) * slice_bytes;
+    slices_.resize(bytes + kScratchGuard + 64, kGuardByte);
+    void* aligned = slices_.data();
+    size_t space = slices_.size();
+    data_ = static_cast<std::byte*>(std::align(64, bytes + kScratchGuard, aligned, space));
+    for (int32_t i = 0; i < num_slices; ++i) {
+      const int32_t row = i * kSliceRows;
+      pack_slice(kernel.layout, args.weights + static_cast<size_t>(row) * args.weight_row_stride,
+                 args.weight_row_stride, std::min(kSliceRows, args.num_weight_rows - row),
+                 args.num_cols / kernel.layout.block_elements,
+                 data_ + static_cast<size_t>(i) * slice_bytes);
+    }
+    EXPECT_TRUE(std::all_of(data_ + bytes, data_ + bytes + kScratchGuard, [](std::byte b) {
+      return b == kGuardByte;
+    })) << "wrote past the last slice";
+    contents_.assign(data_, data_ + bytes);
+  }
+
+  const std::byte* slice(int32_t index, size_t row_stride) const {
+    return data_ + static_cast<size_t>(index) * kSliceRows * row_stride;
+  }
+  const std::vector<std::byte>& contents() const { return contents_; }
+
+ private:
+  std::vector<std::byte> slices_, contents_;
+  std::byte* data_ = nullptr;
+};
+
+TEST_P(MatmulTest, PackedSlicesGiveTheSameBits) {
+  const MatmulKernel entry = kernel();
+  if (entry.packed == nullptr) GTEST_SKIP() << "this type has no packed form here";
+  for (Fill fill : {Fill::kRandom, Fill::kExtremes, Fill::kDenormals}) {
+    uint32_t seed = 17;
+    for (const Shape& shape : shapes(dtype())) {
+      const Problem problem(dtype(), shape, fill, seed++);
+      MatmulArgs args = problem.args();
+      const std::vector<float> expected = run(entry, entry.gemv, args);
+      const PackedWeights packed(entry, args, entry.pack_slice);
+      EXPECT_EQ(packed.contents(), PackedWeights(entry, args, pack_slice_generic).contents());
+      args.weights = packed.slice(0, args.weight_row_stride);
+      expect_same_bits(expected, run(entry, entry.packed, args));
+    }
+  }
+}
+
+TEST_P(MatmulTest, SlicesMayBeMultipliedApart) {
+  const MatmulKernel entry = kernel();
+  if (entry.packed == nullptr) GTEST_SKIP() << "this type has no packed form here";
+  const Problem problem(dtype(), {43, column_counts(dtype()).back(), 19}, Fill::kRandom, 7);
+  const PackedWeights packed(entry, problem.args(), entry.pack_slice);
+  for (int32_t x_row : {0, 4}) {
+    const int32_t num_x = 19 - x_row;
+    for (int32_t row : {16, 32}) {
+      MatmulArgs args = problem.args(row, 43 - row, x_row, num_x);
+      const std::vector<float> expected = run(entry, entry.gemm, args);
+      args.weights = packed.slice(row / kSliceRows, args.weight_row_stride);
+      expect_same_bits(expected, run(entry, entry.packed, args));
     }
   }
 }

@@ -49,6 +49,7 @@
 #include <cstdint>
 
 #define RUVLLM_ALWAYS_INLINE inline __attribute__((always_inline))
+#define RUVLLM_INLINE_LAMBDA __attribute__((always_inline))
 // Around a register tile, so that its surroundings do not compete for registers.
 #define RUVLLM_NEVER_INLINE __attribute__((noinline))
 

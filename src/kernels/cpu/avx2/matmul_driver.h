@@ -26,35 +26,16 @@
 
 #include "kernels/cpu/avx2/matmul_simd.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/x_row.h"
 #include "tensor/blocks.h"
 
 namespace ruvllm::kernels::avx2 {
-
-struct XRow {
-  const int8_t* q8;
-  const int16_t* q16;
-  const float* scales;
-  const int16_t* sums16;
-  const int16_t* sums32;
-};
 
 // kPanelElements where a decoded weight takes a byte: 16 rows stay in the first-level cache.
 constexpr int kBytePanelElements = 1024;
 // With few x rows the panel is one superblock, so that reading weights and multiplying overlap.
 constexpr int kSmallPanelElements = 256;
 constexpr int kSmallNumX = 16;
-
-template <class Format>
-RUVLLM_INLINE XRow x_row(const MatmulArgs& args, size_t row) {
-  const size_t num_cols = static_cast<size_t>(args.num_cols);
-  XRow x = {};
-  if (args.x.q8 != nullptr) x.q8 = args.x.q8 + row * num_cols;
-  if (args.x.q16 != nullptr) x.q16 = args.x.q16 + row * num_cols;
-  x.scales = args.x.scales + row * (num_cols / Format::kGroupElements);
-  if (args.x.sums16 != nullptr) x.sums16 = args.x.sums16 + row * (num_cols / 16);
-  if (args.x.sums32 != nullptr) x.sums32 = args.x.sums32 + row * (num_cols / 32);
-  return x;
-}
 
 // A gemv step takes 8 weight rows times up to 3 x rows, in one of two orders (measured on Zen 4).
 constexpr size_t kMaxGemvX = 3;
@@ -119,7 +100,7 @@ RUVLLM_INLINE void gemv_rows(const MatmulArgs& args, const uint8_t* weights, siz
   XRow x[kNumX];
   __m256 acc[kNumX];
   for (size_t i = 0; i < kNumX; ++i) {
-    x[i] = x_row<Format>(args, first_x + i);
+    x[i] = x_row(args, first_x + i, Format::kGroupElements);
     acc[i] = _mm256_setzero_ps();
   }
   if constexpr (Format::kBlockElements == kSuperblock) {
@@ -217,7 +198,7 @@ static __attribute__((noinline)) void tile_to(const MatmulArgs& args,
   XRow x[kNumX];
   __m256 acc[kNumX][2];
   for (size_t i = 0; i < kNumX; ++i) {
-    x[i] = x_row<Format>(args, first_x + i);
+    x[i] = x_row(args, first_x + i, Format::kGroupElements);
     const float* row = dst + i * args.dst_stride;
     acc[i][0] = first_block == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(row);
     acc[i][1] = first_block == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(row + 8);

@@ -12,13 +12,13 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/packed/packed_layout.h"
 
 namespace ruvllm::kernels::avx2 {
 
 #define RUVLLM_INLINE static inline __attribute__((always_inline))
 
 constexpr int kGroupRows = 8;    // weight rows of a gemv step and of a panel vector
-constexpr int kSliceRows = 16;   // weight rows of a gemm panel
 constexpr size_t kMaxTileX = 4;  // x rows of a register tile
 
 RUVLLM_INLINE __m256i load256(const void* src) {

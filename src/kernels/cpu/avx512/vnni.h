@@ -1,0 +1,136 @@
+// Sixteen 32-bit lanes with AVX-512 (F, BW, DQ, VL) and VNNI. See packed_formats-inl.h for what
+// each member means.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <immintrin.h>
+
+#include "kernels/cpu/avx512/pack_avx512.h"
+#include "kernels/cpu/packed/packed_layout.h"
+#include "kernels/cpu/vec.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+struct Avx512Vnni {
+  using Int = __m512i;
+  using Float = __m512;
+  static constexpr int kLanes = 16;
+  static constexpr size_t kMaxX = 8;
+  static constexpr int max_quads(int /*bits*/) { return 64; }
+
+  static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
+                                              size_t row_stride, int32_t num_rows,
+                                              int32_t num_blocks, std::byte* slice) {
+    pack_slice_by_words(layout, rows, row_stride, num_rows, num_blocks, slice);
+  }
+
+  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) {
+    _mm_prefetch(reinterpret_cast<const char*>(src), _MM_HINT_T1);
+  }
+  static RUVLLM_ALWAYS_INLINE Int load(const void* src) { return _mm512_loadu_si512(src); }
+  static RUVLLM_ALWAYS_INLINE Int zero() { return _mm512_setzero_si512(); }
+  static RUVLLM_ALWAYS_INLINE Float zero_float() { return _mm512_setzero_ps(); }
+  static RUVLLM_ALWAYS_INLINE Int broadcast(const void* word) {
+    int32_t value;
+    __builtin_memcpy(&value, word, sizeof(value));
+    return _mm512_set1_epi32(value);
+  }
+  static RUVLLM_ALWAYS_INLINE Int broadcast_int(int32_t value) { return _mm512_set1_epi32(value); }
+  static RUVLLM_ALWAYS_INLINE Int broadcast_byte(char value) { return _mm512_set1_epi8(value); }
+  static RUVLLM_ALWAYS_INLINE Float broadcast_float(float value) { return _mm512_set1_ps(value); }
+
+  static RUVLLM_ALWAYS_INLINE Int bit_and(Int a, Int b) { return _mm512_and_si512(a, b); }
+  static RUVLLM_ALWAYS_INLINE Int bit_or(Int a, Int b) { return _mm512_or_si512(a, b); }
+  // (a & mask) | b
+  static RUVLLM_ALWAYS_INLINE Int select_or(Int a, Int mask, Int b) {
+    return _mm512_ternarylogic_epi32(a, mask, b, 0xea);
+  }
+  template <int kBits>
+  static RUVLLM_ALWAYS_INLINE Int shift_right16(Int a) {
+    return _mm512_srli_epi16(a, kBits);
+  }
+  template <int kBits>
+  static RUVLLM_ALWAYS_INLINE Int shift_left16(Int a) {
+    return _mm512_slli_epi16(a, kBits);
+  }
+  template <int kBits>
+  static RUVLLM_ALWAYS_INLINE Int shift_left32(Int a) {
+    return _mm512_slli_epi32(a, kBits);
+  }
+  static RUVLLM_ALWAYS_INLINE Int shift_right(Int a, int bits) {
+    return _mm512_srl_epi32(a, _mm_cvtsi32_si128(bits));
+  }
+  static RUVLLM_ALWAYS_INLINE Int subtract(Int a, Int b) { return _mm512_sub_epi32(a, b); }
+
+  static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int u8, Int s8) {
+    return _mm512_dpbusd_epi32(first ? zero() : sum, u8, s8);
+  }
+  static RUVLLM_ALWAYS_INLINE Int add_scaled(Int isum, Int sum, Int scale) {
+    return _mm512_add_epi32(isum, _mm512_mullo_epi32(sum, scale));
+  }
+  static RUVLLM_ALWAYS_INLINE Int widen(Int sum) { return sum; }
+  static RUVLLM_ALWAYS_INLINE Int add_pairs(Int isum, Int a, Int b) {
+    return _mm512_dpwssd_epi32(isum, a, b);
+  }
+
+  static RUVLLM_ALWAYS_INLINE Int scale(Int words, int i) {
+    return _mm512_and_si512(_mm512_srli_epi32(words, static_cast<unsigned>(8 * i)),
+                            _mm512_set1_epi32(0xff));
+  }
+  static RUVLLM_ALWAYS_INLINE Int signed_scale(Int words, int i) {
+    return _mm512_srai_epi32(_mm512_slli_epi32(words, static_cast<unsigned>(24 - 8 * i)), 24);
+  }
+  static RUVLLM_ALWAYS_INLINE Int pair(Int words, int i) {
+    return _mm512_srli_epi16(spread_pair(words, i), 8);
+  }
+  static RUVLLM_ALWAYS_INLINE Int signed_pair(Int words, int i) {
+    return _mm512_srai_epi16(spread_pair(words, i), 8);
+  }
+  static RUVLLM_ALWAYS_INLINE Int even_bytes(Int words) {
+    return _mm512_srai_epi16(_mm512_slli_epi16(words, 8), 8);
+  }
+  static RUVLLM_ALWAYS_INLINE Int odd_bytes(Int words) { return _mm512_srai_epi16(words, 8); }
+
+  static RUVLLM_ALWAYS_INLINE Float load_halves(const uint8_t* src) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(src)));
+  }
+  static RUVLLM_ALWAYS_INLINE Float low_halves(Int words) {
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words));
+  }
+  static RUVLLM_ALWAYS_INLINE Float high_halves(Int words) {
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(words, 16)));
+  }
+  static RUVLLM_ALWAYS_INLINE Float to_float(Int a) { return _mm512_cvtepi32_ps(a); }
+  static RUVLLM_ALWAYS_INLINE Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
+  static RUVLLM_ALWAYS_INLINE Float mul_add(Float a, Float b, Float c) {
+    return _mm512_fmadd_ps(a, b, c);
+  }
+  static RUVLLM_ALWAYS_INLINE Float negative_mul_add(Float a, Float b, Float c) {
+    return _mm512_fnmadd_ps(a, b, c);
+  }
+  static RUVLLM_ALWAYS_INLINE Float load_floats(const float* src, int count) {
+    return _mm512_maskz_loadu_ps(first_lanes(count), src);
+  }
+  static RUVLLM_ALWAYS_INLINE void store_floats(float* dst, Float a, int count) {
+    _mm512_mask_storeu_ps(dst, first_lanes(count), a);
+  }
+
+ private:
+  static RUVLLM_ALWAYS_INLINE __mmask16 first_lanes(int count) {
+    return static_cast<__mmask16>((1u << count) - 1);
+  }
+  // Bytes i and i + 1 of each lane in the upper bytes of its halves.
+  static RUVLLM_ALWAYS_INLINE Int spread_pair(Int words, int i) {
+    const int zeros = 0x00800080;  // no byte
+    const int control = zeros | (i << 8) | ((i + 1) << 24);
+    const __m512i lanes =
+        _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04000400, 0x08000800, 0x0c000c00));
+    return _mm512_shuffle_epi8(words, _mm512_add_epi32(lanes, _mm512_set1_epi32(control)));
+  }
+};
+
+}  // namespace
+}  // namespace ruvllm::kernels
