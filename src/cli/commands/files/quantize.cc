@@ -10,6 +10,7 @@
 
 #include "cli/app.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/model.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/text.h"
@@ -65,6 +66,7 @@ void write_report(const QuantizeOptions& options, const QuantizeReport& report, 
                        {"bits_per_weight", report.bits_per_weight},
                        {"seconds", seconds},
                        {"weighted_tensors", report.num_weighted},
+                       {"warnings", report.warnings},
                        {"tensors", std::move(tensors)}});
     return;
   }
@@ -97,6 +99,7 @@ Status quantize(QuantizeOptions options, CommandContext& context) {
   }
   bar.finish();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  note_tokenizer_losses(quantizer.report().warnings, context.output);
   write_report(options, quantizer.report(), seconds.count(), context.output);
   return {};
 }
@@ -108,7 +111,9 @@ void add_quantize_command(CommandLine& line) {
   CommandLine::Command& command =
       line.add("quantize", "Write a model in fewer bits", CommonSet::kOutputOnly);
   CommandParser& parser = command.parser;
-  parser.add_option("IN.gguf", options->input_path, "Model to read, best in F32, F16 or BF16")
+  parser
+      .add_option("IN", options->input_path,
+                  "Model to read: a GGUF file or a Hugging Face folder, best in F32, F16 or BF16")
       .value_name("FILE")
       .required();
   parser.add_option("OUT.gguf", options->output_path, "File to write")

@@ -76,7 +76,7 @@ void add_synth_command(CommandLine& line) {
       parser.add_option("OUT.gguf", options.output_path, "File to write").value_name("FILE");
   parser
       .add_option("--tokenizer", options.tokenizer_path,
-                  "Model file whose tokenizer to copy; default: the bundled model")
+                  "Model file or folder whose tokenizer to copy; default: the bundled model")
       .value_name("FILE");
   parser.add_option("-s,--seed", options.seed, "Seed of the weights")
       .value_name("SEED")
