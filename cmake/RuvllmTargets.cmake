@@ -11,9 +11,23 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+# A compiler cache, if there is one, that serves every clone and worktree alike: it sees paths
+# relative to the source folder. As a launch rule it stays out of compile_commands.json, where
+# clang-tidy and clangd would take it for the compiler.
 find_program(CCACHE_PROGRAM ccache)
-if(CCACHE_PROGRAM AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+set(has_cache "${CMAKE_CXX_COMPILER_LAUNCHER}")
+if(CCACHE_PROGRAM AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER AND NOT DEFINED ENV{CCACHE_DISABLE})
+  set(has_cache ON)
+  set(cache_settings "\"CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}\" CCACHE_NOHASHDIR=1")
+  set_property(GLOBAL PROPERTY RULE_LAUNCH_COMPILE
+    "\"${CMAKE_COMMAND}\" -E env ${cache_settings} \"${CCACHE_PROGRAM}\"")
+endif()
+
+# Headers that nearly every file reads are parsed once, in builds where nobody looks for missing
+# includes. Not beside a cache, for which precompiled headers differ from clone to clone.
+option(RUVLLM_PRECOMPILE_HEADERS "Precompile library headers; missing includes go unnoticed" OFF)
+if(has_cache)
+  set(RUVLLM_PRECOMPILE_HEADERS OFF)
 endif()
 
 add_library(ruvllm_flags INTERFACE)
@@ -41,10 +55,24 @@ if(RUVLLM_COVERAGE)
   target_compile_options(ruvllm_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping)
   target_link_options(ruvllm_flags INTERFACE -fprofile-instr-generate)
 endif()
-if(RUVLLM_BUILD_FUZZERS)
-  # Libraries report the edges they take to libFuzzer; only fuzz/ links its main.
-  target_compile_options(ruvllm_flags INTERFACE -fsanitize=fuzzer-no-link)
-endif()
+
+# ruvllm_precompile(<target> <group> <header>...): the first target of a group precompiles the
+# headers, the others use its work; all must have the same flags.
+function(ruvllm_precompile target group)
+  if(NOT RUVLLM_PRECOMPILE_HEADERS)
+    return()
+  endif()
+  get_property(maker GLOBAL PROPERTY ruvllm_precompiled_${group})
+  if(maker)
+    target_precompile_headers(${target} REUSE_FROM ${maker})
+  else()
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+    set_property(GLOBAL PROPERTY ruvllm_precompiled_${group} ${target})
+  endif()
+endfunction()
+set(RUVLLM_COMMON_HEADERS <algorithm> <array> <bit> <chrono> <cmath> <cstdint> <cstring> <expected>
+  <functional> <limits> <map> <memory> <optional> <span> <string> <string_view> <unordered_map>
+  <utility> <vector> <fmt/format.h>)
 
 # ruvllm_layer(base SOURCES a.cc ... DEPS tensor ... LIBS fmt::fmt ...) -> target ruvllm_base
 function(ruvllm_layer name)
@@ -52,6 +80,15 @@ function(ruvllm_layer name)
   list(TRANSFORM ARG_DEPS PREPEND ruvllm_)
   add_library(ruvllm_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(ruvllm_${name} PUBLIC ruvllm_flags ${ARG_DEPS} ${ARG_LIBS})
+  set(flags plain)
+  if(RUVLLM_BUILD_FUZZERS AND name IN_LIST RUVLLM_LAYERS)
+    # What fuzzers may link reports the edges it takes to libFuzzer.
+    target_compile_options(ruvllm_${name} PRIVATE -fsanitize=fuzzer-no-link)
+    set(flags fuzzed)
+  endif()
+  if(NOT name STREQUAL kernels)  # some of its files have flags of their own
+    ruvllm_precompile(ruvllm_${name} ${flags}_layers ${RUVLLM_COMMON_HEADERS})
+  endif()
 endfunction()
 
 # ruvllm_test(base core/checked_test.cc ...): one test executable per file, registered with CTest as
@@ -65,13 +102,22 @@ function(ruvllm_test layer)
     return()
   endif()
   cmake_parse_arguments(ARG "" "" "THREADS" ${ARGN})
+  string(COMPARE NOTEQUAL "${RUVLLM_SANITIZE}" "" sanitized)
   foreach(source ${ARG_UNPARSED_ARGUMENTS} ${ARG_THREADS})
     get_filename_component(stem ${source} NAME_WE)
     set(test_target ${layer}_${stem})
     add_executable(${test_target} ${source})
     target_link_libraries(${test_target}
       PRIVATE ruvllm_${layer} GTest::gtest GTest::gmock GTest::gtest_main)
-    target_compile_definitions(${test_target} PRIVATE RUVLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    # Exhaustive tests take fewer steps where each is slow; other builds take them all.
+    target_compile_definitions(${test_target} PRIVATE RUVLLM_SANITIZED=$<BOOL:${sanitized}>)
+    ruvllm_precompile(${test_target} tests
+      ${RUVLLM_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)
+    file(STRINGS ${source} reads_source_tree REGEX RUVLLM_SOURCE_DIR LIMIT_COUNT 1)
+    if(reads_source_tree)  # the others compile to the same in every clone
+      set_source_files_properties(${source} PROPERTIES
+        COMPILE_DEFINITIONS RUVLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    endif()
     set_target_properties(${test_target} PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
     add_dependencies(ruvllm_unit_tests ${test_target})

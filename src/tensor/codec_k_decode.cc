@@ -66,7 +66,8 @@ void decode_block(const BlockQ6_K& block, float* dst) {
     for (int l = 0; l < kSubBlock; ++l) {
       const int low_bits = (low[l] >> (4 * (part / 2))) & 15;
       const int level = (low_bits | (((high[l] >> (2 * part)) & 3) << 4)) - 32;
-      dst[l] = d * static_cast<float>(scales[l / 16]) * static_cast<float>(level);
+      const int scale = scales[l / 16];
+      dst[l] = d * static_cast<float>(scale) * static_cast<float>(level);
     }
   }
 }

@@ -271,6 +271,8 @@ std::vector<uint8_t> random_bytes(std::mt19937& rng, size_t count) {
   return bytes;
 }
 
+constexpr int kStride = RUVLLM_SANITIZED ? 7 : 1;
+
 TEST(Decode, EveryQuantizedTypeIsTested) {
   EXPECT_EQ(std::size(kFormats), kNumDTypes - 3);  // all but the plain floats
 }
@@ -290,13 +292,14 @@ TEST(Decode, EveryScaleBitPattern) {
   }
 }
 
-// Every value of every byte that is not part of a half, alone and with all other bits set.
+// Every value of every byte that is not part of a half, alone and with all other bits set. Under
+// sanitizers every seventh value, of each byte others.
 TEST(Decode, EveryBytePattern) {
   for (const Format& format : kFormats) {
     const size_t num_bytes = dtype_info(format.dtype).block_bytes;
     for (const uint8_t fill : {uint8_t{0}, uint8_t{255}}) {
       for (size_t position = 0; position < num_bytes; ++position) {
-        for (int value = 0; value < 256; ++value) {
+        for (int value = static_cast<int>(position) % kStride; value < 256; value += kStride) {
           std::vector<uint8_t> block(num_bytes, fill);
           block[position] = static_cast<uint8_t>(value);
           for (const size_t offset : format.half_offsets) {

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -95,35 +94,35 @@ void add_bench_command(CommandLine& line) {
   auto flags = std::make_shared<BenchFlags>();
   CommandLine::Command& command =
       line.add("bench", "Measure prefill and decode speed", CommonSet::kAll);
-  CLI::App& app = *command.app;
+  CommandParser& parser = command.parser;
   BenchOptions& options = flags->bench;
-  const CLI::Validator counts = CLI::Range(0, 1 << 24).description("");
-  add_model_argument(app, flags->model);
-  app.add_option("-p,--prompt-tokens", options.prompt_tokens,
-                 "Prompt tokens of the prefill; 0: none")
-      ->check(counts)
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-n,--generated-tokens", options.generated_tokens, "Tokens to decode; 0: none")
-      ->check(counts)
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-b,--batch", options.batch_sizes, "Sequences at once, e.g. 1,8")
-      ->check(CLI::Range(1, 4096).description(""))
-      ->type_name("N,...")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->default_str("1");
-  app.add_option("-d,--depth", options.depth, "Tokens in the cache before the clock starts")
-      ->check(CLI::Range(0, 1 << 24).description(""))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-r,--repetitions", options.repetitions, "Runs; the median counts")
-      ->check(CLI::Range(1, 1000).description(""))
-      ->type_name("N")
-      ->capture_default_str();
-  add_adapter_flag(app, flags->adapters);
-  app.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");
+  constexpr int kMostTokens = 1 << 24;
+  add_model_argument(parser, flags->model);
+  parser
+      .add_option("-p,--prompt-tokens", options.prompt_tokens,
+                  "Prompt tokens of the prefill; 0: none")
+      .range(0, kMostTokens)
+      .value_name("N")
+      .show_default();
+  parser.add_option("-n,--generated-tokens", options.generated_tokens, "Tokens to decode; 0: none")
+      .range(0, kMostTokens)
+      .value_name("N")
+      .show_default();
+  parser.add_option("-b,--batch", options.batch_sizes, "Sequences at once, e.g. 1,8")
+      .range(1, 4096)
+      .value_name("N,...")
+      .separator(',')
+      .show_default("1");
+  parser.add_option("-d,--depth", options.depth, "Tokens in the cache before the clock starts")
+      .range(0, kMostTokens)
+      .value_name("N")
+      .show_default();
+  parser.add_option("-r,--repetitions", options.repetitions, "Runs; the median counts")
+      .range(1, 1000)
+      .value_name("N")
+      .show_default();
+  add_adapter_flag(parser, flags->adapters);
+  parser.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");
   command.run = [flags](CommandContext& context) { return bench(*flags, context); };
 }
 

@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
@@ -45,19 +44,19 @@ void add_detokenize_command(CommandLine& line) {
   auto options = std::make_shared<DetokenizeOptions>();
   CommandLine::Command& command =
       line.add("detokenize", "Turn token ids into text", CommonSet::kAll);
-  CLI::App& app = *command.app;
-  app.add_option_function<std::string>(
-         "--ids",
-         [options](const std::string& text) {
-           auto ids = parse_token_ids(text);
-           if (!ids) throw CLI::ValidationError("--ids", ids.error().message());
-           options->ids = std::move(*ids);
-           options->given = true;
-         },
-         "Token ids; default: read from standard input")
-      ->type_name("ID,...");
-  app.add_flag("--no-specials", options->no_specials, "Leave control tokens out");
-  app.footer("Examples:\n  ruvllm detokenize --ids 1001,11,1074,0");
+  CommandParser& parser = command.parser;
+  parser
+      .add_parsed_option(
+          "--ids",
+          [options](const std::string& text) -> Status {
+            RUVLLM_ASSIGN(options->ids, parse_token_ids(text));
+            options->given = true;
+            return {};
+          },
+          "Token ids; default: read from standard input")
+      .value_name("ID,...");
+  parser.add_flag("--no-specials", options->no_specials, "Leave control tokens out");
+  parser.footer("Examples:\n  ruvllm detokenize --ids 1001,11,1074,0");
   command.run = [options](CommandContext& context) { return detokenize(*options, context); };
 }
 

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
@@ -101,7 +100,7 @@ Status doctor(CommandContext& context) {
 void add_doctor_command(CommandLine& line) {
   CommandLine::Command& command =
       line.add("doctor", "Show what this machine offers and what was chosen", CommonSet::kAll);
-  command.app->footer("Examples:\n  ruvllm doctor --json");
+  command.parser.footer("Examples:\n  ruvllm doctor --json");
   command.run = [](CommandContext& context) { return doctor(context); };
 }
 

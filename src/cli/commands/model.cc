@@ -1,6 +1,5 @@
 #include "cli/commands/model.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <ruvllm/hub.h>
@@ -8,8 +7,8 @@
 
 namespace ruvllm::cli {
 
-void add_model_argument(CLI::App& command, std::string& model) {
-  command.add_option("MODEL", model, kModelHelp)->type_name("FILE");
+void add_model_argument(CommandParser& command, std::string& model) {
+  command.add_option("MODEL", model, kModelHelp).value_name("FILE");
 }
 
 Result<std::string> resolve_model(const CommandContext& context, const std::string& positional) {

@@ -12,7 +12,7 @@
 namespace ruvllm::cli {
 
 // The positional MODEL of a command.
-void add_model_argument(CLI::App& command, std::string& model);
+void add_model_argument(CommandParser& command, std::string& model);
 
 // The path of `positional` if not empty, else of --model and its settings, else of the bundled
 // model.

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -88,17 +87,18 @@ void add_perplexity_command(CommandLine& line) {
   auto options = std::make_shared<PerplexityOptions>();
   CommandLine::Command& command =
       line.add("perplexity", "Measure the loss of a model over a text", CommonSet::kAll);
-  CLI::App& app = *command.app;
-  add_model_argument(app, options->model);
-  app.add_option("-f,--file", options->file, "Text to score, specials parsed; -: standard input")
-      ->type_name("FILE")
-      ->required();
-  app.add_option("--tokens", options->num_tokens, "Only the first N tokens; 0: all")
-      ->type_name("N");
-  app.add_option("--logits-out", options->logits_file, "Write float32 logits of scored positions")
-      ->type_name("FILE");
-  add_adapter_flag(app, options->adapters);
-  app.footer(
+  CommandParser& parser = command.parser;
+  add_model_argument(parser, options->model);
+  parser.add_option("-f,--file", options->file, "Text to score, specials parsed; -: standard input")
+      .value_name("FILE")
+      .required();
+  parser.add_option("--tokens", options->num_tokens, "Only the first N tokens; 0: all")
+      .value_name("N");
+  parser
+      .add_option("--logits-out", options->logits_file, "Write float32 logits of scored positions")
+      .value_name("FILE");
+  add_adapter_flag(parser, options->adapters);
+  parser.footer(
       "Windows of --ctx tokens (default 512) without overlap; every token but the first of a\n"
       "window is scored.\n\n"
       "Examples:\n  ruvllm perplexity model.gguf --file text.txt --ctx 2048 --tokens 20480");

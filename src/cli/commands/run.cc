@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -45,14 +44,15 @@ bool looks_like_prompt(const std::string& text) {
 
 // Who is who among the arguments without a flag: a single one is the model, unless that is named
 // already or it can only be a prompt.
-void assign_positional(RunOptions& options, const std::vector<std::string>& arguments,
-                       bool model_named) {
+Status assign_positional(RunOptions& options, const std::vector<std::string>& arguments,
+                         bool model_named) {
   const bool prompt_named = options.prompt.has_value() || !options.prompt_file.empty();
   const size_t most = 2 - size_t{model_named} - size_t{prompt_named};
   if (arguments.size() > most) {
-    throw CLI::ValidationError("run", fmt::format("unexpected argument '{}': model or prompt is "
-                                                  "given already; quote a prompt with spaces",
-                                                  arguments.back()));
+    return fail(ErrorCode::kInvalidArgument,
+                "run: unexpected argument '{}': model or prompt is given already; quote a prompt "
+                "with spaces",
+                arguments.back());
   }
   const bool single_is_prompt =
       model_named || (!prompt_named && arguments.size() == 1 && looks_like_prompt(arguments[0]));
@@ -60,6 +60,7 @@ void assign_positional(RunOptions& options, const std::vector<std::string>& argu
   if (arguments.size() == 2 || (arguments.size() == 1 && single_is_prompt)) {
     options.prompt = arguments.back();
   }
+  return {};
 }
 
 struct EncodedPrompt {
@@ -166,34 +167,35 @@ void add_run_command(CommandLine& line) {
   auto options = std::make_shared<RunOptions>();
   CommandLine::Command& command =
       line.add("run", "Answer a prompt, or chat when none is given", CommonSet::kAll);
-  CLI::App& app = *command.app;
+  CommandParser& parser = command.parser;
   auto first = std::make_shared<std::string>();
   auto second = std::make_shared<std::string>();
-  const CLI::Option* model = app.add_option("MODEL", *first, kModelHelp)->type_name("FILE");
-  const CLI::Option* text = app.add_option("PROMPT", *second, "The prompt")->type_name("TEXT");
-  CLI::Option* prompt =
-      app.add_option("-p,--prompt", options->prompt, "The prompt")->type_name("TEXT");
-  app.add_option("-f,--file", options->prompt_file,
-                 "Read the prompt from a file; -: standard input")
-      ->type_name("FILE")
-      ->excludes(prompt);
-  app.add_option("--system", options->system, "System prompt")->type_name("TEXT");
-  app.add_flag("--raw", options->raw, "No chat template: the model goes on with the text");
-  app.add_flag("-v,--verbose", options->verbose, "Report speed after each answer");
-  add_chat_template_flags(app, options->chat_template);
-  add_generation_flags(app, options->generation);
-  add_adapter_flag(app, options->adapters);
-  app.footer(
+  const Option model = parser.add_option("MODEL", *first, kModelHelp).value_name("FILE");
+  const Option text = parser.add_option("PROMPT", *second, "The prompt").value_name("TEXT");
+  const Option prompt =
+      parser.add_option("-p,--prompt", options->prompt, "The prompt").value_name("TEXT");
+  parser
+      .add_option("-f,--file", options->prompt_file,
+                  "Read the prompt from a file; -: standard input")
+      .value_name("FILE")
+      .excludes(prompt);
+  parser.add_option("--system", options->system, "System prompt").value_name("TEXT");
+  parser.add_flag("--raw", options->raw, "No chat template: the model goes on with the text");
+  parser.add_flag("-v,--verbose", options->verbose, "Report speed after each answer");
+  add_chat_template_flags(parser, options->chat_template);
+  add_generation_flags(parser, options->generation);
+  add_adapter_flag(parser, options->adapters);
+  parser.footer(
       "Examples:\n"
       "  ruvllm run -p 'What is the capital of France?'\n"
       "  ruvllm run model.gguf\n"
       "  ruvllm run --raw -p 'Once upon a time' -n 60 --temp 0\n"
       "  git diff | ruvllm run -m model.gguf --system 'Write a commit message.'");
-  app.callback([options, &command, first, second, model, text] {
+  parser.check([options, &command, first, second, model, text] {
     std::vector<std::string> arguments;
-    if (model->count() > 0) arguments.push_back(*first);
-    if (text->count() > 0) arguments.push_back(*second);
-    assign_positional(*options, arguments, command.flags.model.has_value());
+    if (model.given()) arguments.push_back(*first);
+    if (text.given()) arguments.push_back(*second);
+    return assign_positional(*options, arguments, command.flags.model.has_value());
   });
   command.run = [options](CommandContext& context) { return run(*options, context); };
 }

@@ -2,7 +2,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -108,12 +107,12 @@ Status show(const ShowOptions& options, CommandContext& context) {
 void add_show_command(CommandLine& line) {
   auto options = std::make_shared<ShowOptions>();
   CommandLine::Command& command = line.add("show", "Show what is in a model file", CommonSet::kAll);
-  add_model_argument(*command.app, options->model);
-  command.app->add_flag("--metadata", options->metadata, "All keys and values");
-  command.app->add_flag("--tensors", options->tensors,
-                        "Name, type, dimensions and size of tensors");
-  command.app->add_flag("--template", options->chat_template, "The chat template");
-  command.app->footer("Examples:\n  ruvllm show model.gguf --tensors");
+  add_model_argument(command.parser, options->model);
+  command.parser.add_flag("--metadata", options->metadata, "All keys and values");
+  command.parser.add_flag("--tensors", options->tensors,
+                          "Name, type, dimensions and size of tensors");
+  command.parser.add_flag("--template", options->chat_template, "The chat template");
+  command.parser.footer("Examples:\n  ruvllm show model.gguf --tensors");
   command.run = [options](CommandContext& context) { return show(*options, context); };
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -52,15 +51,16 @@ Status tokenize(const TokenizeOptions& options, CommandContext& context) {
 void add_tokenize_command(CommandLine& line) {
   auto options = std::make_shared<TokenizeOptions>();
   CommandLine::Command& command = line.add("tokenize", "Turn text into token ids", CommonSet::kAll);
-  CLI::App& app = *command.app;
-  CLI::Option* text =
-      app.add_option("TEXT", options->text, "The text; default: standard input")->type_name("TEXT");
-  app.add_option("-f,--file", options->file, "Read the text from a file")
-      ->type_name("FILE")
-      ->excludes(text);
-  app.add_flag("--no-specials", options->no_specials, "Control tokens in the text are plain text");
-  app.add_flag("--bos", options->bos, "Add the tokens that the model wants around a text");
-  app.footer("Examples:\n  ruvllm tokenize 'Hello, world!' --json");
+  CommandParser& parser = command.parser;
+  const Option text = parser.add_option("TEXT", options->text, "The text; default: standard input")
+                          .value_name("TEXT");
+  parser.add_option("-f,--file", options->file, "Read the text from a file")
+      .value_name("FILE")
+      .excludes(text);
+  parser.add_flag("--no-specials", options->no_specials,
+                  "Control tokens in the text are plain text");
+  parser.add_flag("--bos", options->bos, "Add the tokens that the model wants around a text");
+  parser.footer("Examples:\n  ruvllm tokenize 'Hello, world!' --json");
   command.run = [options](CommandContext& context) { return tokenize(*options, context); };
 }
 

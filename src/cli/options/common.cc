@@ -5,8 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/options/values.h"
 
 namespace ruvllm::cli {
@@ -15,46 +13,46 @@ namespace {
 constexpr std::array<std::pair<std::string_view, DeviceType>, 3> kDevices = {
     {{"cpu", DeviceType::Cpu}, {"cuda", DeviceType::Cuda}, {"metal", DeviceType::Metal}}};
 
-void add_count(CLI::App& command, const char* name, std::optional<uint32_t>& target,
+void add_count(CommandParser& command, const char* name, std::optional<uint32_t>& target,
                const char* help) {
   command
-      .add_option_function<std::string>(
+      .add_parsed_option(
           name,
-          [&target, name](const std::string& text) {
-            auto value = parse_number<uint32_t>(text, 0, std::numeric_limits<uint32_t>::max());
-            if (!value) throw CLI::ValidationError(name, value.error().message());
-            target = *value;
+          [&target](const std::string& text) -> Status {
+            RUVLLM_ASSIGN(target,
+                          parse_number<uint32_t>(text, 0, std::numeric_limits<uint32_t>::max()));
+            return {};
           },
           help)
-      ->type_name("N")
-      ->group(kCommonGroup);
+      .value_name("N")
+      .group(kCommonGroup);
 }
 
 }  // namespace
 
-void add_threads_flag(CLI::App& command, CommonFlags& flags) {
+void add_threads_flag(CommandParser& command, CommonFlags& flags) {
   add_count(command, "-t,--threads", flags.threads, "Threads; 0: all this process may use");
 }
 
-void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set) {
+void add_common_flags(CommandParser& command, CommonFlags& flags, CommonSet set) {
   if (set == CommonSet::kAll) {
     command.add_option("-m,--model", flags.model, kModelHelp)
-        ->type_name("FILE")
-        ->group(kCommonGroup);
+        .value_name("FILE")
+        .group(kCommonGroup);
     add_threads_flag(command, flags);
     add_count(command, "--ctx", flags.ctx, "Context length in tokens; 0: the model's");
     command.add_option("--device", flags.device, "Device to run on")
-        ->check(CLI::IsMember({"cpu", "cuda", "metal"}))
-        ->type_name("DEVICE")
-        ->group(kCommonGroup);
+        .choices({"cpu", "cuda", "metal"})
+        .value_name("DEVICE")
+        .group(kCommonGroup);
     command.add_option("--cpu-isa", flags.cpu_isa, "Force kernels, e.g. generic or avx2")
-        ->type_name("ISA")
-        ->group(kCommonGroup);
+        .value_name("ISA")
+        .group(kCommonGroup);
   }
   command.add_option("--config", flags.config_path, "Settings file (TOML)")
-      ->type_name("FILE")
-      ->group(kCommonGroup);
-  command.add_flag("--json", flags.json, "Write the result as JSON")->group(kCommonGroup);
+      .value_name("FILE")
+      .group(kCommonGroup);
+  command.add_flag("--json", flags.json, "Write the result as JSON").group(kCommonGroup);
 }
 
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings) {

@@ -6,12 +6,9 @@
 #include <string>
 
 #include "base/core/error.h"
+#include "cli/options/argument_parser.h"
 #include <ruvllm/engine.h>
 #include <ruvllm/settings.h>
-
-namespace CLI {
-class App;
-}
 
 namespace ruvllm::cli {
 
@@ -36,9 +33,9 @@ inline constexpr const char* kCommonGroup = "Common options";
 inline constexpr const char* kModelHelp =
     "Model file, or the name of a pulled model; default: the bundled model";
 
-void add_common_flags(CLI::App& command, CommonFlags& flags, CommonSet set);
+void add_common_flags(CommandParser& command, CommonFlags& flags, CommonSet set);
 // For commands of kOutputOnly that compute.
-void add_threads_flag(CLI::App& command, CommonFlags& flags);
+void add_threads_flag(CommandParser& command, CommonFlags& flags);
 
 // Flags over settings over defaults.
 struct CommonOptions {

@@ -55,7 +55,8 @@ std::vector<OptionReference> describe_options(const CLI::App& app, bool position
 
 }  // namespace
 
-ProgramReference describe_program(const CLI::App& app) {
+ProgramReference describe_program(const ProgramParser& parser) {
+  const CLI::App& app = parser.app();
   ProgramReference out;
   out.name = app.get_name();
   out.description = app.get_description();

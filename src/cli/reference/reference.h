@@ -4,9 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/options/argument_parser.h"
 
 namespace ruvllm::cli {
 
@@ -37,6 +35,6 @@ struct ProgramReference {
   std::vector<CommandReference> commands;  // hidden ones left out
 };
 
-ProgramReference describe_program(const CLI::App& app);
+ProgramReference describe_program(const ProgramParser& parser);
 
 }  // namespace ruvllm::cli

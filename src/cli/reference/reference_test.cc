@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,27 +21,26 @@ using ::testing::Not;
 class Reference : public ::testing::Test {
  protected:
   Reference() {
-    app_.set_help_flag("-h,--help", "Show this help");
-    CLI::App* eat = app_.add_subcommand("eat", "Eat what's [there]: all");
-    eat->add_option("WHAT", what_, "The dish")->check(CLI::IsMember({"soup", "bread"}))->required();
-    eat->add_option("PLATE", plate_, "Where")->type_name("FILE");
-    eat->add_option("-s,--speed", speed_, ".fast\\slow")->type_name("N")->capture_default_str();
-    eat->add_option("--spoon", spoon_, "Spoon")->check(CLI::IsMember({"big", "small"}));
-    add_common_flags(*eat, flags_, CommonSet::kAll);
-    eat->footer("A note - with dash.\n\nExamples:\n  ruvllm eat soup\n  ruvllm eat 'bread'");
-    CLI::App* drink = app_.add_subcommand("drink", "Drink");
-    add_common_flags(*drink, drink_flags_, CommonSet::kOutputOnly);
-    app_.add_subcommand("__secret", "Hidden")->group("");
+    CommandParser eat = program_.add_command("eat", "Eat what's [there]: all", "Commands");
+    eat.add_option("WHAT", what_, "The dish").choices({"soup", "bread"}).required();
+    eat.add_option("PLATE", plate_, "Where").value_name("FILE");
+    eat.add_option("-s,--speed", speed_, ".fast\\slow").value_name("N").show_default();
+    eat.add_option("--spoon", spoon_, "Spoon").choices({"big", "small"});
+    add_common_flags(eat, flags_, CommonSet::kAll);
+    eat.footer("A note - with dash.\n\nExamples:\n  ruvllm eat soup\n  ruvllm eat 'bread'");
+    CommandParser drink = program_.add_command("drink", "Drink", "Commands");
+    add_common_flags(drink, drink_flags_, CommonSet::kOutputOnly);
+    program_.add_command("__secret", "Hidden", "");
   }
 
-  CLI::App app_{"Feed people.", "ruvllm"};
+  ProgramParser program_{"ruvllm", "Feed people.", "1.2.3"};
   std::string what_, plate_, spoon_;
   int speed_ = 3;
   CommonFlags flags_, drink_flags_;
 };
 
 TEST_F(Reference, ReadsTheParser) {
-  const ProgramReference program = describe_program(app_);
+  const ProgramReference program = describe_program(program_);
   ASSERT_EQ(program.commands.size(), 2u);
   const CommandReference& eat = program.commands[0];
   EXPECT_EQ(eat.name, "eat");
@@ -62,7 +60,7 @@ TEST_F(Reference, ReadsTheParser) {
 }
 
 TEST_F(Reference, ManPageHasAllSections) {
-  const std::string page = render_man_page(describe_program(app_), "1.2.3");
+  const std::string page = render_man_page(describe_program(program_), "1.2.3");
   for (const char* section :
        {".TH RUVLLM 1", ".SH NAME\nruvllm \\- feed people\n", ".SH SYNOPSIS", ".SH DESCRIPTION",
         ".SH OPTIONS", ".SH COMMON OPTIONS", ".SH COMMANDS", ".SS eat", ".SS drink", ".SH FILES",
@@ -77,7 +75,7 @@ TEST_F(Reference, ManPageHasAllSections) {
 }
 
 TEST_F(Reference, CompletionsKnowCommandsFlagsAndValues) {
-  const ProgramReference program = describe_program(app_);
+  const ProgramReference program = describe_program(program_);
   const std::string bash = render_bash_completion(program);
   const std::string zsh = render_zsh_completion(program);
   const std::string fish = render_fish_completion(program);

@@ -1,7 +1,6 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -51,16 +50,19 @@ void add_convert_command(CommandLine& line) {
   auto options = std::make_shared<ConvertOptions>();
   CommandLine::Command& command = line.add(
       "convert", "Convert a Hugging Face model folder to a GGUF file", CommonSet::kOutputOnly);
-  CLI::App& app = *command.app;
-  app.add_option("HF_DIR", options->input_path,
-                 "Folder with config.json, tokenizer.json and *.safetensors")
-      ->type_name("DIR")
-      ->required();
-  app.add_option("OUT.gguf", options->output_path, "File to write")->type_name("FILE")->required();
-  app.add_option("--type", options->type, "Tensor type; auto: as in the folder")
-      ->check(CLI::IsMember(convert_types()))
-      ->capture_default_str();
-  app.footer("Examples:\n  ruvllm convert Qwen2.5-0.5B-Instruct qwen.gguf --type q8_0");
+  CommandParser& parser = command.parser;
+  parser
+      .add_option("HF_DIR", options->input_path,
+                  "Folder with config.json, tokenizer.json and *.safetensors")
+      .value_name("DIR")
+      .required();
+  parser.add_option("OUT.gguf", options->output_path, "File to write")
+      .value_name("FILE")
+      .required();
+  parser.add_option("--type", options->type, "Tensor type; auto: as in the folder")
+      .choices(convert_types())
+      .show_default();
+  parser.footer("Examples:\n  ruvllm convert Qwen2.5-0.5B-Instruct qwen.gguf --type q8_0");
   command.run = [options](CommandContext& context) { return convert(*options, context); };
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -73,15 +72,15 @@ void add_imatrix_command(CommandLine& line) {
   auto options = std::make_shared<ImatrixOptions>();
   CommandLine::Command& command =
       line.add("imatrix", "Measure which columns of a model's matrices matter", CommonSet::kAll);
-  CLI::App& app = *command.app;
-  add_model_argument(app, options->model);
-  app.add_option("-f,--file", options->file, "Text to run, specials parsed; -: standard input")
-      ->type_name("FILE")
-      ->required();
-  app.add_option("-o,--output", options->output, "File to write")->type_name("FILE")->required();
-  app.add_option("--tokens", options->num_tokens, "Only the first N tokens; 0: all")
-      ->type_name("N");
-  app.footer(
+  CommandParser& parser = command.parser;
+  add_model_argument(parser, options->model);
+  parser.add_option("-f,--file", options->file, "Text to run, specials parsed; -: standard input")
+      .value_name("FILE")
+      .required();
+  parser.add_option("-o,--output", options->output, "File to write").value_name("FILE").required();
+  parser.add_option("--tokens", options->num_tokens, "Only the first N tokens; 0: all")
+      .value_name("N");
+  parser.footer(
       "Windows of --ctx tokens (default 512) without overlap. The file is for 'quantize "
       "--imatrix'\n"
       "and llama-quantize --imatrix. Use text like that which the model will see.\n\n"

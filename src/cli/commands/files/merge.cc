@@ -1,7 +1,6 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -46,11 +45,13 @@ void add_merge_command(CommandLine& line) {
   auto options = std::make_shared<MergeOptions>();
   CommandLine::Command& command =
       line.add("merge", "Work LoRA adapters into a model's own weights", CommonSet::kOutputOnly);
-  CLI::App& app = *command.app;
-  app.add_option("MODEL", options->model_path, "The model")->type_name("FILE")->required();
-  app.add_option("OUT.gguf", options->output_path, "File to write")->type_name("FILE")->required();
-  add_adapter_flag(app, options->adapters)->required();
-  app.footer("Examples:\n  ruvllm merge model-f16.gguf merged.gguf --adapter style/:0.7");
+  CommandParser& parser = command.parser;
+  parser.add_option("MODEL", options->model_path, "The model").value_name("FILE").required();
+  parser.add_option("OUT.gguf", options->output_path, "File to write")
+      .value_name("FILE")
+      .required();
+  add_adapter_flag(parser, options->adapters).required();
+  parser.footer("Examples:\n  ruvllm merge model-f16.gguf merged.gguf --adapter style/:0.7");
   command.run = [options](CommandContext& context) { return merge(*options, context); };
 }
 

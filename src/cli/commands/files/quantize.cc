@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -111,24 +110,29 @@ void add_quantize_command(CommandLine& line) {
   auto options = std::make_shared<QuantizeOptions>();
   CommandLine::Command& command =
       line.add("quantize", "Write a model in fewer bits", CommonSet::kOutputOnly);
-  CLI::App& app = *command.app;
-  app.add_option("IN", options->input_path,
-                 "Model to read: a GGUF file or a Hugging Face folder, best in F32, F16 or BF16")
-      ->type_name("FILE")
-      ->required();
-  app.add_option("OUT.gguf", options->output_path, "File to write")->type_name("FILE")->required();
-  app.add_option("TYPE", options->type,
-                 fmt::format("Type, in any case: {}", fmt::join(quantize_types(), ", ")))
-      ->type_name("TYPE")
-      ->required();
-  app.add_option("--imatrix", options->importance_path,
-                 "Importance matrix (see 'ruvllm imatrix'): errors count where activations are")
-      ->type_name("FILE");
-  app.add_flag("--allow-requantize", options->allow_requantize,
-               "Also quantize tensors that are quantized already; they lose twice");
-  app.add_flag("--errors", options->measure_error, "Measure and list the error of each tensor");
-  add_threads_flag(app, command.flags);
-  app.footer(
+  CommandParser& parser = command.parser;
+  parser
+      .add_option("IN", options->input_path,
+                  "Model to read: a GGUF file or a Hugging Face folder, best in F32, F16 or BF16")
+      .value_name("FILE")
+      .required();
+  parser.add_option("OUT.gguf", options->output_path, "File to write")
+      .value_name("FILE")
+      .required();
+  parser
+      .add_option("TYPE", options->type,
+                  fmt::format("Type, in any case: {}", fmt::join(quantize_types(), ", ")))
+      .value_name("TYPE")
+      .required();
+  parser
+      .add_option("--imatrix", options->importance_path,
+                  "Importance matrix (see 'ruvllm imatrix'): errors count where activations are")
+      .value_name("FILE");
+  parser.add_flag("--allow-requantize", options->allow_requantize,
+                  "Also quantize tensors that are quantized already; they lose twice");
+  parser.add_flag("--errors", options->measure_error, "Measure and list the error of each tensor");
+  add_threads_flag(parser, command.flags);
+  parser.footer(
       "Which tensor gets which type follows llama.cpp's mixtures.\n\n"
       "Examples:\n  ruvllm quantize model-f16.gguf model-q4_k_m.gguf Q4_K_M --imatrix text.gguf");
   command.run = [options](CommandContext& context) { return quantize(*options, context); };

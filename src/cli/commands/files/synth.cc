@@ -1,7 +1,6 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -67,27 +66,31 @@ void add_synth_command(CommandLine& line) {
   auto flags = std::make_shared<SynthFlags>();
   CommandLine::Command& command = line.add(
       "synth", "Write a model of random weights in a real model's shape", CommonSet::kOutputOnly);
-  CLI::App& app = *command.app;
+  CommandParser& parser = command.parser;
   SynthOptions& options = flags->synth;
-  const CLI::Option* shape =
-      app.add_option("SHAPE", options.shape, "Whose shape")->check(CLI::IsMember(synth_shapes()));
-  const CLI::Option* type =
-      app.add_option("TYPE", options.type, "Tensor types")->check(CLI::IsMember(synth_types()));
-  const CLI::Option* file =
-      app.add_option("OUT.gguf", options.output_path, "File to write")->type_name("FILE");
-  app.add_option("--tokenizer", options.tokenizer_path,
-                 "Model file or folder whose tokenizer to copy; default: the bundled model")
-      ->type_name("FILE");
-  app.add_option("-s,--seed", options.seed, "Seed of the weights")
-      ->type_name("SEED")
-      ->capture_default_str();
-  app.add_flag("--list", flags->list, "List shapes and types");
-  app.footer("Examples:\n  ruvllm synth qwen2.5-1.5b q4_k_m random.gguf --tokenizer model.gguf");
-  app.callback([flags, shape, type, file] {
-    if (flags->list) return;
-    for (const CLI::Option* option : {shape, type, file}) {
-      if (option->count() == 0) throw CLI::RequiredError(option->get_name(true));
+  const Option shape =
+      parser.add_option("SHAPE", options.shape, "Whose shape").choices(synth_shapes());
+  const Option type =
+      parser.add_option("TYPE", options.type, "Tensor types").choices(synth_types());
+  const Option file =
+      parser.add_option("OUT.gguf", options.output_path, "File to write").value_name("FILE");
+  parser
+      .add_option("--tokenizer", options.tokenizer_path,
+                  "Model file or folder whose tokenizer to copy; default: the bundled model")
+      .value_name("FILE");
+  parser.add_option("-s,--seed", options.seed, "Seed of the weights")
+      .value_name("SEED")
+      .show_default();
+  parser.add_flag("--list", flags->list, "List shapes and types");
+  parser.footer("Examples:\n  ruvllm synth qwen2.5-1.5b q4_k_m random.gguf --tokenizer model.gguf");
+  parser.check([flags, shape, type, file]() -> Status {
+    if (flags->list) return {};
+    for (const Option& option : {shape, type, file}) {
+      if (!option.given()) {
+        return fail(ErrorCode::kInvalidArgument, "{} is required", option.name());
+      }
     }
+    return {};
   });
   command.run = [flags](CommandContext& context) { return synth(*flags, context); };
 }

@@ -2,7 +2,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -66,7 +65,7 @@ Status list(CommandContext& context) {
 void add_list_command(CommandLine& line) {
   CommandLine::Command& command =
       line.add("list", "List the models that have a name", CommonSet::kOutputOnly);
-  command.app->footer(
+  command.parser.footer(
       "Shows what was pulled here, what other programs put into Hugging Face's cache, and the\n"
       "models of an installed Ollama.\n\n"
       "Examples:\n  ruvllm list --json");

@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -91,17 +90,19 @@ Status pull_model(const PullFlags& flags, CommandContext& context) {
 void add_pull_command(CommandLine& line) {
   auto flags = std::make_shared<PullFlags>();
   CommandLine::Command& command = line.add("pull", "Fetch a model by name", CommonSet::kOutputOnly);
-  CLI::App& app = *command.app;
-  app.add_option("NAME", flags->pull.name,
-                 "hf:ORG/REPO[:QUANTIZATION or FILE][@REVISION], ollama:NAME[:TAG] or an https URL")
-      ->type_name("NAME")
-      ->required();
-  app.add_option("--parts", flags->pull.num_parts, "Connections for one big file")
-      ->type_name("N")
-      ->check(CLI::Range(1, 16))
-      ->capture_default_str();
-  app.add_flag("--offline", flags->offline, "Only look whether it is here");
-  app.footer(
+  CommandParser& parser = command.parser;
+  parser
+      .add_option(
+          "NAME", flags->pull.name,
+          "hf:ORG/REPO[:QUANTIZATION or FILE][@REVISION], ollama:NAME[:TAG] or an https URL")
+      .value_name("NAME")
+      .required();
+  parser.add_option("--parts", flags->pull.num_parts, "Connections for one big file")
+      .value_name("N:INT in [1 - 16]")
+      .range(1, 16)
+      .show_default();
+  parser.add_flag("--offline", flags->offline, "Only look whether it is here");
+  parser.footer(
       "An interrupted pull goes on where it stopped. Files are checked against the hash that the\n"
       "server announced. A private or gated model needs HF_TOKEN.\n"
       "SSL_CERT_FILE names a PEM file of certificate authorities in place of the system's.\n\n"

@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -66,11 +65,11 @@ void add_rm_command(CommandLine& line) {
   auto flags = std::make_shared<RemoveFlags>();
   CommandLine::Command& command =
       line.add("rm", "Remove models that have a name", CommonSet::kOutputOnly);
-  command.app->add_option("NAME", flags->names, "A name as `ruvllm list` shows it")
-      ->type_name("NAME")
-      ->required();
-  command.app->add_flag("-f,--force", flags->force, "Do not ask");
-  command.app->footer(
+  command.parser.add_option("NAME", flags->names, "A name as `ruvllm list` shows it")
+      .value_name("NAME")
+      .required();
+  command.parser.add_flag("-f,--force", flags->force, "Do not ask");
+  command.parser.footer(
       "Files that other names share stay.\n\n"
       "Examples:\n  ruvllm rm qwen2.5:0.5b");
   command.run = [flags](CommandContext& context) { return remove_models(*flags, context); };

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/options/values.h"
 
 namespace ruvllm::cli {
@@ -27,20 +25,17 @@ Result<AdapterSource> parse_adapter(std::string_view text) {
   return source;
 }
 
-CLI::Option* add_adapter_flag(CLI::App& app, std::vector<AdapterSource>& adapters) {
-  return app
-      .add_option_function<std::vector<std::string>>(
+Option add_adapter_flag(CommandParser& command, std::vector<AdapterSource>& adapters) {
+  return command
+      .add_parsed_list(
           "--adapter",
-          [&adapters](const std::vector<std::string>& texts) {
-            for (const std::string& text : texts) {
-              auto source = parse_adapter(text);
-              if (!source) throw CLI::ValidationError("--adapter", source.error().message());
-              adapters.push_back(std::move(*source));
-            }
+          [&adapters](const std::string& text) -> Status {
+            RUVLLM_ASSIGN(AdapterSource source, parse_adapter(text));
+            adapters.push_back(std::move(source));
+            return {};
           },
           "LoRA adapter (PEFT folder or GGUF) and its scale; may be given several times")
-      ->type_name("PATH[:SCALE]")
-      ->allow_extra_args(false);
+      .value_name("PATH[:SCALE]");
 }
 
 }  // namespace ruvllm::cli

@@ -6,12 +6,8 @@
 #include <vector>
 
 #include "base/core/error.h"
+#include "cli/options/argument_parser.h"
 #include <ruvllm/adapter.h>
-
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
 
 namespace ruvllm::cli {
 
@@ -19,6 +15,6 @@ namespace ruvllm::cli {
 // the adapter by its path.
 Result<AdapterSource> parse_adapter(std::string_view text);
 
-CLI::Option* add_adapter_flag(CLI::App& app, std::vector<AdapterSource>& adapters);
+Option add_adapter_flag(CommandParser& command, std::vector<AdapterSource>& adapters);
 
 }  // namespace ruvllm::cli

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/options/values.h"
@@ -20,16 +19,16 @@ bool is_jinja(const std::string& text) {
 
 }  // namespace
 
-void add_chat_template_flags(CLI::App& command, ChatTemplateFlags& flags) {
+void add_chat_template_flags(CommandParser& command, ChatTemplateFlags& flags) {
   command
       .add_option("--chat-template", flags.chat_template,
                   "Chat template in place of the model's: the name of a family (chatml, llama3, "
                   "...), a file or Jinja")
-      ->type_name("NAME|FILE|TEXT");
+      .value_name("NAME|FILE|TEXT");
   command
       .add_option("--chat-template-kwargs", flags.variables,
                   "Further variables of the chat template, as {\"enable_thinking\": false}")
-      ->type_name("JSON");
+      .value_name("JSON");
 }
 
 Result<std::string> resolve_chat_template(const ChatTemplateFlags& flags) {

@@ -4,12 +4,9 @@
 #include <string>
 
 #include "base/core/error.h"
+#include "cli/options/argument_parser.h"
 #include <ruvllm/chat.h>
 #include <ruvllm/engine.h>
-
-namespace CLI {
-class App;
-}  // namespace CLI
 
 namespace ruvllm::cli {
 
@@ -18,7 +15,7 @@ struct ChatTemplateFlags {
   std::string variables;      // JSON object
 };
 
-void add_chat_template_flags(CLI::App& command, ChatTemplateFlags& flags);
+void add_chat_template_flags(CommandParser& command, ChatTemplateFlags& flags);
 
 // For EngineOptions::chat_template: a file's contents in its place.
 Result<std::string> resolve_chat_template(const ChatTemplateFlags& flags);

@@ -4,7 +4,6 @@
 #include <array>
 #include <limits>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/options/values.h"
@@ -99,48 +98,43 @@ constexpr std::array kParameters = {
 
 }  // namespace
 
-void add_generation_flags(CLI::App& command, GenerationOptions& options) {
+void add_generation_flags(CommandParser& command, GenerationOptions& options) {
   constexpr const char* kGroup = "Sampling";
   const GenerationOptions defaults;
   for (const Parameter& parameter : kParameters) {
     command
-        .add_option_function<std::string>(
+        .add_parsed_option(
             parameter.flags,
             [&parameter, &options](const std::string& value) {
-              const Status status = parameter.set(options, value);
-              if (!status) throw CLI::ValidationError(parameter.flags, status.error().message());
+              return parameter.set(options, value);
             },
             parameter.help)
-        ->type_name(parameter.value_name)
-        ->default_str(parameter.get(defaults))
-        ->group(kGroup);
+        .value_name(parameter.value_name)
+        .show_default(parameter.get(defaults))
+        .group(kGroup);
   }
   command
-      .add_option_function<std::vector<std::string>>(
+      .add_parsed_list(
           "--logit-bias",
-          [&options](const std::vector<std::string>& values) {
-            for (const std::string& value : values) {
-              auto bias = parse_logit_bias(value);
-              if (!bias) throw CLI::ValidationError("--logit-bias", bias.error().message());
-              options.sampling.logit_bias.push_back(*bias);
-            }
+          [&options](const std::string& value) -> Status {
+            RUVLLM_ASSIGN(const auto bias, parse_logit_bias(value));
+            options.sampling.logit_bias.push_back(bias);
+            return {};
           },
           "Add BIAS to a token's logit (repeatable)")
-      ->type_name("ID=BIAS")
-      ->allow_extra_args(false)
-      ->group(kGroup);
+      .value_name("ID=BIAS")
+      .group(kGroup);
   command.add_option("--stop", options.stop, "End the answer before TEXT (repeatable)")
-      ->type_name("TEXT")
-      ->allow_extra_args(false)
-      ->group(kGroup);
+      .value_name("TEXT")
+      .group(kGroup);
   command.add_flag("--ignore-eos", options.ignore_end, "Go on past the model's end of answer")
-      ->group(kGroup);
+      .group(kGroup);
   command
       .add_option("--logprobs", options.sampling.num_logprobs,
                   "Log-probabilities of the N likeliest tokens; 0: of the chosen one")
-      ->check(CLI::Range(0, 1000).description(""))
-      ->type_name("N")
-      ->group(kGroup);
+      .range(0, 1000)
+      .value_name("N")
+      .group(kGroup);
 }
 
 Status set_parameter(GenerationOptions& options, std::string_view name, std::string_view value) {

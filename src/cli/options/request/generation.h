@@ -8,11 +8,8 @@
 #include <vector>
 
 #include "base/core/error.h"
+#include "cli/options/argument_parser.h"
 #include <ruvllm/engine.h>
-
-namespace CLI {
-class App;
-}
 
 namespace ruvllm::cli {
 
@@ -23,7 +20,7 @@ struct GenerationOptions {
   bool ignore_end = false;
 };
 
-void add_generation_flags(CLI::App& command, GenerationOptions& options);
+void add_generation_flags(CommandParser& command, GenerationOptions& options);
 
 // "temp", "top_k" and so on, as in /set; '-' and '_' are the same. Errors name the parameter and
 // its range.
