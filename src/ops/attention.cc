@@ -58,7 +58,8 @@ void run_tile(const kernels::AttentionKernels& kernels, const AttentionShape& sh
   };
   for (int64_t flat = first; flat < last; ++flat) {
     const int64_t i = flat - first;
-    const int32_t visible = span.first_position + static_cast<int32_t>(flat / group) + 1;
+    const int32_t rows_seen = shape.causal ? static_cast<int32_t>(flat / group) + 1 : span.num_rows;
+    const int32_t visible = span.first_position + rows_seen;
     std::memcpy(scratch.q + i * shape.head_dim, q + offset(flat), row_bytes);
     scratch.num_visible[i] = visible;
     scratch.first_visible[i] = std::max(0, visible - shape.window);
