@@ -63,8 +63,8 @@ struct ModelConfig {
   GateActivation gate_activation = GateActivation::kSilu;
   std::optional<ExpertConfig> experts;  // every layer has a mixture of experts
   bool has_position_embedding = false;
-  bool causal = true;      // false: every token sees the whole text, which takes one step
-  bool has_output = true;  // false: no logits
+  bool causal = true;              // false: every token sees the whole text, which takes one step
+  bool has_output = true;          // false: no logits
   std::optional<Pooling> pooling;  // that the file names
 
   float attention_scale = 0.0f;     // of q * k

@@ -45,8 +45,10 @@ class LayerBinder {
       RUVLLM_ASSIGN(layer.ffn_post_norm, binder_.vector(name("post_ffw_norm.weight"), hidden));
     }
     if (architecture_.stream_norms) {
-      RUVLLM_ASSIGN(layer.attn_stream_norm, bind_layer_norm(binder_, name("attn_output_norm"), hidden));
-      RUVLLM_ASSIGN(layer.ffn_stream_norm, bind_layer_norm(binder_, name("layer_output_norm"), hidden));
+      RUVLLM_ASSIGN(layer.attn_stream_norm,
+                    bind_layer_norm(binder_, name("attn_output_norm"), hidden));
+      RUVLLM_ASSIGN(layer.ffn_stream_norm,
+                    bind_layer_norm(binder_, name("layer_output_norm"), hidden));
     }
     if (architecture_.qk_norm != QkNorm::kNone) {
       const bool per_head = architecture_.qk_norm == QkNorm::kPerHead;

@@ -69,9 +69,9 @@ struct LayerWeights {
 };
 
 struct ModelWeights {
-  MatrixView token_embedding;          // [vocab, hidden]
-  MatrixView position_embedding;       // [context, hidden], if config.has_position_embedding
-  std::vector<float> type_embedding;   // [hidden]: of the first type of token, or empty
+  MatrixView token_embedding;         // [vocab, hidden]
+  MatrixView position_embedding;      // [context, hidden], if config.has_position_embedding
+  std::vector<float> type_embedding;  // [hidden]: of the first type of token, or empty
   LayerNormWeights embedding_norm;
   std::vector<LayerWeights> layers;
   // If config.has_output; the norm and the embedding, where they are tied.

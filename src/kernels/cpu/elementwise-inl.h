@@ -152,8 +152,8 @@ void geglu_tanh(const float* gate, const float* up, int32_t n, float* dst) noexc
   multiply_gated<V>(gelu, gate, up, n, dst);
 }
 
-// x Phi(x) with Phi(-t) = e^(-t^2 / 2) P(1 / (1 + t / 4)) for t >= 0. P is the minimax polynomial for
-// the relative error up to t = 13.2, where e^(-t^2 / 2) becomes 0 (Remez exchange, coefficients
+// x Phi(x) with Phi(-t) = e^(-t^2 / 2) P(1 / (1 + t / 4)) for t >= 0. P is the minimax polynomial
+// for the relative error up to t = 13.2, where e^(-t^2 / 2) becomes 0 (Remez exchange, coefficients
 // rounded one after the other): 1.3e-8.
 template <class V>
 RUVLLM_ALWAYS_INLINE V gelu_of(V x) {

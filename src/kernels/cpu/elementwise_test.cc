@@ -268,9 +268,9 @@ TEST_P(ElementwiseTest, GegluOfTanhForm) {
   }
 }
 
-// y = (x - m) * s * w + b: the float mean is off by u |m|, the difference, the float s, two products
-// and the sum round by u each (the fused product once less). The double sums' own error is below
-// n * 2^-52 (m^2 + deviation^2) / deviation^2, far below u / 2 here.
+// y = (x - m) * s * w + b: the float mean is off by u |m|, the difference, the float s, two
+// products and the sum round by u each (the fused product once less). The double sums' own error is
+// below n * 2^-52 (m^2 + deviation^2) / deviation^2, far below u / 2 here.
 TEST_P(ElementwiseTest, LayerNormStaysWithinItsBound) {
   std::vector<size_t> sizes = {384, 768, 1024, 8191};
   for (size_t n = 2; n <= 67; ++n) sizes.push_back(n);

@@ -24,8 +24,8 @@ void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
 void run_final_states(const PassContext& c, ThreadTeam::Worker& worker,
                       std::span<const int32_t> rows) noexcept;
 
-// For models with an output. workspace.logits[i] = logits of row rows[i] of the last run_layers. May be called again for other
-// rows.
+// For models with an output. workspace.logits[i] = logits of row rows[i] of the last run_layers.
+// May be called again for other rows.
 void run_logits(const PassContext& c, ThreadTeam::Worker& worker,
                 std::span<const int32_t> rows) noexcept;
 

@@ -129,6 +129,12 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
   RUVLLM_ASSIGN(formats::GgufFile file, formats::GgufFile::open(options.model_path));
   RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(file), *impl->device));
   const model::ModelConfig& config = impl->model->config();
+  if (!config.causal) {
+    return fail(ErrorCode::kUnsupported,
+                "{} models read a text in both directions; importance is collected from causal "
+                "models only",
+                config.architecture);
+  }
   const uint32_t limit = static_cast<uint32_t>(config.context_length);
   if (options.context_length < 2 || options.context_length > limit) {
     return fail(ErrorCode::kInvalidArgument, "windows of {} tokens; expected 2 to {}",

@@ -1,5 +1,5 @@
-// BERT (https://arxiv.org/abs/1810.04805) and what shares its shape (MiniLM, BGE, E5, GTE): an encoder
-// with learned positions and GELU.
+// BERT (https://arxiv.org/abs/1810.04805) and what shares its shape (MiniLM, BGE, E5, GTE): an
+// encoder with learned positions and GELU.
 #include "model/arch/architecture.h"
 
 namespace ruvllm::model {
