@@ -126,11 +126,12 @@ Result<std::vector<int64_t>> read_window_flags(const ConfigKeys& keys, int32_t d
 
 Status read_text_embedding(const ConfigKeys& keys, const Architecture& architecture,
                            ModelConfig& config) {
-  constexpr int32_t kUnspecified = -1;
+  constexpr std::string_view kPooling = "pooling_type";
   RUVLLM_ASSIGN(config.causal, keys.boolean_or("attention.causal", architecture.causal));
-  RUVLLM_ASSIGN(const int32_t pooling, keys.integer_or("pooling_type", kUnspecified, kUnspecified,
-                                                       static_cast<int32_t>(Pooling::kRank)));
-  if (pooling != kUnspecified) config.pooling = static_cast<Pooling>(pooling);
+  if (!keys.has(kPooling)) return {};
+  RUVLLM_ASSIGN(const int32_t type,
+                keys.integer(kPooling, 0, static_cast<int32_t>(Pooling::kRank)));
+  config.pooling = static_cast<Pooling>(type);
   return {};
 }
 

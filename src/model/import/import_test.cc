@@ -207,6 +207,22 @@ TEST_F(BadCheckpoint, FieldsOfTheConfigAreWrong) {
   expect_error(ErrorCode::kUnsupported, {"rope_scaling", "twisted", "linear"});
 }
 
+// What GGUF files of these architectures cannot say must not be taken for what they mean.
+TEST_F(BadCheckpoint, EncoderComputesSomethingElse) {
+  copy("bert");
+  edit_config([](auto& config) { config["hidden_act"] = "relu"; });
+  expect_error(ErrorCode::kUnsupported, {"'hidden_act'", "relu", "gelu"});
+  copy("bert");
+  edit_config([](auto& config) { config["position_embedding_type"] = "relative_key"; });
+  expect_error(ErrorCode::kUnsupported, {"'position_embedding_type'", "relative_key"});
+  copy("nomic-bert");
+  edit_config([](auto& config) { config["activation_function"] = "geglu"; });
+  expect_error(ErrorCode::kUnsupported, {"'activation_function'", "geglu", "swiglu"});
+  copy("nomic-bert");
+  edit_config([](auto& config) { config["rotary_emb_interleaved"] = true; });
+  expect_error(ErrorCode::kUnsupported, {"'rotary_emb_interleaved'"});
+}
+
 TEST_F(BadCheckpoint, WeightsAreQuantizedElsewhere) {
   edit_config([](auto& config) { config["quantization_config"] = {{"quant_method", "gptq"}}; });
   expect_error(ErrorCode::kUnsupported, {"quantization_config", "gptq", "unquantized"});
