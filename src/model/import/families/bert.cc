@@ -84,6 +84,9 @@ Status require_text(const HfConfig& config, std::string_view key, std::string_vi
 Status add_encoder(const ImportContext& context, GgufMetadata& metadata) {
   RUVLLM_TRY(add_decoder_metadata(context, metadata));
   metadata.add_bool(context.key("attention.causal"), false);
+  // llama.cpp needs it, and looks for it beside the vocabulary.
+  RUVLLM_ASSIGN(const uint32_t num_types, context.config.integer_or("type_vocab_size", 2));
+  metadata.add_uint32("tokenizer.ggml.token_type_count", num_types);
   return {};
 }
 
