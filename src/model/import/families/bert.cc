@@ -3,8 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
-
+#include "base/core/error.h"
 #include "model/import/family.h"
 #include "model/import/metadata.h"
 
@@ -78,7 +77,8 @@ constexpr ConfigDefault kNomicDefaults[] = {{"layer_norm_epsilon", 1e-12},
 Status require_text(const HfConfig& config, std::string_view key, std::string_view value) {
   RUVLLM_ASSIGN(const std::string given, config.string_or(key, value));
   if (given == value) return {};
-  return config.refuse(key, fmt::format("is '{}'; only '{}' is supported", given, value));
+  return fail(ErrorCode::kUnsupported, "{}: field '{}' is '{}'; only '{}' is supported",
+              config.file(), key, given, value);
 }
 
 Status add_encoder(const ImportContext& context, GgufMetadata& metadata) {
@@ -106,7 +106,10 @@ Status add_nomic_bert(const ImportContext& context, GgufMetadata& metadata) {
        {"qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "prenorm", "parallel_block",
         "rotary_emb_interleaved", "use_rms_norm", "causal"}) {
     RUVLLM_ASSIGN(const bool set, config.boolean_or(key, false));
-    if (set) return config.refuse(key, "is true, which is not supported");
+    if (set) {
+      return fail(ErrorCode::kUnsupported, "{}: field '{}' is true, which is not supported",
+                  config.file(), key);
+    }
   }
   HfConfig adjusted = config;
   RUVLLM_ASSIGN(const uint32_t positions, config.integer("n_positions"));
