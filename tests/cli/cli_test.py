@@ -72,6 +72,7 @@ class Usage(CommandTest):
             "show",
             "perplexity",
             "bench",
+            "embed",
             "tokenize",
             "detokenize",
             "convert",
