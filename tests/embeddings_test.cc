@@ -46,8 +46,8 @@ Embedding embed_one(Engine& engine, const std::string& text, const EmbeddingOpti
 class EmbeddingsTest : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Models, EmbeddingsTest,
                          testing::Values("bert", "nomic-bert", "qwen3-embedding"),
-                         [](const auto& info) {
-                           return info.param.substr(0, info.param.find('-'));
+                         [](const auto& tested) {
+                           return tested.param.substr(0, tested.param.find('-'));
                          });
 
 // Text in, vector out: tokenizer, tokens around the text, forward pass, the model's own pooling and

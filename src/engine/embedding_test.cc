@@ -213,8 +213,8 @@ std::vector<int32_t> make_tokens(int32_t length, int32_t salt) {
 class EmbeddingTest : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Models, EmbeddingTest,
                          testing::Values("bert", "nomic-bert", "qwen3-embedding"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& tested) {
+                           std::string name = tested.param;
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });
