@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
@@ -15,6 +16,10 @@
 namespace ruvllm::model {
 
 inline constexpr int32_t kNoRope = -1;
+
+// Our own, which llama.cpp ignores: false where the ends of YaRN's ramp are not rounded, as
+// "truncate" in Hugging Face's rope_scaling says. Absent: rounded.
+inline constexpr std::string_view kYarnTruncateKey = "rope.scaling.yarn_truncate";
 
 // How the final states of a text's tokens become its embedding; numbered as in files.
 enum class Pooling : int8_t {
