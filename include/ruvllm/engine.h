@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ruvllm/adapter.h>
@@ -141,6 +142,30 @@ class RUVLLM_API Scorer {
   std::unique_ptr<Impl> impl_;
 };
 
+// How the final states of a text's tokens become its embedding.
+enum class Pooling : uint8_t {
+  kNone,  // they do not: one vector a token
+  kMean,
+  kCls,  // the first token's
+  kLast,
+};
+RUVLLM_API const char* pooling_name(Pooling pooling);  // "none", "mean", "cls", "last"
+RUVLLM_API Result<Pooling> pooling_of_name(std::string_view name);
+
+struct EmbeddingOptions {
+  // None: the model's own; where its file names none, the mean of an encoder and the last token of
+  // a model that generates text.
+  std::optional<Pooling> pooling = {};
+  uint32_t dimensions = 0;  // the first ones of every vector (Matryoshka models); 0: all
+  bool normalize = true;    // to Euclidean length 1, after the cut; zeros stay zeros
+  std::optional<std::vector<AdapterUse>> adapters = {};  // as in GenerationRequest
+};
+struct Embedding {
+  std::vector<float> values;  // [num_vectors, dimensions]
+  uint32_t num_vectors = 1;   // num_tokens for Pooling::kNone
+  uint32_t num_tokens = 0;    // of the text, those included that the model wants around it
+};
+
 // Bytes by purpose.
 struct MemoryReport {
   uint64_t weights_mapped = 0;
@@ -161,6 +186,8 @@ struct EngineInfo {
   uint32_t context_length = 0;
   uint32_t model_context_length = 0;
   uint32_t vocab_size = 0;
+  uint32_t embedding_length = 0;  // dimensions of an embedding
+  bool generates_text = true;     // false: an encoder, for embed() only
   uint64_t num_parameters = 0;
   double load_ms = 0.0;
   // Whether conversations go through a template that was made for this model: false where the file
@@ -229,6 +256,16 @@ class RUVLLM_API Engine {
 
   // Perplexity; runs on the caller's thread's behalf in the step loop, beside other requests.
   Result<Scorer> score(std::vector<TokenId> tokens, const ScoreOptions& options);
+
+  // One embedding a text, in their order. All texts run side by side in the step loop, as far as
+  // max_sequences and max_batch_tokens go; what else runs changes no bit of a result. Control
+  // tokens in a text are recognized, as by the models' reference tokenizers. kInvalidArgument: a
+  // text has no tokens or more than the context; nothing was computed then.
+  Result<std::vector<Embedding>> embed(std::span<const std::string> texts,
+                                       const EmbeddingOptions& options);
+  // The same of token ids.
+  Result<std::vector<Embedding>> embed_tokens(std::vector<std::vector<TokenId>> texts,
+                                              const EmbeddingOptions& options);
 
   Result<BenchReport> benchmark(const BenchOptions& options);
 

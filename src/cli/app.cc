@@ -43,6 +43,7 @@ CommandLine::CommandLine()
   add_show_command(*this);
   add_perplexity_command(*this);
   add_bench_command(*this);
+  add_embed_command(*this);
   add_tokenize_command(*this);
   add_detokenize_command(*this);
   add_convert_command(*this);

@@ -14,12 +14,15 @@ void schedule(std::span<const SchedulerEntry> entries, int32_t max_rows,
   };
   for (size_t i = 0; i < entries.size() && budget > 0; ++i) {
     const SchedulerEntry& entry = entries[i];
-    if (!entry.blocked && entry.num_known - entry.num_computed == 1) add(i, 1);
+    const bool decodes = entry.num_known - entry.num_computed == 1 && !entry.whole;
+    if (!entry.blocked && decodes) add(i, 1);
   }
   for (size_t i = 0; i < entries.size() && budget > 0; ++i) {
     const SchedulerEntry& entry = entries[i];
     const int32_t missing = entry.num_known - entry.num_computed;
-    if (!entry.blocked && missing > 1) add(i, std::min(missing, budget));
+    if (entry.blocked || (missing == 1 && !entry.whole)) continue;
+    if (entry.whole && missing > budget) break;  // its turn comes first in the next step
+    add(i, std::min(missing, budget));
   }
 }
 

@@ -11,6 +11,7 @@ struct SchedulerEntry {
   int32_t num_known = 0;     // tokens of the sequence so far: prompt and generated
   int32_t num_computed = 0;  // of them, with keys and values in the cache; < num_known
   bool blocked = false;      // its reader is behind: nothing for now
+  bool whole = false;        // all that is missing in one step, at most max_rows; or nothing yet
 };
 
 struct ScheduledSpan {
@@ -20,7 +21,8 @@ struct ScheduledSpan {
 
 // Decodes first, one row each, so that a long prompt does not stall those who are reading; then
 // prompt chunks in order of arrival until `max_rows` is used up. With max_rows >= entries.size()
-// every unblocked decode runs in every step, and the oldest prompt always advances.
+// every unblocked decode runs in every step, and the oldest prompt always advances. Entries that
+// run whole are never beside others that do not.
 void schedule(std::span<const SchedulerEntry> entries, int32_t max_rows,
               std::vector<ScheduledSpan>& spans);
 

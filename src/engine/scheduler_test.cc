@@ -18,6 +18,23 @@ TEST(Scheduler, DecodesComeBeforePrompts) {
   EXPECT_EQ(spans[1].num_rows, 63);
 }
 
+// In order of arrival, short ones too, so that none waits for ever.
+TEST(Scheduler, WholeEntriesRunInOneStepOrWait) {
+  std::vector<SchedulerEntry> entries = {{30, 0}, {40, 0}, {1, 0}, {5, 0}};
+  for (SchedulerEntry& entry : entries) entry.whole = true;
+  std::vector<ScheduledSpan> spans;
+  schedule(entries, 64, spans);
+  ASSERT_EQ(spans.size(), 1u);
+  EXPECT_EQ(spans[0].entry_idx, 0);
+  EXPECT_EQ(spans[0].num_rows, 30);
+  entries.erase(entries.begin());
+  schedule(entries, 46, spans);
+  ASSERT_EQ(spans.size(), 3u);
+  EXPECT_EQ(spans[0].num_rows, 40);
+  EXPECT_EQ(spans[1].num_rows, 1);
+  EXPECT_EQ(spans[2].num_rows, 5);
+}
+
 // Random workloads: budgets kept, no entry twice, nothing beyond what is missing, every decode
 // served every step, and every prompt finished in a bounded number of steps.
 TEST(Scheduler, NeverStarvesNorOverdraws) {

@@ -10,7 +10,9 @@
 #include "adapters/adapter.h"
 #include "base/core/error.h"
 #include "base/threads/spsc_ring.h"
+#include "engine/pooling.h"
 #include "events/token_event.h"
+#include "model/config.h"
 #include <ruvllm/sampling.h>
 
 namespace ruvllm::engine {
@@ -24,6 +26,10 @@ struct SequenceRequest {
   // Instead of generating: the log-probability of every prompt token but the first.
   bool score = false;
   float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter
+  // Instead of generating: the prompt's embedding. Not kRank.
+  std::optional<model::Pooling> embed;
+
+  bool generates() const { return !score && !embed; }
 };
 
 // Written by the step loop before the end event; read by the submitter after it.
@@ -35,6 +41,7 @@ struct SequenceResult {
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
   double nll_sum = 0.0;          // score
+  std::vector<float> embedding;  // embed: [hidden], or [prompt, hidden] for Pooling::kNone
   std::optional<Error> failure;  // of kModelDamaged
 };
 
@@ -53,7 +60,8 @@ struct Sequence {
   std::vector<uint32_t> block_table;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;
-  uint32_t max_total = 0;  // tokens at which it ends
+  uint32_t max_total = 0;        // tokens at which it ends
+  std::optional<Pooler> pooler;  // if it embeds
 };
 
 }  // namespace ruvllm::engine

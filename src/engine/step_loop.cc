@@ -46,6 +46,7 @@ Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
   RUVLLM_CHECK(options.context_length > 0 && options.max_sequences > 0);
   RUVLLM_CHECK(options.max_batch_tokens >= options.max_sequences);
   const model::ModelConfig& config = model.config();
+  RUVLLM_CHECK(config.causal || options.max_batch_tokens >= options.context_length);
   const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
   const uint64_t pages = static_cast<uint64_t>(cache::pages_for_tokens(options.context_length)) *
                          options.max_sequences;
@@ -82,7 +83,9 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
   scheduled_.reserve(options.max_sequences);
   spans_.reserve(options.max_sequences);
   const size_t rows = options.max_batch_tokens;
-  for (std::vector<int32_t>* per_row : {&tokens_, &positions_, &row_spans_}) per_row->reserve(rows);
+  for (std::vector<int32_t>* per_row : {&tokens_, &positions_, &row_spans_, &state_rows_}) {
+    per_row->reserve(rows);
+  }
   logit_rows_.reserve(static_cast<size_t>(max_logit_rows(options)));
   score_rows_.reserve(static_cast<size_t>(max_logit_rows(options)));
 }
@@ -95,14 +98,20 @@ StepLoop::~StepLoop() {
 }
 
 Status StepLoop::check(const SequenceRequest& request) const {
-  const int32_t vocab_size = model_.config().vocab_size;
+  const model::ModelConfig& config = model_.config();
+  const int32_t vocab_size = config.vocab_size;
+  if (!request.embed && !config.generates_text()) {
+    return fail(ErrorCode::kUnsupported,
+                "{} models compute embeddings and generate no text; use `ruvllm embed`",
+                config.architecture);
+  }
   const size_t minimum = request.score ? 2 : 1;
   if (request.prompt.size() < minimum) {
     return fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens; at least {} are needed",
                 request.prompt.size(), minimum);
   }
   // A generated token needs a place of its own in the context.
-  const size_t limit = options_.context_length - (request.score ? 0 : 1);
+  const size_t limit = options_.context_length - (request.generates() ? 1 : 0);
   if (request.prompt.size() > limit) {
     return fail(
         ErrorCode::kInvalidArgument,
@@ -197,12 +206,16 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
         sequence->max_total,
         sequence->num_prompt + std::min(request.max_tokens, options_.context_length));
   }
-  if (request.score) sequence->max_total = sequence->num_prompt;
+  if (!request.generates()) sequence->max_total = sequence->num_prompt;
+  if (request.embed) {
+    sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
+                             static_cast<int32_t>(sequence->num_prompt));
+  }
   sequence->tokens.reserve(sequence->max_total);
   sequence->tokens = request.prompt;
   sequence->block_table.reserve(cache::pages_for_tokens(sequence->max_total));
   sequence->channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
-  if (!request.score) adopt_prefix(*sequence);
+  if (request.generates()) adopt_prefix(*sequence);
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   running_.push_back(std::move(sequence));
   ended_.push_back(EndReason::kNone);
@@ -259,6 +272,7 @@ void StepLoop::build_batch() {
   row_spans_.clear();
   spans_.clear();
   logit_rows_.clear();
+  state_rows_.clear();
   for (const ScheduledSpan& scheduled : scheduled_) {
     Sequence& sequence = *running_[static_cast<size_t>(scheduled.entry_idx)];
     const int32_t first = sequence.num_computed, end = first + scheduled.num_rows;
@@ -268,12 +282,15 @@ void StepLoop::build_batch() {
       tokens_.push_back(sequence.tokens[static_cast<size_t>(position)]);
       positions_.push_back(position);
       row_spans_.push_back(static_cast<int32_t>(spans_.size()));
+      if (sequence.pooler && sequence.pooler->wants(position)) {
+        state_rows_.push_back(first_row + position - first);
+      }
     }
     const adapters::AdapterSet* adapters = sequence.request.adapters.get();
     spans_.push_back({first_row, scheduled.num_rows, first, sequence.block_table.data(),
                       adapters != nullptr ? &adapters->view() : nullptr});
     const bool reaches_end = end == static_cast<int32_t>(sequence.tokens.size());
-    if (reaches_end && !sequence.request.score) {
+    if (reaches_end && sequence.request.generates()) {
       logit_rows_.push_back(first_row + scheduled.num_rows - 1);
     }
   }
@@ -284,7 +301,7 @@ void StepLoop::run_step() {
   for (const auto& sequence : running_) {
     // One slot stays free for the end event, which must never be lost.
     entries_.push_back({static_cast<int32_t>(sequence->tokens.size()), sequence->num_computed,
-                        sequence->channel->ring.free_slots() < 2});
+                        sequence->channel->ring.free_slots() < 2, !model_.config().causal});
   }
   schedule(entries_, static_cast<int32_t>(options_.max_batch_tokens), scheduled_);
   if (scheduled_.empty()) {
@@ -299,6 +316,7 @@ void StepLoop::run_step() {
   workspace_->lora_ns = 0;
   const uint64_t begin = monotonic_us();
   model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_);
+  if (!state_rows_.empty()) model_.final_states(device_, *workspace_, state_rows_);
   // Asked before a token goes out, and again because scoring reads weights while it commits.
   Status intact = model_.file().check_intact();
   if (intact) {
@@ -323,7 +341,7 @@ void StepLoop::commit(uint64_t step_us) {
     result.lora_us += lora_us;
     (decoding ? result.decode_us : result.prefill_us) += step_us - lora_us;
     sequence.num_computed += scheduled_[i].num_rows;
-    if (sequence.request.score ||
+    if (!sequence.request.generates() ||
         sequence.num_computed != static_cast<int32_t>(sequence.tokens.size())) {
       continue;
     }
@@ -335,6 +353,7 @@ void StepLoop::commit(uint64_t step_us) {
   for (size_t i = 0; i < scheduled_.size(); ++i) {
     const size_t running_idx = static_cast<size_t>(scheduled_[i].entry_idx);
     Sequence& sequence = *running_[running_idx];
+    if (sequence.request.embed) ended_[running_idx] = commit_embedding(sequence, spans_[i]);
     if (sequence.request.score) ended_[running_idx] = commit_score(sequence, spans_[i]);
   }
 }
@@ -349,6 +368,22 @@ EndReason StepLoop::commit_generated(Sequence& sequence, float* logits) {
   event.committed_ns = monotonic_ns();
   sequence.channel->ring.push(event);
   return sequence.tokens.size() >= sequence.max_total ? EndReason::kLength : EndReason::kNone;
+}
+
+EndReason StepLoop::commit_embedding(Sequence& sequence, const ops::SpanView& span) {
+  const size_t hidden = static_cast<size_t>(model_.config().hidden_dim);
+  Pooler& pooler = *sequence.pooler;
+  for (int32_t i = 0; i < span.num_rows; ++i) {
+    const int32_t position = span.first_position + i;
+    if (!pooler.wants(position)) continue;
+    const size_t row = static_cast<size_t>(span.first_row + i);
+    pooler.add(position, workspace_->residual + row * hidden);
+  }
+  if (sequence.num_computed != static_cast<int32_t>(sequence.num_prompt)) return EndReason::kNone;
+  std::vector<float>& embedding = sequence.channel->result.embedding;
+  embedding = pooler.take();
+  const bool finite = std::ranges::all_of(embedding, [](float x) { return std::isfinite(x); });
+  return finite ? EndReason::kLength : EndReason::kNumericError;
 }
 
 // Row r holds the prediction of position r + 1; the last prompt token predicts nothing scored.
@@ -399,7 +434,7 @@ void StepLoop::finish_marked() {
 
 void StepLoop::finish(size_t running_idx, EndReason reason) {
   Sequence& sequence = *running_[running_idx];
-  const bool keep = !sequence.request.score && reason != EndReason::kNumericError &&
+  const bool keep = sequence.request.generates() && reason != EndReason::kNumericError &&
                     reason != EndReason::kModelDamaged;
   if (keep) {
     sequence.tokens.resize(static_cast<size_t>(sequence.num_computed));

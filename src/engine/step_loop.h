@@ -26,7 +26,7 @@ namespace ruvllm::engine {
 struct StepLoopOptions {
   uint32_t context_length = 0;  // tokens of one sequence
   uint32_t max_sequences = 1;
-  uint32_t max_batch_tokens = 512;  // rows of a step
+  uint32_t max_batch_tokens = 512;  // rows of a step; at least a context if the model is not causal
   uint32_t max_queued = 512;
 };
 
@@ -71,8 +71,9 @@ class StepLoop {
   void drop_oldest_retained();
   void reserve_pages(Sequence& sequence, int32_t num_tokens);
   void commit(uint64_t step_us);
-  // Both return how the sequence ended, kNone if it goes on.
+  // All return how the sequence ended, kNone if it goes on.
   events::EndReason commit_generated(Sequence& sequence, float* logits);
+  events::EndReason commit_embedding(Sequence& sequence, const ops::SpanView& span);
   events::EndReason commit_score(Sequence& sequence, const ops::SpanView& span);
   void finish(size_t running_idx, events::EndReason reason);
   void finish_marked();
@@ -101,7 +102,7 @@ class StepLoop {
   // The step being built; sized once.
   std::vector<SchedulerEntry> entries_;
   std::vector<ScheduledSpan> scheduled_;
-  std::vector<int32_t> tokens_, positions_, row_spans_, logit_rows_, score_rows_;
+  std::vector<int32_t> tokens_, positions_, row_spans_, logit_rows_, score_rows_, state_rows_;
   std::vector<ops::SpanView> spans_;
 
   std::thread thread_;

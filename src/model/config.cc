@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -124,6 +125,17 @@ Result<std::vector<int64_t>> read_window_flags(const ConfigKeys& keys, int32_t d
   return flags;
 }
 
+Status read_text_embedding(const ConfigKeys& keys, const Architecture& architecture,
+                           ModelConfig& config) {
+  constexpr std::string_view kPooling = "pooling_type";
+  RUVLLM_ASSIGN(config.causal, keys.boolean_or("attention.causal", architecture.causal));
+  if (!keys.has(kPooling)) return {};
+  RUVLLM_ASSIGN(const int32_t type,
+                keys.integer(kPooling, 0, static_cast<int32_t>(Pooling::kRank)));
+  config.pooling = static_cast<Pooling>(type);
+  return {};
+}
+
 Status read_layers(const ConfigKeys& keys, const Architecture& architecture,
                    const ops::RopeConfig& local_rope, ModelConfig& config) {
   int32_t window = 0;
@@ -133,6 +145,11 @@ Status read_layers(const ConfigKeys& keys, const Architecture& architecture,
                                           0, kMaxContext));
     RUVLLM_ASSIGN(is_local,
                   read_window_flags(keys, *architecture.window_period, config.num_layers));
+  }
+  if (window > 0 && !config.causal) {
+    return fail(ErrorCode::kUnsupported,
+                "{}: attention.sliding_window {} with attention.causal = false is not supported",
+                keys.path(), window);
   }
   int32_t local_rope_idx = 0;
   const bool differs =
@@ -155,6 +172,8 @@ Status read_layers(const ConfigKeys& keys, const Architecture& architecture,
     if (no_rope_period != 0 && (i + 1) % no_rope_period == 0) layer.rope_idx = kNoRope;
     config.layers.push_back(layer);
   }
+  const auto has_no_rope = [](const LayerConfig& layer) { return layer.rope_idx == kNoRope; };
+  if (std::ranges::all_of(config.layers, has_no_rope)) config.ropes.clear();
   return {};
 }
 
@@ -260,7 +279,11 @@ Result<ModelConfig> read_config(const formats::GgufFile& file, const Architectur
   config.qk_norm = architecture.qk_norm;
   config.pre_norms = architecture.pre_norms;
   config.post_norms = architecture.post_norms;
+  config.stream_norms = architecture.stream_norms;
+  config.has_ffn_gate = architecture.has_ffn_gate;
   config.gate_activation = architecture.gate_activation;
+  config.has_position_embedding = architecture.has_position_embedding;
+  config.has_output = architecture.has_output;
   if (file.has("general.name")) {
     RUVLLM_ASSIGN(config.name, file.get_string("general.name"));
   }
@@ -271,9 +294,12 @@ Result<ModelConfig> read_config(const formats::GgufFile& file, const Architectur
   RUVLLM_ASSIGN(config.context_length, keys.integer("context_length", 1, kMaxContext));
   RUVLLM_TRY(read_heads(keys, config));
   RUVLLM_ASSIGN(const ops::RopeConfig local_rope, read_ropes(keys, architecture, config));
+  RUVLLM_TRY(read_text_embedding(keys, architecture, config));
   RUVLLM_TRY(read_layers(keys, architecture, local_rope, config));
   RUVLLM_TRY(read_scales(keys, architecture, config));
-  RUVLLM_ASSIGN(const double epsilon, keys.positive("attention.layer_norm_rms_epsilon"));
+  RUVLLM_ASSIGN(const double epsilon,
+                keys.positive(architecture.stream_norms ? "attention.layer_norm_epsilon"
+                                                        : "attention.layer_norm_rms_epsilon"));
   config.norm_epsilon = static_cast<float>(epsilon);
   return config;
 }

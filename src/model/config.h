@@ -21,6 +21,15 @@ inline constexpr int32_t kNoRope = -1;
 // "truncate" in Hugging Face's rope_scaling says. Absent: rounded.
 inline constexpr std::string_view kYarnTruncateKey = "rope.scaling.yarn_truncate";
 
+// How the final states of a text's tokens become its embedding; numbered as in files.
+enum class Pooling : int8_t {
+  kNone = 0,  // they stay as they are: one vector a token
+  kMean = 1,
+  kCls = 2,  // the first token's
+  kLast = 3,
+  kRank = 4,  // not an embedding but a score: rerankers
+};
+
 struct LayerConfig {
   int32_t window = 0;    // positions that a row sees, its own included; 0: all up to its own
   int32_t rope_idx = 0;  // which of ModelConfig::ropes turns q and k, or kNoRope
@@ -54,8 +63,14 @@ struct ModelConfig {
   QkNorm qk_norm = QkNorm::kNone;
   bool pre_norms = true;
   bool post_norms = false;
+  bool stream_norms = false;
+  bool has_ffn_gate = true;
   GateActivation gate_activation = GateActivation::kSilu;
   std::optional<ExpertConfig> experts;  // every layer has a mixture of experts
+  bool has_position_embedding = false;
+  bool causal = true;              // false: every token sees the whole text, which takes one step
+  bool has_output = true;          // false: no logits
+  std::optional<Pooling> pooling;  // that the file names
 
   float attention_scale = 0.0f;     // of q * k
   float attention_soft_cap = 0.0f;  // scores become cap * tanh(score / cap); 0: as they are
@@ -68,6 +83,7 @@ struct ModelConfig {
 
   int32_t q_dim() const { return num_heads * head_dim; }
   int32_t kv_dim() const { return num_kv_heads * head_dim; }
+  bool generates_text() const { return causal && has_output; }
   const LayerConfig& layer(int32_t layer_idx) const {
     return layers[static_cast<size_t>(layer_idx)];
   }

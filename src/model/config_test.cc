@@ -148,6 +148,25 @@ TEST(Config, LayersWithoutRotation) {
   EXPECT_THAT(of_layers(config_of(granite), &LayerConfig::rope_idx), testing::Each(kNoRope));
 }
 
+TEST(Config, EncodersReadBothWaysAndHaveNoOutput) {
+  for (const char* family : {"bert", "nomic-bert"}) {
+    Keys keys(family);
+    keys.real("attention.layer_norm_epsilon", 1e-12f).integer("pooling_type", 1);
+    const ModelConfig config = config_of(keys);
+    EXPECT_FALSE(config.causal || config.has_output || config.pre_norms) << family;
+    EXPECT_TRUE(config.stream_norms) << family;
+    EXPECT_EQ(config.pooling, Pooling::kMean) << family;
+    EXPECT_FLOAT_EQ(config.norm_epsilon, 1e-12f) << family;
+    EXPECT_EQ(config.has_position_embedding, config.ropes.empty()) << family;
+    EXPECT_EQ(config.has_ffn_gate, family == std::string_view("nomic-bert"));
+  }
+  const ModelConfig decoder = config_of(Keys("qwen3").integer("pooling_type", 3));
+  EXPECT_TRUE(decoder.generates_text());
+  EXPECT_EQ(decoder.pooling, Pooling::kLast);
+  EXPECT_FALSE(config_of(Keys("qwen3")).pooling.has_value());
+  EXPECT_FALSE(config_of(Keys("qwen3").boolean("attention.causal", false)).generates_text());
+}
+
 TEST(Config, YarnLengthensByItsFactorUnlessTheFileSaysHow) {
   const auto yarn = [] {
     return Keys("qwen3")
@@ -188,6 +207,12 @@ TEST(Config, NamesTheKeyThatIsWrong) {
   EXPECT_THAT(message(Keys("gemma2").real("attn_logit_softcapping", -1.0f)),
               HasSubstr("attn_logit_softcapping is -1"));
   EXPECT_THAT(message(Keys("granite")), HasSubstr("granite.logit_scale"));
+  EXPECT_THAT(message(Keys("bert")), HasSubstr("bert.attention.layer_norm_epsilon"));
+  EXPECT_THAT(message(Keys("qwen3").integer("pooling_type", 5)), HasSubstr("pooling_type is 5"));
+  EXPECT_THAT(
+      message(
+          Keys("gemma3").integer("attention.sliding_window", 8).boolean("attention.causal", false)),
+      HasSubstr("attention.causal"));
   EXPECT_THAT(message(Keys("llama").real("rope.freq_base", 1.0f)), HasSubstr("rope.freq_base"));
   EXPECT_THAT(message(Keys("llama").text("rope.scaling.type", "ntk")), HasSubstr("'ntk'"));
 }

@@ -63,7 +63,7 @@ uint64_t Model::bytes_per_token() const {
   const auto add = [&](const ops::LinearPlan& plan, double share) {
     total += share * static_cast<double>(plan.weight.num_rows * plan.weight.row_stride);
   };
-  add(weights_.output, 1.0);
+  if (config_.has_output) add(weights_.output, 1.0);
   for (const LayerWeights& layer : weights_.layers) layer.for_each_product(add);
   return static_cast<uint64_t>(total);
 }
@@ -83,6 +83,13 @@ void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::Bat
     run_layers(pass, worker, batch);
     if (!logit_rows.empty()) run_logits(pass, worker, logit_rows);
   });
+}
+
+void Model::final_states(device::CpuDevice& device, Workspace& workspace,
+                         std::span<const int32_t> rows) const noexcept {
+  const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
+                         workspace, {},       nullptr,          nullptr};
+  device.team().run([&](ThreadTeam::Worker& worker) { run_final_states(pass, worker, rows); });
 }
 
 void Model::logits(device::CpuDevice& device, Workspace& workspace,

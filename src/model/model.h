@@ -55,7 +55,12 @@ class Model {
             const ops::KvView& kv, std::span<const int32_t> logit_rows,
             ActivationTap* tap = nullptr) const noexcept;
 
-  // Logits of more rows of the last step().
+  // Turns `rows` of the last step() in workspace.residual, [rows, hidden], into their final states;
+  // once for each row. They are what embeddings are pooled from.
+  void final_states(device::CpuDevice& device, Workspace& workspace,
+                    std::span<const int32_t> rows) const noexcept;
+
+  // Logits of more rows of the last step(), but not of those whose final states were asked for.
   void logits(device::CpuDevice& device, Workspace& workspace,
               std::span<const int32_t> rows) const noexcept;
 

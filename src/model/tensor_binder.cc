@@ -94,6 +94,12 @@ Result<std::vector<float>> TensorBinder::optional_vector(const std::string& name
   return vector(name, size);
 }
 
+Result<std::vector<float>> TensorBinder::first_row(const std::string& name, int64_t size) const {
+  RUVLLM_ASSIGN(MatrixView view, matrix(name, -1, size));
+  view.num_rows = 1;
+  return finite_values(name, view);
+}
+
 Result<std::vector<ops::LinearPlan>> TensorBinder::fused_linear(
     const std::string& name, const std::vector<int64_t>& out_dims, int64_t in_dim,
     std::vector<std::vector<float>>& biases, bool requires_bias) const {

@@ -30,6 +30,9 @@ class TensorBinder {
   Result<std::vector<float>> optional_vector(const std::string& name, int64_t size,
                                              bool required = false) const;
 
+  // The first row of a matrix with any number of them, likewise.
+  Result<std::vector<float>> first_row(const std::string& name, int64_t size) const;
+
   // Plans "<name>.weight" with "<name>.bias", which is appended to `biases` and must be there if it
   // is required. Moving `biases` keeps the plan valid.
   Result<ops::LinearPlan> linear(const std::string& name, int64_t out_dim, int64_t in_dim,

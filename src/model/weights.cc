@@ -12,6 +12,15 @@
 namespace ruvllm::model {
 namespace {
 
+// "<name>.weight" and "<name>.bias".
+Result<LayerNormWeights> bind_layer_norm(const TensorBinder& binder, const std::string& name,
+                                         int64_t size) {
+  LayerNormWeights norm;
+  RUVLLM_ASSIGN(norm.weight, binder.vector(name + ".weight", size));
+  RUVLLM_ASSIGN(norm.bias, binder.vector(name + ".bias", size));
+  return norm;
+}
+
 // Binds the tensors of one layer, "blk.<layer_idx>.*".
 class LayerBinder {
  public:
@@ -34,6 +43,12 @@ class LayerBinder {
       RUVLLM_ASSIGN(layer.attn_post_norm,
                     binder_.vector(name("post_attention_norm.weight"), hidden));
       RUVLLM_ASSIGN(layer.ffn_post_norm, binder_.vector(name("post_ffw_norm.weight"), hidden));
+    }
+    if (architecture_.stream_norms) {
+      RUVLLM_ASSIGN(layer.attn_stream_norm,
+                    bind_layer_norm(binder_, name("attn_output_norm"), hidden));
+      RUVLLM_ASSIGN(layer.ffn_stream_norm,
+                    bind_layer_norm(binder_, name("layer_output_norm"), hidden));
     }
     if (architecture_.qk_norm != QkNorm::kNone) {
       const bool per_head = architecture_.qk_norm == QkNorm::kPerHead;
@@ -95,7 +110,9 @@ class LayerBinder {
       layer.gate = gate_up[0];
       layer.up = gate_up[1];
     } else {
-      RUVLLM_ASSIGN(layer.gate, linear("ffn_gate", ffn, hidden, layer));
+      if (config_.has_ffn_gate) {
+        RUVLLM_ASSIGN(layer.gate, linear("ffn_gate", ffn, hidden, layer));
+      }
       RUVLLM_ASSIGN(layer.up, linear("ffn_up", ffn, hidden, layer));
     }
     RUVLLM_ASSIGN(layer.down, linear("ffn_down", hidden, ffn, layer));
@@ -141,14 +158,40 @@ Status bind_rope(const TensorBinder& binder, const ModelConfig& config, ModelWei
   return {};
 }
 
+// What turns a token into its first state; sets config.vocab_size.
+Status bind_embedding(const TensorBinder& binder, ModelConfig& config, ModelWeights& weights) {
+  const int64_t hidden = config.hidden_dim;
+  RUVLLM_ASSIGN(weights.token_embedding, binder.matrix("token_embd.weight", -1, hidden));
+  config.vocab_size = static_cast<int32_t>(weights.token_embedding.num_rows);
+  if (config.has_position_embedding) {
+    RUVLLM_ASSIGN(weights.position_embedding,
+                  binder.matrix("position_embd.weight", config.context_length, hidden));
+  }
+  if (!config.stream_norms) return {};
+  RUVLLM_ASSIGN(weights.embedding_norm, bind_layer_norm(binder, "token_embd_norm", hidden));
+  constexpr const char* kTypes = "token_types.weight";
+  if (!binder.has(kTypes)) return {};
+  RUVLLM_ASSIGN(weights.type_embedding, binder.first_row(kTypes, hidden));
+  return {};
+}
+
+Status bind_output(const TensorBinder& binder, const device::CpuDevice& device,
+                   const ModelConfig& config, ModelWeights& weights) {
+  RUVLLM_ASSIGN(weights.output_norm, binder.vector("output_norm.weight", config.hidden_dim));
+  const char* output = binder.has("output.weight") ? "output.weight" : "token_embd.weight";
+  RUVLLM_ASSIGN(const MatrixView output_view,
+                binder.matrix(output, config.vocab_size, config.hidden_dim));
+  RUVLLM_ASSIGN(weights.output, ops::plan_linear(device, output_view, nullptr, output));
+  return {};
+}
+
 }  // namespace
 
 Result<ModelWeights> bind_weights(const formats::GgufFile& file, const Architecture& architecture,
                                   const device::CpuDevice& device, ModelConfig& config) {
   const TensorBinder binder(file, device);
   ModelWeights weights;
-  RUVLLM_ASSIGN(weights.token_embedding, binder.matrix("token_embd.weight", -1, config.hidden_dim));
-  config.vocab_size = static_cast<int32_t>(weights.token_embedding.num_rows);
+  RUVLLM_TRY(bind_embedding(binder, config, weights));
   weights.layers.reserve(static_cast<size_t>(config.num_layers));
   for (int32_t i = 0; i < config.num_layers; ++i) {
     // Moving a LayerWeights keeps its bias vectors' storage, so the plans' pointers stay valid.
@@ -159,11 +202,7 @@ Result<ModelWeights> bind_weights(const formats::GgufFile& file, const Architect
     RUVLLM_TRY(layer_binder.feed_forward(layer));
     weights.layers.push_back(std::move(layer));
   }
-  RUVLLM_ASSIGN(weights.output_norm, binder.vector("output_norm.weight", config.hidden_dim));
-  const char* output = binder.has("output.weight") ? "output.weight" : "token_embd.weight";
-  RUVLLM_ASSIGN(const MatrixView output_view,
-                binder.matrix(output, config.vocab_size, config.hidden_dim));
-  RUVLLM_ASSIGN(weights.output, ops::plan_linear(device, output_view, nullptr, output));
+  if (config.has_output) RUVLLM_TRY(bind_output(binder, device, config, weights));
   RUVLLM_TRY(bind_rope(binder, config, weights));
   return weights;
 }

@@ -29,8 +29,8 @@ InputKinds kinds_of(const ModelWeights& weights) {
 size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& config,
                        const ModelWeights& weights) {
   const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
-  size_t bytes = std::max(weights.output.scratch_bytes(),
-                          ops::attention_scratch_bytes(device.kernels().attention, shape));
+  size_t bytes = ops::attention_scratch_bytes(device.kernels().attention, shape);
+  if (config.has_output) bytes = std::max(bytes, weights.output.scratch_bytes());
   for (const LayerWeights& layer : weights.layers) {
     layer.for_each_product([&](const ops::LinearPlan& plan, double) {
       bytes = std::max(bytes, plan.scratch_bytes());
@@ -47,7 +47,8 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
                                                      const WorkspaceLimits& limits) {
   std::unique_ptr<Workspace> ws(new Workspace());
   ws->limits_ = limits;
-  const int32_t max_rows = limits.max_rows, max_logit_rows = limits.max_logit_rows;
+  const int32_t max_rows = limits.max_rows;
+  const int32_t max_logit_rows = config.has_output ? limits.max_logit_rows : 0;
   Arena& arena = ws->arena_;
   const auto rows_of = [&](int32_t dim) {
     return arena.add<float>(static_cast<size_t>(max_rows) * static_cast<size_t>(dim));
@@ -56,7 +57,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   const auto q = rows_of(config.q_dim());
   const auto k = rows_of(config.kv_dim()), v = rows_of(config.kv_dim());
   const int32_t ffn_dim = config.experts ? 0 : config.ffn_dim;
-  const auto gate = rows_of(ffn_dim), up = rows_of(ffn_dim);
+  const auto gate = rows_of(config.has_ffn_gate ? ffn_dim : 0), up = rows_of(ffn_dim);
   const int32_t num_angles = static_cast<int32_t>(config.ropes.size()) * (config.rope_dim / 2);
   const auto cos = rows_of(num_angles), sin = rows_of(num_angles);
   const auto logits = arena.add<float>(static_cast<size_t>(max_logit_rows) *
@@ -68,7 +69,8 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   if (config.experts) {
     ws->experts.plan(arena, max_rows, *weights.layers.front().experts, kinds.expert, kinds.ffn);
   }
-  ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim, weights.output.activation_kind());
+  ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim,
+                     config.has_output ? weights.output.activation_kind() : ops::ActivationKinds{});
   ws->lora.plan(arena, max_rows, limits.num_threads);
   const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
   const size_t parts_floats =

@@ -88,9 +88,12 @@ Tile find_tile(const Pass& pass, int64_t index, int64_t total) {
   return {span, static_cast<int32_t>(index % num_kv_heads), begin, end};
 }
 
-// Keys that row `flat` of a span sees: up to its own position, in the window.
-int32_t num_visible(const SpanView& span, int32_t group, int64_t flat) {
-  return span.first_position + static_cast<int32_t>(flat / group) + 1;
+// Keys that row `flat` of a span sees: up to its own position, in the window, or without causality
+// up to its span's last.
+int32_t num_visible(const AttentionShape& shape, const SpanView& span, int64_t flat) {
+  const int32_t rows_seen =
+      shape.causal ? static_cast<int32_t>(flat / shape.group()) + 1 : span.num_rows;
+  return span.first_position + rows_seen;
 }
 int32_t first_visible(const AttentionShape& shape, int32_t visible) {
   return shape.window > 0 ? std::max(0, visible - shape.window) : 0;
@@ -117,7 +120,7 @@ kernels::AttentionArgs pack_tile(const Pass& pass, const Tile& tile) {
     const int64_t i = flat - tile.begin;
     std::memcpy(scratch.q + i * shape.head_dim, pass.q + row_offset(pass, tile, flat),
                 row_bytes(pass));
-    scratch.num_visible[i] = num_visible(*tile.span, group, flat);
+    scratch.num_visible[i] = num_visible(shape, *tile.span, flat);
     scratch.first_visible[i] = first_visible(shape, scratch.num_visible[i]);
     if (shape.sinks != nullptr) {
       scratch.sinks[i] = shape.sinks[static_cast<int64_t>(tile.kv_head_idx) * group + flat % group];
@@ -156,8 +159,8 @@ struct PartRange {
 
 PartRange parts_of(const Pass& pass, const Tile& tile) {
   const int32_t group = pass.shape.group();
-  const int32_t begin = first_visible(pass.shape, num_visible(*tile.span, group, tile.begin));
-  const int32_t end = num_visible(*tile.span, group, tile.end - 1);
+  const int32_t begin = first_visible(pass.shape, num_visible(pass.shape, *tile.span, tile.begin));
+  const int32_t end = num_visible(pass.shape, *tile.span, tile.end - 1);
   const int32_t first = begin / kPartTokens;
   return {first, (end - 1) / kPartTokens + 1 - first};
 }

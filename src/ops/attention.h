@@ -1,5 +1,5 @@
-// Causal grouped-query attention of all rows of a step over the paged cache, in a window or over
-// all positions.
+// Grouped-query attention of all rows of a step over the paged cache: causal, in a window or over
+// all positions before, or both ways over all positions of a span's sequence.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,7 @@ struct AttentionShape {
   float scale = 0.0f;
   float soft_cap = 0.0f;         // scores become cap * tanh(score / cap); 0: as they are
   int32_t window = 0;            // positions that a row sees, its own included; 0: all before it
+  bool causal = true;            // false: a row sees all positions up to its span's last; no window
   const float* sinks = nullptr;  // [num_heads] or none: one more score a row, without a value
 
   int32_t group() const { return num_heads / num_kv_heads; }  // query heads of one KV head

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -148,10 +149,16 @@ TEST(Linear, RefusesMisshapenWeights) {
   EXPECT_FALSE(plan_linear(**device, {}, nullptr, "w").has_value());
 }
 
+class AttentionTest : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Causality, AttentionTest, testing::Bool(), [](const auto& test) {
+  return std::string(test.param ? "causal" : "both_ways");
+});
+
 // Two sequences (a prompt chunk in the middle of one, a decode of the other) with pages in a random
 // order, against attention in double over the same binary16 keys and values.
-TEST(Attention, SpansReadTheirOwnPages) {
-  const AttentionShape shape{6, 2, 16, 0.25f};
+TEST_P(AttentionTest, SpansReadTheirOwnPages) {
+  const AttentionShape shape{
+      .num_heads = 6, .num_kv_heads = 2, .head_dim = 16, .scale = 0.25f, .causal = GetParam()};
   constexpr int32_t kTokens[2] = {70, 41};
   constexpr int32_t kNewRows[2] = {37, 1};
   constexpr size_t kHeadBytes = 2 * 16 * 32 * sizeof(uint16_t);
@@ -190,7 +197,7 @@ TEST(Attention, SpansReadTheirOwnPages) {
     });
     for (size_t s = 0; s < 2; ++s) {
       for (int32_t row = 0; row < spans[s].num_rows; ++row) {
-        const int32_t visible = spans[s].first_position + row + 1;
+        const int32_t visible = GetParam() ? spans[s].first_position + row + 1 : kTokens[s];
         for (int32_t head = 0; head < 6; ++head) {
           const size_t at = static_cast<size_t>((spans[s].first_row + row) * 96 + head * 16);
           const size_t kv_at = static_cast<size_t>(head / 3) * 16;

@@ -72,6 +72,7 @@ class Usage(CommandTest):
             "show",
             "perplexity",
             "bench",
+            "embed",
             "tokenize",
             "detokenize",
             "convert",
@@ -311,6 +312,59 @@ class Checkpoints(CommandTest):
             self.json_of(*arguments, "-m", self.path("d.gguf")),
             self.json_of(*arguments, "-m", folder),
         )
+
+    def test_embeddings(self):
+        for name in ("bert", "nomic-bert", "qwen3-embedding"):
+            model = os.path.join(self.HF, f"{name}.gguf")
+            two = self.json_of("embed", model, "-p", "the cat", "-p", "the sea")
+            self.assertEqual(two["object"], "list")
+            self.assertEqual([entry["index"] for entry in two["data"]], [0, 1])
+            self.assertEqual(two["data"][0]["object"], "embedding")
+            self.assertEqual(two["usage"]["prompt_tokens"], two["usage"]["total_tokens"])
+            vectors = [entry["embedding"] for entry in two["data"]]
+            for vector in vectors:
+                self.assertEqual(len(vector), 32)
+                self.assertAlmostEqual(math.hypot(*vector), 1.0, places=5)
+            self.assertNotEqual(*vectors)
+            lines = "the cat\r\nthe sea\n"
+            self.assertEqual(self.json_of("embed", model, stdin=lines)["data"], two["data"])
+            path = self.path("lines.txt", lines)
+            self.assertEqual(self.json_of("embed", "-m", model, "-f", path)["data"], two["data"])
+            raw, _ = self.run_command("embed", model, "--format", "raw", stdin=lines)
+            self.assertEqual([[float(x) for x in r.split()] for r in raw.splitlines()], vectors)
+            short = self.json_of(
+                "embed", model, "-p", "the cat", "--dimensions", "4", "--no-normalize"
+            )["data"][0]["embedding"]
+            self.assertEqual(len(short), 4)
+            each = self.json_of("embed", model, "-p", "the cat", "--pooling", "none")
+            self.assertEqual(len(each["data"][0]["embedding"]), each["usage"]["prompt_tokens"])
+
+    def test_embeddings_that_fail(self):
+        model = os.path.join(self.HF, "bert.gguf")
+        _, err = self.run_command("run", model, "-p", "the cat", status=1)
+        self.assertIn("ruvllm embed", err)
+        _, err = self.run_command("embed", model, "-p", "a " * 200, status=1)
+        self.assertIn("202 tokens", err)
+        self.assertIn("holds 128", err)
+        _, err = self.run_command("embed", model, "-p", "a", "--pooling", "rank", status=1)
+        self.assertIn("'rank'", err)
+        _, err = self.run_command("embed", model, stdin="", status=1)
+        self.assertIn("no text", err)
+        self.run_command("embed", model, "-p", "a", "--format", "xml", status=2)
+
+    def test_embeddings_end_as_the_tokenizer_says(self):
+        folder = self.copy_of("qwen3-embedding")
+        plain = self.json_of("embed", folder, "-p", "the cat")
+        config = os.path.join(folder, "tokenizer_config.json")
+        with open(config, encoding="utf-8") as file:
+            values = json.load(file)
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump({**values, "add_eos_token": True}, file)
+        ended = self.json_of("embed", folder, "-p", "the cat")
+        self.assertEqual(
+            ended["usage"]["prompt_tokens"], plain["usage"]["prompt_tokens"] + 1
+        )
+        self.assertNotEqual(ended["data"], plain["data"])
 
     def test_types(self):
         folder = os.path.join(self.HF, "qwen2")

@@ -87,6 +87,8 @@ EngineInfo Engine::Impl::describe(double load_ms) const {
   described.context_length = loop->options().context_length;
   described.model_context_length = static_cast<uint32_t>(config.context_length);
   described.vocab_size = static_cast<uint32_t>(config.vocab_size);
+  described.embedding_length = static_cast<uint32_t>(config.hidden_dim);
+  described.generates_text = config.generates_text();
   described.num_parameters = model->num_parameters();
   described.load_ms = load_ms;
   described.chat_template_source = chat->source_name();
@@ -120,6 +122,10 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
   loop_options.max_sequences = options.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
+  if (!config.causal) {  // a text runs in one step
+    loop_options.max_batch_tokens =
+        std::max(loop_options.max_batch_tokens, loop_options.context_length);
+  }
   RUVLLM_ASSIGN(impl->loop, engine::StepLoop::create(*impl->model, *impl->device, loop_options));
   impl->info = impl->describe(static_cast<double>(monotonic_us() - begin) / 1000.0);
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));

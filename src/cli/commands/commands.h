@@ -12,6 +12,7 @@ void add_rm_command(CommandLine& line);
 void add_show_command(CommandLine& line);
 void add_perplexity_command(CommandLine& line);
 void add_bench_command(CommandLine& line);
+void add_embed_command(CommandLine& line);
 void add_tokenize_command(CommandLine& line);
 void add_detokenize_command(CommandLine& line);
 void add_convert_command(CommandLine& line);

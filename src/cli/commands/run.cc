@@ -151,6 +151,11 @@ Status run(RunOptions& options, CommandContext& context) {
     options.prompt = std::move(text.text);
   }
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
+  if (!engine->info().generates_text) {
+    return fail(ErrorCode::kUnsupported,
+                "{}: {} models compute embeddings and generate no text; use `ruvllm embed`",
+                engine_settings.model_path, engine->info().architecture);
+  }
   if (!chat) return answer_once(*engine, options, context.output);
   return run_chat(*engine,
                   {.generation = options.generation,

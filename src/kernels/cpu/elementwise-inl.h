@@ -55,6 +55,44 @@ void rms_norm(const float* x, const float* weight, float eps, int32_t n, float* 
   }
 }
 
+// The variance as mean(x^2) - mean(x)^2: squares are exact in double, and what the difference loses
+// is 2^-53 of a mean that would have to exceed the deviation by 2^14 to show in a float.
+template <class V>
+void layer_norm(const float* x, const float* weight, const float* bias, float eps, int32_t n,
+                float* dst) noexcept {
+  RowSum<V> sum, squares;
+  int32_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes) {
+    for (size_t part = 0; part < RowSum<V>::kNumParts; ++part) {
+      const V values = V::load(x + i + part * V::kLanes);
+      sum.parts[part].add(values);
+      squares.parts[part].add_square(values);
+    }
+  }
+  for (size_t part = 0; i < n; i += V::kLanes, ++part) {
+    const V values = V::load_partial(x + i, lanes_below<V>(i, n), 0.0f);
+    sum.parts[part].add(values);
+    squares.parts[part].add_square(values);
+  }
+  const double mean = sum.total() / static_cast<double>(n);
+  const double difference = squares.total() / static_cast<double>(n) - mean * mean;
+  const double variance = difference < 0.0 ? 0.0 : difference;  // NaN stays
+  const double root = __builtin_sqrt(variance + static_cast<double>(eps));
+  const V inverse = V::broadcast(static_cast<float>(1.0 / root));
+  const V shift = V::broadcast(static_cast<float>(mean));
+
+  for (i = 0; i + V::kLanes <= n; i += V::kLanes) {
+    const V normed = (V::load(x + i) - shift) * inverse;
+    V::mul_add(normed, V::load(weight + i), V::load(bias + i)).store(dst + i);
+  }
+  if (const int32_t tail = n - i; tail > 0) {
+    const V normed = (V::load_partial(x + i, tail, 0.0f) - shift) * inverse;
+    V::mul_add(normed, V::load_partial(weight + i, tail, 0.0f),
+               V::load_partial(bias + i, tail, 0.0f))
+        .store_partial(dst + i, tail);
+  }
+}
+
 template <class V>
 void add(const float* x, int32_t n, float* dst) noexcept {
   int32_t i = 0;
@@ -112,6 +150,36 @@ void geglu_tanh(const float* gate, const float* up, int32_t n, float* dst) noexc
   const V cubic = V::broadcast(1.5957691216057308f * 0.044715f);
   const auto gelu = [&](V g) { return g * sigmoid(g * V::mul_add(g * g, cubic, linear)); };
   multiply_gated<V>(gelu, gate, up, n, dst);
+}
+
+// x Phi(x) with Phi(-t) = e^(-t^2 / 2) P(1 / (1 + t / 4)) for t >= 0. P is the minimax polynomial
+// for the relative error up to t = 13.2, where e^(-t^2 / 2) becomes 0 (Remez exchange, coefficients
+// rounded one after the other): 1.3e-8.
+template <class V>
+RUVLLM_ALWAYS_INLINE V gelu_of(V x) {
+  const V one = V::broadcast(1.0f);
+  const V u = one / V::mul_add(x.abs(), V::broadcast(0.25f), one);
+  V p = V::broadcast(0x1.1d11bap-5f);
+  p = V::mul_add(p, u, V::broadcast(-0x1.9b36a2p-3f));
+  p = V::mul_add(p, u, V::broadcast(0x1.9f8f6cp-2f));
+  p = V::mul_add(p, u, V::broadcast(-0x1.643e0ep-2f));
+  p = V::mul_add(p, u, V::broadcast(0x1.441aa8p-2f));
+  p = V::mul_add(p, u, V::broadcast(-0x1.b83d38p-6f));
+  p = V::mul_add(p, u, V::broadcast(0x1.fb3602p-4f));
+  p = V::mul_add(p, u, V::broadcast(0x1.825e9p-4f));
+  p = V::mul_add(p, u, V::broadcast(0x1.9ac908p-4f));
+  p = V::mul_add(p, u, V::broadcast(-0x1.9fe652p-16f));
+  const V tail = p * exp(x * x * V::broadcast(-0.5f));
+  return x * V::select_less(x, V::zero(), tail, one - tail);
+}
+
+template <class V>
+void gelu(const float* x, int32_t n, float* dst) noexcept {
+  int32_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) gelu_of(V::load(x + i)).store(dst + i);
+  if (const int32_t tail = n - i; tail > 0) {
+    gelu_of(V::load_partial(x + i, tail, 0.0f)).store_partial(dst + i, tail);
+  }
 }
 
 template <class V>
@@ -284,11 +352,13 @@ template <class V>
 void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
   kernels.name = name;
   kernels.rms_norm = rms_norm<V>;
+  kernels.layer_norm = layer_norm<V>;
   kernels.add = add<V>;
   kernels.scale = scale<V>;
   kernels.soft_cap = soft_cap<V>;
   kernels.swiglu = swiglu<V>;
   kernels.geglu_tanh = geglu_tanh<V>;
+  kernels.gelu = gelu<V>;
   kernels.rope_neox = rope_neox<V>;
   kernels.rope_interleaved = rope_interleaved<V>;
   kernels.quantize_group32 = quantize_group32<V>;

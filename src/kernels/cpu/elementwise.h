@@ -12,6 +12,10 @@ struct ElementwiseKernels {
   // dst = x / sqrt(mean(x^2) + eps) * weight (https://arxiv.org/abs/1910.07467). dst may be x.
   // Squares are summed in double: no overflow, and bit-equal on every ISA.
   void (*rms_norm)(const float* x, const float* weight, float eps, int32_t n, float* dst) noexcept;
+  // dst = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias
+  // (https://arxiv.org/abs/1607.06450). dst may be x. Both sums are kept in double.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int32_t n,
+                     float* dst) noexcept;
   // dst += x
   void (*add)(const float* x, int32_t n, float* dst) noexcept;
   // x *= factor
@@ -24,6 +28,8 @@ struct ElementwiseKernels {
   // dst = GELU(gate) * up (GeGLU) with GELU(x) = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
   // (https://arxiv.org/abs/1606.08415). dst may be gate or up.
   void (*geglu_tanh)(const float* gate, const float* up, int32_t n, float* dst) noexcept;
+  // dst = x / 2 (1 + erf(x / sqrt(2))), the same paper's GELU itself. dst may be x.
+  void (*gelu)(const float* x, int32_t n, float* dst) noexcept;
   // Rotary embedding (https://arxiv.org/abs/2104.09864) in place on num_heads heads of head_dim.
   // cos and sin hold rope_dim / 2 angles; dimensions from rope_dim on stay as they are.
   // neox rotates pairs (i, i + rope_dim / 2); interleaved rotates pairs (2i, 2i + 1).

@@ -279,6 +279,86 @@ TEST_P(ElementwiseTest, GegluOfTanhForm) {
   }
 }
 
+// y = (x - m) * s * w + b: the float mean is off by u |m|, the difference, the float s, two
+// products and the sum round by u each (the fused product once less). The double sums' own error is
+// below n * 2^-52 (m^2 + deviation^2) / deviation^2, far below u / 2 here.
+TEST_P(ElementwiseTest, LayerNormStaysWithinItsBound) {
+  std::vector<size_t> sizes = {384, 768, 1024, 8191};
+  for (size_t n = 2; n <= 67; ++n) sizes.push_back(n);
+  for (const size_t n : sizes) {
+    for (const float offset : {0.0f, -7.0f}) {
+      std::vector<float> x = normal_values(n, static_cast<uint32_t>(n), 3.0f);
+      for (float& value : x) value += offset;
+      const std::vector<float> weight = normal_values(n, static_cast<uint32_t>(n) + 1000);
+      const std::vector<float> bias = normal_values(n, static_cast<uint32_t>(n) + 2000);
+      Guarded<float> dst = float_output(n);
+      const int32_t count = static_cast<int32_t>(n);
+      GetParam().layer_norm(x.data(), weight.data(), bias.data(), 1e-5f, count, dst.data());
+      const std::vector<double> expected = ref::layer_norm(x, weight, bias, 1e-5f);
+      const std::vector<float> ones(n, 1.0f), zeros(n, 0.0f);
+      const std::vector<double> normed = ref::layer_norm(x, ones, zeros, 1e-5f);
+      double mean = 0.0, largest = 0.0;  // scale: (x - mean) / normed
+      for (const float value : x) mean += static_cast<double>(value) / static_cast<double>(n);
+      size_t at = 0;
+      for (size_t i = 0; i < n; ++i) {
+        if (std::fabs(normed[i]) > largest) {
+          largest = std::fabs(normed[i]);
+          at = i;
+        }
+      }
+      const double scaled_mean = std::fabs(mean * normed[at] / (static_cast<double>(x[at]) - mean));
+      for (size_t i = 0; i < n; ++i) {
+        const double product = std::fabs(normed[i] * static_cast<double>(weight[i]));
+        const double of_mean = scaled_mean * std::fabs(static_cast<double>(weight[i]));
+        EXPECT_NEAR(static_cast<double>(dst[i]), expected[i],
+                    kU * (1.1 * of_mean + 4.6 * product + 1.1 * std::fabs(expected[i])))
+            << "n " << n << " i " << i;
+      }
+      EXPECT_TRUE(dst.guards_intact());
+      GetParam().layer_norm(x.data(), weight.data(), bias.data(), 1e-5f, count, x.data());
+      EXPECT_TRUE(same_bits(x, dst.values()));
+    }
+  }
+}
+
+TEST_P(ElementwiseTest, LayerNormOfEqualValuesIsTheBias) {
+  const std::vector<float> x(33, 0.1f), weight(33, 2.0f), bias(33, -0.5f);
+  std::vector<float> dst(33);
+  GetParam().layer_norm(x.data(), weight.data(), bias.data(), 1e-12f, 33, dst.data());
+  EXPECT_TRUE(same_bits(dst, bias));
+}
+
+// tail = P(u) e^(-x^2 / 2): 2.5 u from u, 4 u from the chain of P, the polynomial's own 0.2 u, 4 u
+// from exp, whose argument is off by x^2 / 2 * u, and two products. Above 0 the tail's error counts
+// against 1 - tail >= 1 / 2.
+TEST_P(ElementwiseTest, GeluOverItsWholeRange) {
+  std::vector<float> x = {0.0f, -0.0f, 1e-30f, -1e-30f, 40.0f, -40.0f, 1e30f, -1e30f, kInfinity};
+  for (float value = 1e-6f; value < 14.0f; value *= 1.003f) {
+    x.push_back(value);
+    x.push_back(-value);
+  }
+  Guarded<float> dst = float_output(x.size());
+  GetParam().gelu(x.data(), static_cast<int32_t>(x.size()), dst.data());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double value = static_cast<double>(x[i]), expected = ref::gelu(x[i]);
+    if (x[i] == kInfinity) {
+      EXPECT_EQ(dst[i], kInfinity);
+      continue;
+    }
+    const double relative = 13.0 + (x[i] < 0.0f ? value * value / 2.0 : 0.5);
+    const double tiny = 0x1p-120 * std::fabs(value) + 0x1p-149;
+    EXPECT_NEAR(static_cast<double>(dst[i]), expected, relative * kU * std::fabs(expected) + tiny)
+        << x[i];
+  }
+  EXPECT_TRUE(dst.guards_intact());
+  std::vector<float> in_place = x;
+  GetParam().gelu(in_place.data(), static_cast<int32_t>(x.size()), in_place.data());
+  EXPECT_TRUE(same_bits(in_place, dst.values()));
+  float not_a_number = kNaN;
+  GetParam().gelu(&not_a_number, 1, &not_a_number);
+  EXPECT_TRUE(std::isnan(not_a_number));
+}
+
 TEST_P(ElementwiseTest, ScalesExactly) {
   for (size_t n = 0; n < 40; ++n) {
     const std::vector<float> x = normal_values(n, 25);

@@ -18,6 +18,21 @@ std::vector<double> rms_norm(const std::vector<float>& x, const std::vector<floa
   return result;
 }
 
+std::vector<double> layer_norm(const std::vector<float>& x, const std::vector<float>& weight,
+                               const std::vector<float>& bias, float eps) {
+  const double n = static_cast<double>(x.size());
+  double mean = 0.0, variance = 0.0;
+  for (const float value : x) mean += static_cast<double>(value) / n;
+  for (const float value : x) variance += std::pow(static_cast<double>(value) - mean, 2.0) / n;
+  const double root = std::sqrt(variance + static_cast<double>(eps));
+  std::vector<double> result(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double normed = (static_cast<double>(x[i]) - mean) / root;
+    result[i] = normed * static_cast<double>(weight[i]) + static_cast<double>(bias[i]);
+  }
+  return result;
+}
+
 std::vector<double> swiglu(const std::vector<float>& gate, const std::vector<float>& up) {
   std::vector<double> result(gate.size());
   for (size_t i = 0; i < gate.size(); ++i) {
@@ -37,6 +52,11 @@ std::vector<double> geglu_tanh(const std::vector<float>& gate, const std::vector
     result[i] = g / (1.0 + std::exp(-2.0 * z)) * static_cast<double>(up[i]);
   }
   return result;
+}
+
+double gelu(float x) {
+  constexpr double kRootOfHalf = 0.70710678118654752440;
+  return static_cast<double>(x) * 0.5 * std::erfc(-static_cast<double>(x) * kRootOfHalf);
 }
 
 double soft_cap(float x, float cap) {

@@ -9,8 +9,11 @@ namespace ruvllm::kernels::ref {
 
 std::vector<double> rms_norm(const std::vector<float>& x, const std::vector<float>& weight,
                              float eps);
+std::vector<double> layer_norm(const std::vector<float>& x, const std::vector<float>& weight,
+                               const std::vector<float>& bias, float eps);
 std::vector<double> swiglu(const std::vector<float>& gate, const std::vector<float>& up);
 std::vector<double> geglu_tanh(const std::vector<float>& gate, const std::vector<float>& up);
+double gelu(float x);
 double soft_cap(float x, float cap);
 // cos and sin hold rope_dim / 2 values each; x holds whole heads.
 std::vector<double> rope(const std::vector<float>& x, const std::vector<float>& cos,

@@ -45,11 +45,16 @@ struct Architecture {
   QkNorm qk_norm = QkNorm::kNone;
   bool pre_norms = true;    // of a block's input
   bool post_norms = false;  // of a block's output, before it is added to the residual stream
+  // LayerNorms with biases, of the embedding and of the residual stream after each block has added
+  // its output, instead of RMS norms.
+  bool stream_norms = false;
   GateActivation gate_activation = GateActivation::kSilu;
+  bool has_ffn_gate = true;        // false: "ffn_up" alone goes through GELU
   bool fuses_gate_and_up = false;  // "ffn_up" holds both, gate first
   std::string_view ffn_norm_name = "ffn_norm";
   std::optional<ExpertTraits> experts = std::nullopt;  // nothing: no member has experts
   bool scales_embedding = false;                       // by the root of the hidden size
+  bool has_position_embedding = false;                 // a learned vector of each position is added
   bool requires_logit_scale = false;
   // Sliding windows: every window_period-th layer sees all positions, the others a window; 0: no
   // layer sees all. Nothing: the family has no windows, whatever the file says.
@@ -62,13 +67,17 @@ struct Architecture {
   int32_t no_rope_period = 0;  // every no_rope_period-th layer does not encode positions; 0: none
   // The member with this many layers scales queries by 1 / sqrt(hidden / heads); 0: none does.
   int32_t layers_with_hidden_query_scale = 0;
+  bool causal = true;      // where attention.causal is missing
+  bool has_output = true;  // false: an encoder, whose last layer's output is the result
 };
 
+extern const Architecture kBert;
 extern const Architecture kGemma2;
 extern const Architecture kGemma3;
 extern const Architecture kGptOss;
 extern const Architecture kGranite;
 extern const Architecture kLlama;
+extern const Architecture kNomicBert;
 extern const Architecture kOlmo2;
 extern const Architecture kPhi3;
 extern const Architecture kQwen2;

@@ -4,9 +4,9 @@
 
 namespace ruvllm::model {
 namespace {
-constexpr const Architecture* kArchitectures[] = {&kGemma2, &kGemma3,   &kGptOss, &kGranite,
-                                                  &kLlama,  &kOlmo2,    &kPhi3,   &kQwen2,
-                                                  &kQwen3,  &kQwen3Moe, &kSmollm3};
+constexpr const Architecture* kArchitectures[] = {
+    &kBert,  &kGemma2, &kGemma3, &kGptOss, &kGranite,  &kLlama,  &kNomicBert,
+    &kOlmo2, &kPhi3,   &kQwen2,  &kQwen3,  &kQwen3Moe, &kSmollm3};
 }  // namespace
 
 std::vector<std::string> architecture_names() {

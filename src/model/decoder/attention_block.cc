@@ -19,6 +19,7 @@ ops::AttentionShape attention_shape(const PassContext& c, int32_t layer_idx) {
           .scale = config.attention_scale,
           .soft_cap = config.attention_soft_cap,
           .window = config.layer(layer_idx).window,
+          .causal = config.causal,
           .sinks = sinks.empty() ? nullptr : sinks.data()};
 }
 
@@ -77,7 +78,10 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
 
   const ops::ActivationKinds qkv_kinds = layer.qkv_input_kinds();
   row_phase(worker, rows, layer.q, [&](int32_t row) {
-    if (layer_idx > 0) add_block_output(c, row, c.layer_weights(layer_idx - 1).ffn_post_norm);
+    if (layer_idx > 0) {
+      const LayerWeights& before = c.layer_weights(layer_idx - 1);
+      add_block_output(c, row, before.ffn_post_norm, before.ffn_stream_norm);
+    }
     prepare_block_input(c, row, layer.attn_norm, qkv_kinds);
   });
   if (layer_idx > 0) {

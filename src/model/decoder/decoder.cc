@@ -12,6 +12,22 @@
 namespace ruvllm::model {
 namespace {
 
+// What some families add to a token's embedding, before they norm it.
+void add_to_embedding(const PassContext& c, int32_t row, int32_t position) noexcept {
+  const int32_t hidden = c.config.hidden_dim;
+  const ModelWeights& weights = c.weights;
+  float* residual = row_of(c.workspace.residual, row, hidden);
+  if (!weights.type_embedding.empty()) {
+    c.kernels.elementwise.add(weights.type_embedding.data(), hidden, residual);
+  }
+  if (!c.config.has_position_embedding) return;
+  float* learned = row_of(c.workspace.delta, row, hidden);  // free until the first block
+  const MatrixView& table = weights.position_embedding;
+  decode_row(table.dtype, table.row(static_cast<size_t>(position)), static_cast<size_t>(hidden),
+             learned);
+  c.kernels.elementwise.add(learned, hidden, residual);
+}
+
 void embed(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch) noexcept {
   const int32_t hidden = c.config.hidden_dim, angles = c.config.rope_dim / 2;
   Workspace& ws = c.workspace;
@@ -23,6 +39,8 @@ void embed(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchVie
     if (c.config.embedding_scale != 1.0f) {
       c.kernels.elementwise.scale(c.config.embedding_scale, hidden, residual);
     }
+    add_to_embedding(c, row, batch.positions[row]);
+    norm_stream(c, row, c.weights.embedding_norm);
     int32_t rope_row = row;
     for (const ops::RopeAngles& rope : c.ropes) {
       rope.fill(batch.positions[row], row_of(ws.rope_cos, rope_row, angles),
@@ -57,6 +75,20 @@ void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
     run_attention_block(c, worker, batch, layer_idx);
     run_feed_forward_block(c, worker, batch.num_rows, layer_idx);
   }
+}
+
+void run_final_states(const PassContext& c, ThreadTeam::Worker& worker,
+                      std::span<const int32_t> rows) noexcept {
+  const LayerWeights& last = c.weights.layers.back();
+  const std::vector<float>& norm = c.weights.output_norm;
+  const int32_t hidden = c.config.hidden_dim;
+  row_phase(worker, static_cast<int32_t>(rows.size()), c.weights.layers[0].q, [&](int32_t i) {
+    const int32_t row = rows[static_cast<size_t>(i)];
+    add_block_output(c, row, last.ffn_post_norm, last.ffn_stream_norm);
+    if (norm.empty()) return;
+    float* state = row_of(c.workspace.residual, row, hidden);
+    c.kernels.elementwise.rms_norm(state, norm.data(), c.config.norm_epsilon, hidden, state);
+  });
 }
 
 void run_logits(const PassContext& c, ThreadTeam::Worker& worker,

@@ -19,8 +19,13 @@ namespace ruvllm::model {
 void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
                 const ops::BatchView& batch) noexcept;
 
-// workspace.logits[i] = logits of row rows[i] of the last run_layers. May be called again for other
-// rows.
+// workspace.residual of `rows` becomes their final state: the last layer's output, normed where the
+// family norms it. Once for each row of a step.
+void run_final_states(const PassContext& c, ThreadTeam::Worker& worker,
+                      std::span<const int32_t> rows) noexcept;
+
+// For models with an output. workspace.logits[i] = logits of row rows[i] of the last run_layers.
+// May be called again for other rows.
 void run_logits(const PassContext& c, ThreadTeam::Worker& worker,
                 std::span<const int32_t> rows) noexcept;
 

@@ -1,6 +1,7 @@
 #include "model/decoder/feed_forward_block.h"
 
 #include <array>
+#include <span>
 
 #include "model/decoder/adapters.h"
 #include "model/decoder/residual.h"
@@ -34,17 +35,24 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_row
   std::byte* scratch = ws.thread_scratch(worker.index());
   const int32_t dim = c.config.ffn_dim;
 
+  const size_t first = layer.has_gate() ? 0 : 1;
   const std::array<ops::LinearCall, 2> gate_up = {{{&layer.gate, ws.gate}, {&layer.up, ws.up}}};
-  ops::run_linear(worker, gate_up, ws.hidden_in, num_rows, scratch);
+  ops::run_linear(worker, std::span(gate_up).subspan(first), ws.hidden_in, num_rows, scratch);
   const std::array<ops::LoraCall, 2> gate_up_adapters = {
       {{ops::LoraTarget::kGate, dim, ws.gate}, {ops::LoraTarget::kUp, dim, ws.up}}};
-  add_adapters(c, worker, layer_idx, gate_up_adapters, ws.hidden_in, c.config.hidden_dim);
+  add_adapters(c, worker, layer_idx, std::span(gate_up_adapters).subspan(first), ws.hidden_in,
+               c.config.hidden_dim);
   const auto multiply_gated = c.config.gate_activation == GateActivation::kSilu
                                   ? elementwise.swiglu
                                   : elementwise.geglu_tanh;
   row_phase(worker, num_rows, layer.down, [&](int32_t row) {
-    multiply_gated(row_of(ws.gate, row, dim), row_of(ws.up, row, dim), dim,
-                   ws.ffn_in.row(row, dim));
+    const float* up = row_of(ws.up, row, dim);
+    float* activated = ws.ffn_in.row(row, dim);
+    if (layer.has_gate()) {
+      multiply_gated(row_of(ws.gate, row, dim), up, dim, activated);
+    } else {
+      elementwise.gelu(up, dim, activated);
+    }
     ws.ffn_in.store_row(elementwise, row, dim, layer.down.activation_kind());
   });
   tap_rows(c, worker, "ffn_gated", layer_idx, ws.ffn_in.row(0, dim), num_rows, dim);
@@ -64,7 +72,7 @@ void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, in
   Workspace& ws = c.workspace;
   const ops::ActivationKinds kinds = layer.ffn_input_kinds();
   row_phase(worker, num_rows, layer.ffn_entry(), [&](int32_t row) {
-    add_block_output(c, row, layer.attn_post_norm);
+    add_block_output(c, row, layer.attn_post_norm, layer.attn_stream_norm);
     prepare_block_input(c, row, layer.ffn_norm, kinds);
   });
   tap_rows(c, worker, "attn_residual", layer_idx, ws.residual, num_rows, hidden);

@@ -1,4 +1,4 @@
-// The gated feed-forward block, or the mixture of experts in its place.
+// The feed-forward block, gated or not, or the mixture of experts in its place.
 #pragma once
 
 #include <cstdint>

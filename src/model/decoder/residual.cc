@@ -19,12 +19,21 @@ void finish_block_output(const PassContext& c, int32_t row_idx, const std::vecto
   }
 }
 
-void add_block_output(const PassContext& c, int32_t row_idx,
-                      const std::vector<float>& post_norm) noexcept {
+void norm_stream(const PassContext& c, int32_t row_idx, const LayerNormWeights& norm) noexcept {
+  if (norm.weight.empty()) return;
+  const int32_t hidden = c.config.hidden_dim;
+  float* residual = row_of(c.workspace.residual, row_idx, hidden);
+  c.kernels.elementwise.layer_norm(residual, norm.weight.data(), norm.bias.data(),
+                                   c.config.norm_epsilon, hidden, residual);
+}
+
+void add_block_output(const PassContext& c, int32_t row_idx, const std::vector<float>& post_norm,
+                      const LayerNormWeights& stream_norm) noexcept {
   const int32_t hidden = c.config.hidden_dim;
   float* delta = row_of(c.workspace.delta, row_idx, hidden);
   finish_block_output(c, row_idx, post_norm, delta);
   c.kernels.elementwise.add(delta, hidden, row_of(c.workspace.residual, row_idx, hidden));
+  norm_stream(c, row_idx, stream_norm);
 }
 
 void prepare_block_input(const PassContext& c, int32_t row_idx, const std::vector<float>& norm,

@@ -15,9 +15,12 @@ namespace ruvllm::model {
 void finish_block_output(const PassContext& c, int32_t row_idx, const std::vector<float>& post_norm,
                          float* dst) noexcept;
 
-// residual += delta, finished as above.
-void add_block_output(const PassContext& c, int32_t row_idx,
-                      const std::vector<float>& post_norm) noexcept;
+// Norms a row of the residual stream in place, unless the norm is empty.
+void norm_stream(const PassContext& c, int32_t row_idx, const LayerNormWeights& norm) noexcept;
+
+// residual += delta, finished as above; then norms the sum.
+void add_block_output(const PassContext& c, int32_t row_idx, const std::vector<float>& post_norm,
+                      const LayerNormWeights& stream_norm) noexcept;
 
 // hidden_in = residual, normed unless `norm` is empty, in the forms that the next products read.
 void prepare_block_input(const PassContext& c, int32_t row_idx, const std::vector<float>& norm,

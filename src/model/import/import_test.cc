@@ -88,6 +88,7 @@ TEST_P(GoldenImport, MetadataAreThoseOfLlamaCpp) {
   ASSERT_TRUE(ours.has_value()) << ours.error().message();
   const auto compared = [](std::string_view key) {
     return key == "general.architecture" || key == "general.type" ||
+           key == "tokenizer.ggml.token_type_count" ||
            (!key.starts_with("general.") && !key.starts_with("tokenizer."));
   };
   for (const formats::GgufEntry& entry : golden.entries()) {
@@ -223,6 +224,22 @@ TEST_F(BadCheckpoint, FieldsOfTheConfigAreWrong) {
     config["rope_scaling"] = {{"rope_type", "twisted"}, {"factor", 2.0}};
   });
   expect_error(ErrorCode::kUnsupported, {"rope_scaling", "twisted", "linear"});
+}
+
+// What GGUF files of these architectures cannot say must not be taken for what they mean.
+TEST_F(BadCheckpoint, EncoderComputesSomethingElse) {
+  copy("bert");
+  edit_config([](auto& config) { config["hidden_act"] = "relu"; });
+  expect_error(ErrorCode::kUnsupported, {"'hidden_act'", "relu", "gelu"});
+  copy("bert");
+  edit_config([](auto& config) { config["position_embedding_type"] = "relative_key"; });
+  expect_error(ErrorCode::kUnsupported, {"'position_embedding_type'", "relative_key"});
+  copy("nomic-bert");
+  edit_config([](auto& config) { config["activation_function"] = "geglu"; });
+  expect_error(ErrorCode::kUnsupported, {"'activation_function'", "geglu", "swiglu"});
+  copy("nomic-bert");
+  edit_config([](auto& config) { config["rotary_emb_interleaved"] = true; });
+  expect_error(ErrorCode::kUnsupported, {"'rotary_emb_interleaved'"});
 }
 
 TEST_F(BadCheckpoint, WeightsAreQuantizedElsewhere) {

@@ -199,6 +199,12 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
                 api::open_model(options.model_path, api::OpenScope::kWeights));
   RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(opened.file), *impl->device));
   const model::ModelConfig& config = impl->model->config();
+  if (!config.causal) {
+    return fail(ErrorCode::kUnsupported,
+                "{} models read a text in both directions; importance is collected from causal "
+                "models only",
+                config.architecture);
+  }
   impl->sums.emplace(config);
   const uint32_t limit = static_cast<uint32_t>(config.context_length);
   if (options.context_length < 2 || options.context_length > limit) {

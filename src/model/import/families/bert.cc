@@ -1,5 +1,9 @@
 // BERT and Nomic BERT: encoders for embeddings. Heads for masked words and poolers are left out, as
 // embeddings do not use them.
+#include <string>
+#include <string_view>
+
+#include "base/core/error.h"
 #include "model/import/family.h"
 #include "model/import/metadata.h"
 
@@ -69,10 +73,27 @@ constexpr ConfigDefault kBertDefaults[] = {{"layer_norm_eps", 1e-12},
 constexpr ConfigDefault kNomicDefaults[] = {{"layer_norm_epsilon", 1e-12},
                                             {"max_trained_positions", 2048}};
 
-Status add_bert(const ImportContext& context, GgufMetadata& metadata) {
+// GGUF has no key for these: the architecture's name says them.
+Status require_text(const HfConfig& config, std::string_view key, std::string_view value) {
+  RUVLLM_ASSIGN(const std::string given, config.string_or(key, value));
+  if (given == value) return {};
+  return fail(ErrorCode::kUnsupported, "{}: field '{}' is '{}'; only '{}' is supported",
+              config.file(), key, given, value);
+}
+
+Status add_encoder(const ImportContext& context, GgufMetadata& metadata) {
   RUVLLM_TRY(add_decoder_metadata(context, metadata));
   metadata.add_bool(context.key("attention.causal"), false);
+  // llama.cpp needs it, and looks for it beside the vocabulary.
+  RUVLLM_ASSIGN(const uint32_t num_types, context.config.integer_or("type_vocab_size", 2));
+  metadata.add_uint32("tokenizer.ggml.token_type_count", num_types);
   return {};
+}
+
+Status add_bert(const ImportContext& context, GgufMetadata& metadata) {
+  RUVLLM_TRY(require_text(context.config, "hidden_act", "gelu"));
+  RUVLLM_TRY(require_text(context.config, "position_embedding_type", "absolute"));
+  return add_encoder(context, metadata);
 }
 
 Status add_nomic_bert(const ImportContext& context, GgufMetadata& metadata) {
@@ -80,15 +101,21 @@ Status add_nomic_bert(const ImportContext& context, GgufMetadata& metadata) {
   if (config.has("moe_every_n_layers")) {
     return config.refuse("moe_every_n_layers", "is set: mixtures of experts are not supported");
   }
-  for (const std::string_view key : {"qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "prenorm"}) {
+  RUVLLM_TRY(require_text(config, "activation_function", "swiglu"));
+  for (const std::string_view key :
+       {"qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "prenorm", "parallel_block",
+        "rotary_emb_interleaved", "use_rms_norm", "causal"}) {
     RUVLLM_ASSIGN(const bool set, config.boolean_or(key, false));
-    if (set) return config.refuse(key, "is true, which is not supported");
+    if (set) {
+      return fail(ErrorCode::kUnsupported, "{}: field '{}' is true, which is not supported",
+                  config.file(), key);
+    }
   }
   HfConfig adjusted = config;
   RUVLLM_ASSIGN(const uint32_t positions, config.integer("n_positions"));
   RUVLLM_ASSIGN(const uint32_t trained, config.integer("max_trained_positions"));
   adjusted.set("n_positions", positions < trained ? positions : trained);
-  RUVLLM_TRY(add_bert({adjusted, context.architecture}, metadata));
+  RUVLLM_TRY(add_encoder({adjusted, context.architecture}, metadata));
   RUVLLM_ASSIGN(const double theta, config.number_or("rotary_emb_base", 10000.0));
   metadata.add_float32(context.key("rope.freq_base"), static_cast<float>(theta));
   return {};
