@@ -38,8 +38,9 @@ class MappedFile {
     return bytes.data() >= data_ && bytes.data() + bytes.size() <= data_ + size_;
   }
 
-  // Takes the pages that `bytes`, a part of the mapping, touch out of this process's memory. Whoever
-  // reads a file once keeps its resident memory small by it; what is read again is mapped again.
+  // Takes the pages that `bytes`, a part of the mapping, touch out of this process's memory.
+  // Whoever reads a file once keeps its resident memory small by it; what is read again is mapped
+  // again.
   void release_pages(std::span<const std::byte> bytes) const;
 
   // Bytes of the mapping that are in physical memory now (mincore), for memory reports.

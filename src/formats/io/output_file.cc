@@ -87,8 +87,8 @@ Status OutputFile::write_through(std::span<const std::byte> bytes) {
   return {};
 }
 
-// Has the system write to the disk meanwhile: the sync at the end then finds little to wait for, and
-// dirty pages do not pile up. Only a hint.
+// Has the system write to the disk meanwhile: the sync at the end then finds little to wait for,
+// and dirty pages do not pile up. Only a hint.
 void OutputFile::start_writeback() {
 #ifdef SYNC_FILE_RANGE_WRITE
   if (handed_over_ - on_their_way_ < kWritebackBytes) return;
