@@ -149,8 +149,9 @@ void encode_block(const float* src, const float*, BlockQ8_0& block) {
   const float scale = std::abs(signed_extreme(src, kBlock32)) / 127.0f;
   const float inverse = reciprocal_or_zero(scale);
   block.d = saturating_f16(scale);
-  for (int j = 0; j < kBlock32; ++j) {
-    block.qs[j] = static_cast<int8_t>(std::round(src[j] * inverse));
+  for (int j = 0; j < kBlock32; j += kLanes) {
+    const Integers levels = rounded(load(src + j) * splat(inverse));
+    for (int k = 0; k < kLanes; ++k) block.qs[j + k] = static_cast<int8_t>(levels[k]);
   }
 }
 
