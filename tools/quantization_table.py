@@ -88,7 +88,7 @@ def render(options, rows):
             f" Speeds as multiples of F16's with {options.threads} thread(s), 256 tokens of prompt "
             f"and 32 of answer, the median of {options.turns} turns."
         )
-        head += ["prefill, × F16", "decode, × F16"]
+        head += ["prefill over F16", "decode over F16"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in sorted(rows, key=lambda row: order(row["type"])):
         cells = [GUIDE.get(row["type"], ""), row["type"], f"{row['bits']:.2f}"]
