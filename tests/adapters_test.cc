@@ -1,8 +1,6 @@
 // LoRA adapters through the public engine: against Hugging Face PEFT's logits, merged and unmerged,
 // from both file formats, several at once, beside sequences without any.
-#include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "formats/gguf/gguf.h"
+#include "golden_logits.h"
 #include <ruvllm/adapter.h>
 #include <ruvllm/engine.h>
 
@@ -26,26 +24,12 @@ constexpr double kGoldenBound = 2e-3;
 // Merged weights are other float32 sums of the same terms; binary16 keys may round differently.
 constexpr double kMergedBound = 1e-3;
 
-double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {
-  EXPECT_EQ(actual.size(), expected.size());
-  double error = 0.0, norm = 0.0;
-  for (size_t i = 0; i < std::min(actual.size(), expected.size()); ++i) {
-    error += std::pow(static_cast<double>(actual[i]) - expected[i], 2);
-    norm += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(error / norm);
-}
-
 class AdaptersTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     scratch_ = fs::path(testing::TempDir()) / ("adapters_" + GetParam());
     fs::create_directories(scratch_);
-    auto golden = formats::GgufFile::open((kGolden / (GetParam() + "-lora.golden.gguf")).string());
-    ASSERT_TRUE(golden.has_value()) << golden.error().message();
-    golden_.emplace(std::move(*golden));
-    const std::vector<int64_t> ids = golden_->get_int_array("golden.p1.tokens").value();
-    tokens_.assign(ids.begin(), ids.end());
+    golden_.emplace(kGolden / (GetParam() + "-lora.golden.gguf"), scratch_);
   }
   void TearDown() override { fs::remove_all(scratch_); }
 
@@ -64,45 +48,13 @@ class AdaptersTest : public testing::TestWithParam<std::string> {
     EXPECT_TRUE(created.has_value()) << created.error().message();
     return created ? std::move(*created) : nullptr;
   }
-  // Of every position but the last, row by row.
   std::vector<float> logits(Engine& engine, std::optional<std::vector<AdapterUse>> adapters = {}) {
-    ScoreOptions options;
-    options.context_length = static_cast<uint32_t>(tokens_.size());
-    options.logits_path = (scratch_ / "logits").string();
-    options.adapters = std::move(adapters);
-    {
-      auto scorer = engine.score(tokens_, options);
-      EXPECT_TRUE(scorer.has_value()) << scorer.error().message();
-      while (scorer->step().value()) {
-      }
-    }
-    std::ifstream file(options.logits_path, std::ios::binary);
-    std::vector<float> values(fs::file_size(options.logits_path) / sizeof(float));
-    file.read(reinterpret_cast<char*>(values.data()),
-              static_cast<std::streamsize>(values.size() * sizeof(float)));
-    return values;
+    return golden_->run(engine, std::move(adapters));
   }
-  double golden_error(const std::vector<float>& actual) {
-    const formats::GgufTensor* tensor = golden_->find_tensor("p1.logits");
-    EXPECT_NE(tensor, nullptr);
-    const auto rows = golden_->get_int_array("golden.p1.rows").value();
-    const size_t cols = tensor->dims[0];
-    const float* expected = reinterpret_cast<const float*>(tensor->data.data());
-    std::vector<float> got, want;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const size_t row = static_cast<size_t>(rows[i]);
-      if (row + 1 >= tokens_.size()) continue;
-      got.insert(got.end(), actual.begin() + static_cast<ptrdiff_t>(row * cols),
-                 actual.begin() + static_cast<ptrdiff_t>((row + 1) * cols));
-      want.insert(want.end(), expected + i * cols, expected + (i + 1) * cols);
-    }
-    EXPECT_FALSE(want.empty());
-    return relative_error(got, want);
-  }
+  double golden_error(const std::vector<float>& actual) { return golden_->error(actual); }
 
   fs::path scratch_;
-  std::optional<formats::GgufFile> golden_;
-  std::vector<TokenId> tokens_;
+  std::optional<GoldenLogits> golden_;
 };
 
 TEST_P(AdaptersTest, AgreesWithPeftFromBothFormats) {
@@ -149,7 +101,7 @@ TEST_P(AdaptersTest, EachRequestOfABatchHasItsOwn) {
       {}, {{"a", 1.0f}}, {{"a", 0.25f}, {"b", -1.0f}}, {{"b", 1.0f}}};
   const auto request = [&](size_t i) {
     GenerationRequest made;
-    made.prompt = tokens_;
+    made.prompt = golden_->tokens();
     made.sampling.temperature = 0.0f;
     made.max_tokens = 12;
     made.ignore_end = true;
@@ -178,7 +130,7 @@ TEST_P(AdaptersTest, EachRequestOfABatchHasItsOwn) {
 TEST_P(AdaptersTest, NamesAreCheckedAndRunningRequestsKeepTheirs) {
   const auto shared = engine(model(), {});
   GenerationRequest request;
-  request.prompt = tokens_;
+  request.prompt = golden_->tokens();
   request.adapters = {{"a", 1.0f}};
   const auto missing = shared->submit(request);
   ASSERT_FALSE(missing.has_value());

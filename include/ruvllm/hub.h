@@ -42,6 +42,7 @@ struct HubSettings {
   std::string ollama_registry;  // RUVLLM_OLLAMA_REGISTRY; https://registry.ollama.ai
   std::string token;            // HF_TOKEN, else the file that Hugging Face's login writes
   bool offline = false;         // HF_HUB_OFFLINE
+  std::string ca_file;          // SSL_CERT_FILE: PEM of who vouches for servers; "": the system's
 
   uint32_t stall_seconds = 30;  // RUVLLM_PULL_STALL_SECONDS: silence that ends a connection
   uint32_t num_retries = 6;     // RUVLLM_PULL_RETRIES: in a row, without a byte in between

@@ -13,7 +13,8 @@
 namespace ruvllm {
 
 struct QuantizeOptions {
-  std::string input_path;   // GGUF, also split; best in F32, F16 or BF16
+  // GGUF, also split, or the folder of a Hugging Face model; best in F32, F16 or BF16.
+  std::string input_path;
   std::string output_path;  // must not be the input
   std::string type;         // one of quantize_types(), in any case: "Q4_K_M" (llama.cpp's mixture)
   std::string importance_path =
@@ -35,6 +36,7 @@ struct QuantizeReport {
   double bits_per_weight = 0.0;
   uint32_t num_weighted = 0;  // tensors that the importance matrix knew
   std::vector<QuantizedTensor> tensors;
+  std::vector<std::string> warnings;  // what the file cannot say of a checkpoint, in words
 };
 
 RUVLLM_API std::vector<std::string> quantize_types();
@@ -60,7 +62,7 @@ class RUVLLM_API Quantizer {
 };
 
 struct ImportanceOptions {
-  std::string model_path;
+  std::string model_path;  // as EngineOptions::model_path
   std::string output_path;
   std::string text_name = {};     // noted in the file as its data set
   uint32_t context_length = 512;  // tokens of a window

@@ -15,8 +15,9 @@ struct SynthOptions {
   std::string shape;  // one of synth_shapes(), e.g. "qwen2.5-1.5b"
   std::string type;   // "q4_k_m" (llama.cpp's mixture), "q8_0", "f16", ...
   std::string output_path;
-  std::string
-      tokenizer_path;  // "": the tokenizer of the bundled model; padded to the shape's vocabulary
+  // A model file or folder whose tokenizer to copy, padded to the shape's vocabulary; "": the
+  // bundled model.
+  std::string tokenizer_path;
   uint64_t seed = 0;
 };
 

@@ -81,6 +81,7 @@ Status read_rope_scaling(const ConfigKeys& keys, ModelConfig& config, ops::RopeC
   RUVLLM_ASSIGN(yarn.beta_slow, keys.positive_or("rope.scaling.yarn_beta_slow", yarn.beta_slow));
   RUVLLM_ASSIGN(yarn.extrapolation,
                 keys.positive_or("rope.scaling.yarn_ext_factor", yarn.extrapolation));
+  RUVLLM_ASSIGN(yarn.whole_ends, keys.boolean_or(kYarnTruncateKey, yarn.whole_ends));
   RUVLLM_ASSIGN(const double magnitude, yarn_magnitude(keys, rope.linear_scale));
   rope.magnitude *= magnitude;
   rope.yarn = yarn;

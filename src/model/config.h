@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
@@ -15,6 +16,10 @@
 namespace ruvllm::model {
 
 inline constexpr int32_t kNoRope = -1;
+
+// Our own, which llama.cpp ignores: false where the ends of YaRN's ramp are not rounded, as
+// "truncate" in Hugging Face's rope_scaling says. Absent: rounded.
+inline constexpr std::string_view kYarnTruncateKey = "rope.scaling.yarn_truncate";
 
 struct LayerConfig {
   int32_t window = 0;    // positions that a row sees, its own included; 0: all up to its own

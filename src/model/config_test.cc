@@ -158,6 +158,9 @@ TEST(Config, YarnLengthensByItsFactorUnlessTheFileSaysHow) {
   const ops::RopeConfig rope = config_of(yarn()).ropes.at(0);
   EXPECT_DOUBLE_EQ(rope.magnitude, 0.1 * std::log(4.0) + 1.0);
   EXPECT_EQ(rope.yarn->original_context, 1024.0);
+  EXPECT_TRUE(rope.yarn->whole_ends);
+  EXPECT_FALSE(
+      config_of(yarn().boolean(std::string(kYarnTruncateKey), false)).ropes.at(0).yarn->whole_ends);
   EXPECT_EQ(rope.linear_scale, 4.0);
   const auto magnitude = [](Keys& keys) { return config_of(keys).ropes.at(0).magnitude; };
   EXPECT_EQ(magnitude(yarn().real("rope.scaling.yarn_attn_factor", 0.5f)), 0.5);

@@ -44,17 +44,22 @@ TEST(RopeAngles, YarnScalesSlowPairsOnly) {
   constexpr int32_t kFirst = 23, kLast = 40;
   constexpr int32_t kPosition = 5;
   float cos[64], sin[64], plain_cos[64], plain_sin[64];
-  RopeAngles(yarn).fill(kPosition, cos, sin);
   RopeAngles(plain).fill(kPosition, plain_cos, plain_sin);
-  for (int32_t i = 0; i < 64; ++i) {
-    const double share = std::clamp((i - kFirst) / static_cast<double>(kLast - kFirst), 0.0, 1.0);
-    const double frequency = std::pow(1e6, -i / 64.0);
-    const double angle = kPosition * (frequency / 4.0 * share + frequency * (1.0 - share));
-    EXPECT_FLOAT_EQ(cos[i], static_cast<float>(yarn.magnitude * std::cos(angle))) << i;
-    EXPECT_FLOAT_EQ(sin[i], static_cast<float>(yarn.magnitude * std::sin(angle))) << i;
-  }
+  const auto expect_ramp = [&](double first, double last) {
+    RopeAngles(yarn).fill(kPosition, cos, sin);
+    for (int32_t i = 0; i < 64; ++i) {
+      const double share = std::clamp((i - first) / (last - first), 0.0, 1.0);
+      const double frequency = std::pow(1e6, -i / 64.0);
+      const double angle = kPosition * (frequency / 4.0 * share + frequency * (1.0 - share));
+      EXPECT_FLOAT_EQ(cos[i], static_cast<float>(yarn.magnitude * std::cos(angle))) << i;
+      EXPECT_FLOAT_EQ(sin[i], static_cast<float>(yarn.magnitude * std::sin(angle))) << i;
+    }
+  };
+  expect_ramp(kFirst, kLast);
   EXPECT_FLOAT_EQ(sin[kFirst], static_cast<float>(yarn.magnitude) * plain_sin[kFirst]);
   EXPECT_NE(sin[kFirst + 1], static_cast<float>(yarn.magnitude) * plain_sin[kFirst + 1]);
+  yarn.yarn->whole_ends = false;
+  expect_ramp(23.5959476083381, 39.6508807104171);
 }
 
 // Two products over one input, in every thread count and row count: right, and the same bits.

@@ -5,6 +5,7 @@ to order: each maps a part of a path to functions that answer requests for it, o
 import hashlib
 import json
 import re
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,7 +52,8 @@ def without_ranges(handler, content):
 
 
 class Server:
-    def __init__(self):
+    def __init__(self, certificate=None):
+        """`certificate`: paths of a PEM certificate and its key; serves HTTPS then."""
         self.repository = {}  # path: content; large ones are as if in LFS
         self.layers = []  # (media type, content)
         self.files = {}  # path of a URL: content
@@ -68,7 +70,14 @@ class Server:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.port = self.http.server_address[1]
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.address = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            # The handshake belongs to the thread of the connection: who refuses it stops no one.
+            self.http.socket = context.wrap_socket(
+                self.http.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
@@ -126,8 +135,8 @@ class RequestHandler(BaseHTTPRequestHandler):
     def handle(self):
         try:
             super().handle()
-        except ConnectionError:
-            pass  # the client has what it wanted
+        except (ConnectionError, ssl.SSLError):
+            pass  # the client has what it wanted, or does not trust us
 
     def do_GET(self):
         state = self.server_state

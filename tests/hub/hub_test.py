@@ -578,6 +578,51 @@ class Redirects(HubTest):
         self.assertEqual(self.server.log[0][1]["Authorization"], "Bearer " + TOKEN)
 
 
+@unittest.skipUnless(shutil.which("openssl"), "needs openssl")
+class Certificates(HubTest):
+    """HTTPS with a certificate that only this test knows."""
+
+    def make_certificate(self, name, host="IP:127.0.0.1"):
+        paths = [os.path.join(self.folder, f"{name}.{kind}") for kind in ("crt", "key")]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName={host}",
+             "-out", paths[0], "-keyout", paths[1]],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return paths
+
+    def serve(self, certificate):
+        server = Server(certificate)
+        self.addCleanup(server.close)
+        server.repository = self.server.repository
+        self.environment["HF_ENDPOINT"] = server.address
+        return server
+
+    def test_unknown_authority(self):
+        server = self.serve(self.make_certificate("own"))
+        err = self.refused("certificate", "SSL_CERT_FILE")
+        self.assertEqual(err.count("\n"), 1, err)  # no second try
+        self.assertEqual(server.log, [])
+        other = self.make_certificate("other")[0]
+        self.refused("certificate", other, environment={"SSL_CERT_FILE": other})
+        self.refused("SSL_CERT_FILE", environment={"SSL_CERT_FILE": self.folder + "/none"})
+        self.assertEqual(server.log, [])
+
+    def test_authority_in_a_file(self):
+        certificate = self.make_certificate("own")
+        server = self.serve(certificate)
+        result = self.pull(environment={"SSL_CERT_FILE": certificate[0]})
+        self.assertEqual(self.read(result["path"]), self.content)
+        self.assertEqual(len(server.requests_for("/resolve/")), 4)
+
+    def test_certificate_of_another_host(self):
+        certificate = self.make_certificate("own", "DNS:host.example")
+        server = self.serve(certificate)
+        self.refused("127.0.0.1", environment={"SSL_CERT_FILE": certificate[0]})
+        self.assertEqual(server.log, [])
+
+
 class HostileServers(HubTest):
     def test_file_names(self):
         for path in ("../../evil.gguf", "/evil.gguf", "a/../../evil.gguf", "a\nb.gguf", "a\\b"):

@@ -5,11 +5,30 @@ llama, halves for qwen2), so that its agreement with a model of un-permuted weig
 file follows the convention.
 """
 
+import math
+
 import numpy as np
 
 
+def yarn_frequencies(inv_freq, base, factor, original_context, rounded):
+    """YaRN (https://arxiv.org/abs/2309.00071) with its usual 32 and 1 rotations; `rounded`: the ends of
+    the ramp are whole numbers, as in the paper's code."""
+    head_dim = 2 * len(inv_freq)
+
+    def dimension(rotations):
+        return (head_dim * math.log(original_context / (rotations * 2 * math.pi)) /
+                (2 * math.log(base)))
+
+    low, high = dimension(32), dimension(1)
+    if rounded:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, head_dim - 1)
+    ramp = np.clip((np.arange(len(inv_freq)) - low) / (high - low), 0, 1)
+    return inv_freq / factor * ramp + inv_freq * (1 - ramp)
+
+
 class Reference:
-    def __init__(self, gguf):
+    def __init__(self, gguf, yarn_is_rounded=True):
         self.tensors = gguf.tensors
         meta, self.arch = gguf.metadata, gguf.metadata["general.architecture"]
 
@@ -25,6 +44,13 @@ class Reference:
         self.inv_freq = value("rope.freq_base") ** (-steps / self.head_dim)
         if "rope_freqs.weight" in self.tensors:
             self.inv_freq = self.inv_freq / self.tensors["rope_freqs.weight"]
+        self.magnitude = 1.0
+        if value("rope.scaling.type") == "yarn":
+            factor = value("rope.scaling.factor")
+            self.magnitude = 0.1 * math.log(factor) + 1
+            self.inv_freq = yarn_frequencies(self.inv_freq, value("rope.freq_base"), factor,
+                                             value("rope.scaling.original_context_length"),
+                                             yarn_is_rounded)
 
     def _linear(self, x, name):
         y = x @ self.tensors[name + ".weight"].T
@@ -38,7 +64,7 @@ class Reference:
         """x [tokens, heads * head_dim] -> the same, rotated by position."""
         x = x.reshape(len(x), heads, self.head_dim)
         angle = np.arange(len(x), dtype=np.float64)[:, None, None] * self.inv_freq
-        cos, sin = np.cos(angle), np.sin(angle)
+        cos, sin = np.cos(angle) * self.magnitude, np.sin(angle) * self.magnitude
         if self.arch == "llama":
             first, second = slice(0, None, 2), slice(1, None, 2)
         else:

@@ -5,11 +5,10 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "adapters/adapter.h"
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
+#include "formats/json/json_fields.h"
 #include "formats/safetensors/safetensors.h"
 
 namespace ruvllm::adapters {
@@ -26,8 +25,7 @@ struct FactorPair {
 };
 
 // `config`: adapter_config.json.
-Result<std::vector<Adapter::Matrices>> read_peft(const nlohmann::json& config,
-                                                 const std::string& config_path,
+Result<std::vector<Adapter::Matrices>> read_peft(const formats::JsonFields& config,
                                                  const formats::SafetensorsFile& file,
                                                  const BaseShape& base);
 Result<std::vector<Adapter::Matrices>> read_gguf_adapter(const formats::GgufFile& file,

@@ -16,10 +16,13 @@ constexpr size_t kMaxConfigBytes = size_t{1} << 20;
 
 Result<std::vector<Adapter::Matrices>> load_peft(const fs::path& weights, const BaseShape& base) {
   const std::string config_path = (weights.parent_path() / "adapter_config.json").string();
-  RUVLLM_ASSIGN(const nlohmann::json config, formats::read_json_file(config_path, kMaxConfigBytes));
+  RUVLLM_ASSIGN(nlohmann::json values, formats::read_json_file(config_path, kMaxConfigBytes));
+  RUVLLM_ASSIGN(const formats::JsonFields config,
+                formats::JsonFields::of(std::move(values), config_path,
+                                        "the adapter_config.json of a PEFT adapter"));
   RUVLLM_ASSIGN(const formats::SafetensorsFile file,
                 formats::SafetensorsFile::open(weights.string()));
-  return read_peft(config, config_path, file, base);
+  return read_peft(config, file, base);
 }
 
 Result<std::vector<Adapter::Matrices>> load_matrices(const std::string& path,

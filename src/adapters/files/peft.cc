@@ -16,6 +16,7 @@
 namespace ruvllm::adapters {
 namespace {
 
+using formats::JsonFields;
 using formats::SafeTensor;
 using nlohmann::json;
 using ops::LoraTarget;
@@ -39,80 +40,53 @@ constexpr Module kModules[] = {
 };
 
 struct Config {
-  std::string path;
   double alpha = 0.0;
   bool rank_stabilized = false;            // rsLoRA: alpha / sqrt(rank)
   std::map<std::string, double> alpha_of;  // by module name or its end
 };
 
-std::unexpected<Error> bad_field(const Config& config, std::string_view field,
-                                 std::string_view reason) {
-  return fail(ErrorCode::kCorrupt, "{}: field '{}' {}", config.path, field, reason);
-}
-
-std::unexpected<Error> unsupported(const Config& config, std::string_view field,
+std::unexpected<Error> unsupported(const JsonFields& fields, std::string_view field,
                                    std::string_view what) {
   return fail(ErrorCode::kUnsupported,
               "{}: field '{}': {} is not supported; merge the adapter with PEFT "
               "(merge_and_unload) and convert the result",
-              config.path, field, what);
+              fields.file(), field, what);
 }
 
-Result<bool> flag(const Config& config, const json& values, std::string_view name) {
-  const auto found = values.find(std::string(name));
-  if (found == values.end() || found->is_null()) return false;
-  if (!found->is_boolean()) return bad_field(config, name, "is neither true nor false");
-  return found->get<bool>();
-}
-
-bool is_set(const json& values, std::string_view name) {
-  const auto found = values.find(std::string(name));
-  if (found == values.end() || found->is_null()) return false;
-  return !(found->is_array() || found->is_object()) || !found->empty();
+bool is_set(const JsonFields& fields, std::string_view name) {
+  if (!fields.has(name)) return false;
+  const json& value = fields.values().at(std::string(name));
+  return !(value.is_array() || value.is_object()) || !value.empty();
 }
 
 // PEFT takes these keys for regular expressions; whole names and their ends are what occurs.
-Status read_alpha_pattern(const json& values, Config& config) {
-  const auto found = values.find("alpha_pattern");
-  if (found == values.end() || found->is_null()) return {};
-  if (!found->is_object()) return bad_field(config, "alpha_pattern", "is no object");
-  for (const auto& [key, value] : found->items()) {
-    if (!value.is_number())
-      return bad_field(config, "alpha_pattern", "has an entry that is no number");
+Status read_alpha_pattern(const JsonFields& fields, Config& config) {
+  RUVLLM_ASSIGN(const JsonFields pattern, fields.section("alpha_pattern"));
+  for (const auto& [key, value] : pattern.values().items()) {
     if (key.find_first_of("^$*+?()[]{}|\\") != std::string::npos) {
-      return unsupported(config, "alpha_pattern", "a regular expression");
+      return unsupported(fields, "alpha_pattern", "a regular expression");
     }
-    config.alpha_of[key] = value.get<double>();
+    RUVLLM_ASSIGN(config.alpha_of[key], pattern.number(key));
   }
   return {};
 }
 
-Result<Config> parse_config(const json& values, const std::string& path) {
+Result<Config> parse_config(const JsonFields& fields) {
   Config config;
-  config.path = path;
-  if (!values.is_object()) return bad_field(config, "", "is missing: the file is no JSON object");
-  const auto kind = values.find("peft_type");
-  if (kind == values.end() || *kind != "LORA") {
-    return unsupported(config, "peft_type", "anything but LORA");
+  RUVLLM_ASSIGN(const std::string kind, fields.string_or("peft_type", ""));
+  if (kind != "LORA") return unsupported(fields, "peft_type", "anything but LORA");
+  RUVLLM_ASSIGN(config.alpha, fields.number("lora_alpha"));
+  RUVLLM_ASSIGN(config.rank_stabilized, fields.boolean_or("use_rslora", false));
+  RUVLLM_ASSIGN(const bool dora, fields.boolean_or("use_dora", false));
+  if (dora) return unsupported(fields, "use_dora", "DoRA");
+  RUVLLM_ASSIGN(const bool transposed, fields.boolean_or("fan_in_fan_out", false));
+  if (transposed) return unsupported(fields, "fan_in_fan_out", "a transposed weight");
+  if (is_set(fields, "modules_to_save")) {
+    return unsupported(fields, "modules_to_save", "a module saved whole");
   }
-  const auto alpha = values.find("lora_alpha");
-  if (alpha == values.end() || !alpha->is_number()) {
-    return bad_field(config, "lora_alpha", "is missing or no number");
-  }
-  config.alpha = alpha->get<double>();
-  RUVLLM_ASSIGN(config.rank_stabilized, flag(config, values, "use_rslora"));
-  RUVLLM_ASSIGN(const bool dora, flag(config, values, "use_dora"));
-  if (dora) return unsupported(config, "use_dora", "DoRA");
-  RUVLLM_ASSIGN(const bool transposed, flag(config, values, "fan_in_fan_out"));
-  if (transposed) return unsupported(config, "fan_in_fan_out", "a transposed weight");
-  if (is_set(values, "modules_to_save")) {
-    return unsupported(config, "modules_to_save", "a module saved whole");
-  }
-  const auto bias = values.find("bias");
-  if (bias != values.end() && !bias->is_null() && *bias != "none") {
-    return unsupported(config, "bias", "a trained bias");
-  }
-  RUVLLM_TRY(read_alpha_pattern(values, config));
+  RUVLLM_ASSIGN(const std::string bias, fields.string_or("bias", "none"));
+  if (bias != "none") return unsupported(fields, "bias", "a trained bias");
+  RUVLLM_TRY(read_alpha_pattern(fields, config));
   return config;
 }
 
@@ -212,11 +186,10 @@ Status add_matrices(const Module& module, const FactorPair& pair, float scale,
 
 }  // namespace
 
-Result<std::vector<Adapter::Matrices>> read_peft(const json& config_values,
-                                                 const std::string& config_path,
+Result<std::vector<Adapter::Matrices>> read_peft(const JsonFields& config_fields,
                                                  const formats::SafetensorsFile& file,
                                                  const BaseShape& base) {
-  RUVLLM_ASSIGN(const Config config, parse_config(config_values, config_path));
+  RUVLLM_ASSIGN(const Config config, parse_config(config_fields));
   PairCollector collector(file.path());
   for (const SafeTensor& tensor : file.tensors()) {
     const std::optional<TensorName> name = split_name(tensor.name);

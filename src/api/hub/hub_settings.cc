@@ -71,6 +71,7 @@ Result<HubSettings> load_hub_settings() {
   RUVLLM_ASSIGN(settings.ollama_registry,
                 server("RUVLLM_OLLAMA_REGISTRY", "https://registry.ollama.ai"));
   RUVLLM_ASSIGN(settings.token, read_token(home));
+  settings.ca_file = environment("SSL_CERT_FILE").value_or("");
   settings.offline = is_true(environment("HF_HUB_OFFLINE"));
   RUVLLM_TRY(read_count("RUVLLM_PULL_STALL_SECONDS", settings.stall_seconds));
   RUVLLM_TRY(read_count("RUVLLM_PULL_RETRIES", settings.num_retries));

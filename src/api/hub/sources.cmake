@@ -10,6 +10,7 @@ set(hub_sources
   hub/net/retry.cc
   hub/net/url.cc
   hub/pull/blobs.cc
+  hub/pull/hub_answers.cc
   hub/pull/huggingface.cc
   hub/pull/ollama.cc
   hub/pull/pull.cc

@@ -1,6 +1,7 @@
 #include "cli/commands/model.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include <ruvllm/hub.h>
 #include <ruvllm/settings.h>
@@ -25,6 +26,12 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.device = context.options.device;
   options.cpu_isa = context.options.cpu_isa;
   return options;
+}
+
+void note_tokenizer_losses(const std::vector<std::string>& losses, Output& output) {
+  for (const std::string& loss : losses) {
+    output.note(fmt::format("ruvllm: warning: GGUF cannot say of the tokenizer: {}", loss));
+  }
 }
 
 }  // namespace ruvllm::cli

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/app.h"
 #include <ruvllm/engine.h>
@@ -19,5 +20,8 @@ Result<std::string> resolve_model(const CommandContext& context, const std::stri
 
 // Options for the model with the common flags applied; callers change what they need.
 Result<EngineOptions> engine_options(const CommandContext& context, const std::string& positional);
+
+// Warns of what a GGUF file cannot say of a checkpoint's tokenizer.
+void note_tokenizer_losses(const std::vector<std::string>& losses, Output& output);
 
 }  // namespace ruvllm::cli

@@ -10,6 +10,21 @@
 namespace ruvllm::model {
 namespace {
 
+// workspace.delta = the mixture of experts of hidden_in.
+void run_experts(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
+                 int32_t layer_idx) noexcept {
+  const ops::MoePlan& plan = *c.layer_weights(layer_idx).experts;
+  Workspace& ws = c.workspace;
+  ops::run_moe(worker, plan, c.kernels.elementwise, ws.hidden_in, num_rows, ws.experts, ws.delta,
+               ws.thread_scratch(worker.index()));
+  if (c.tap == nullptr) return;
+  worker.barrier([&] {
+    for (int32_t i = 0; i < ws.experts.num_shares(); ++i) {
+      c.tap->record_expert(layer_idx, ws.experts.share(i, plan.ffn_dim()), plan.ffn_dim());
+    }
+  });
+}
+
 // workspace.delta = the feed-forward network of hidden_in.
 void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
                int32_t layer_idx) noexcept {
@@ -57,8 +72,7 @@ void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, in
     tap_rows(c, worker, "ffn_norm", layer_idx, ws.hidden_in.row(0, hidden), num_rows, hidden);
   }
   if (layer.experts) {
-    ops::run_moe(worker, *layer.experts, c.kernels.elementwise, ws.hidden_in, num_rows, ws.experts,
-                 ws.delta, ws.thread_scratch(worker.index()));
+    run_experts(c, worker, num_rows, layer_idx);
   } else {
     run_dense(c, worker, num_rows, layer_idx);
   }

@@ -27,7 +27,7 @@ std::string folder_name(const std::string& folder) {
 // Weights that are quantized in a way that is no tensor type of safetensors.
 Status check_quantization(const HfConfig& config) {
   if (!config.has("quantization_config")) return {};
-  RUVLLM_ASSIGN(const HfConfig section, config.section("quantization_config"));
+  RUVLLM_ASSIGN(const formats::JsonFields section, config.section("quantization_config"));
   RUVLLM_ASSIGN(const std::string method, section.string_or("quant_method", "unnamed"));
   if (method == "mxfp4") return {};
   return fail(

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -14,6 +15,7 @@
 
 #include "formats/gguf/assembly/assemble.h"
 #include "formats/safetensors/safetensors_writer.h"
+#include "model/config.h"
 
 namespace ruvllm::model {
 namespace {
@@ -96,9 +98,25 @@ TEST_P(GoldenImport, MetadataAreThoseOfLlamaCpp) {
     EXPECT_EQ(ours->format_value(entry.key, 99), golden.format_value(entry.key, 99)) << entry.key;
   }
   for (const formats::GgufEntry& entry : ours->entries()) {
-    if (!compared(entry.key)) continue;
+    if (!compared(entry.key) || entry.key.ends_with(kYarnTruncateKey)) continue;
     EXPECT_TRUE(golden.has(entry.key)) << entry.key << " = " << ours->format_value(entry.key, 9);
   }
+}
+
+// gpt-oss says that the ends of YaRN's ramp are not rounded; other models leave it open.
+TEST(Import, CarriesWhetherYarnRounds) {
+  const auto key_of = [](const std::string& name) -> std::optional<bool> {
+    auto import = plan_import(golden_path(name), ImportScope::kMetadata);
+    EXPECT_TRUE(import.has_value()) << import.error().message();
+    formats::GgufAssembly assembly;
+    assembly.path = name;
+    assembly.metadata = std::move(import->metadata);
+    const auto file = GgufFile::assemble(std::move(assembly));
+    const auto value = file->get_bool(import->architecture + "." + std::string(kYarnTruncateKey));
+    return value ? std::optional<bool>(*value) : std::nullopt;
+  };
+  EXPECT_EQ(key_of("gpt-oss"), false);
+  EXPECT_EQ(key_of("llama-yarn"), std::nullopt);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -1,24 +1,20 @@
 #include "model/import/metadata.h"
 
-#include <cmath>
-#include <initializer_list>
-#include <numbers>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "model/config.h"
+#include "ops/rope.h"
 
 namespace ruvllm::model {
 namespace {
 
 using formats::GgufMetadata;
 
-struct IntegerKey {
-  std::string_view gguf;
-  std::initializer_list<std::string_view> hf;  // the first that is there
-};
-
-const IntegerKey kIntegers[] = {
+const MetadataKey kIntegers[] = {
     {"block_count", {"num_hidden_layers", "n_layer"}},
     {"context_length", {"max_position_embeddings", "n_positions"}},
     {"embedding_length", {"hidden_size", "n_embd"}},
@@ -31,33 +27,34 @@ const IntegerKey kIntegers[] = {
     {"attention.value_length", {"head_dim"}},
 };
 
-struct NumberKey {
-  std::string_view gguf;
-  std::initializer_list<std::string_view> hf;
-};
-
-const NumberKey kNumbers[] = {
+const MetadataKey kNumbers[] = {
     {"attention.layer_norm_rms_epsilon", {"rms_norm_eps", "norm_eps"}},
     {"attention.layer_norm_epsilon", {"layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"}},
 };
 
-Status add_yarn(const ImportContext& context, const HfConfig& scaling, GgufMetadata& metadata) {
+// The first of the key's names that is there; none if the key may be absent and is.
+Result<std::optional<std::string_view>> name_of(const MetadataKey& key,
+                                                const formats::JsonFields& fields) {
+  for (const std::string_view name : key.hf) {
+    if (fields.has(name)) return name;
+  }
+  if (key.need == Need::kRequired) return fields.refuse(*key.hf.begin(), "is missing");
+  return std::nullopt;
+}
+
+Status add_yarn(const ImportContext& context, const formats::JsonFields& scaling,
+                GgufMetadata& metadata) {
   RUVLLM_ASSIGN(const uint32_t original, scaling.integer("original_max_position_embeddings"));
   metadata.add_uint32(context.key("rope.scaling.original_context_length"), original);
-  const NumberKey keys[] = {
+  const MetadataKey keys[] = {
       {"rope.scaling.yarn_ext_factor", {"extrapolation_factor"}},
       {"rope.scaling.yarn_attn_factor", {"attention_factor", "attn_factor"}},
       {"rope.scaling.yarn_beta_fast", {"beta_fast"}},
       {"rope.scaling.yarn_beta_slow", {"beta_slow"}},
   };
-  for (const NumberKey& key : keys) {
-    for (const std::string_view name : key.hf) {
-      if (!scaling.has(name)) continue;
-      RUVLLM_ASSIGN(const double value, scaling.number(name));
-      metadata.add_float32(context.key(key.gguf), static_cast<float>(value));
-      break;
-    }
-  }
+  RUVLLM_TRY(add_numbers(context, scaling, keys, metadata));
+  RUVLLM_ASSIGN(const bool truncates, scaling.boolean_or("truncate", true));
+  if (!truncates) metadata.add_bool(context.key(kYarnTruncateKey), false);
   return {};
 }
 
@@ -94,6 +91,28 @@ std::string ImportContext::key(std::string_view name) const {
   return fmt::format("{}.{}", architecture, name);
 }
 
+Status add_integers(const ImportContext& context, const formats::JsonFields& fields,
+                    std::span<const MetadataKey> keys, GgufMetadata& metadata) {
+  for (const MetadataKey& key : keys) {
+    RUVLLM_ASSIGN(const std::optional<std::string_view> name, name_of(key, fields));
+    if (!name) continue;
+    RUVLLM_ASSIGN(const uint32_t value, fields.integer(*name));
+    metadata.add_uint32(context.key(key.gguf), value);
+  }
+  return {};
+}
+
+Status add_numbers(const ImportContext& context, const formats::JsonFields& fields,
+                   std::span<const MetadataKey> keys, GgufMetadata& metadata) {
+  for (const MetadataKey& key : keys) {
+    RUVLLM_ASSIGN(const std::optional<std::string_view> name, name_of(key, fields));
+    if (!name) continue;
+    RUVLLM_ASSIGN(const double value, fields.number(*name));
+    metadata.add_float32(context.key(key.gguf), static_cast<float>(value));
+  }
+  return {};
+}
+
 Result<uint32_t> head_dim_of(const HfConfig& config) {
   if (config.has("head_dim")) return config.integer("head_dim");
   RUVLLM_ASSIGN(const uint32_t hidden, config.integer("hidden_size"));
@@ -105,13 +124,14 @@ Result<uint32_t> head_dim_of(const HfConfig& config) {
 Result<RopeConfig> rope_config(const HfConfig& config) {
   RopeConfig rope;
   const bool newer = config.has("rope_parameters");
-  RUVLLM_ASSIGN(const HfConfig all, config.section(newer ? "rope_parameters" : "rope_scaling"));
+  RUVLLM_ASSIGN(const formats::JsonFields all,
+                config.section(newer ? "rope_parameters" : "rope_scaling"));
   rope.scaling = all;
   if (all.has("full_attention")) {
     RUVLLM_ASSIGN(rope.scaling, all.section("full_attention"));
   }
   if (all.has("sliding_attention")) {
-    RUVLLM_ASSIGN(const HfConfig local, all.section("sliding_attention"));
+    RUVLLM_ASSIGN(const formats::JsonFields local, all.section("sliding_attention"));
     RUVLLM_ASSIGN(rope.local_theta, local.number_or("rope_theta", 0.0));
   } else if (config.has("rope_local_base_freq")) {
     RUVLLM_ASSIGN(rope.local_theta, config.number("rope_local_base_freq"));
@@ -128,22 +148,8 @@ Result<RopeConfig> rope_config(const HfConfig& config) {
 
 Status add_decoder_metadata(const ImportContext& context, GgufMetadata& metadata) {
   const HfConfig& config = context.config;
-  for (const IntegerKey& key : kIntegers) {
-    for (const std::string_view name : key.hf) {
-      if (!config.has(name)) continue;
-      RUVLLM_ASSIGN(const uint32_t value, config.integer(name));
-      metadata.add_uint32(context.key(key.gguf), value);
-      break;
-    }
-  }
-  for (const NumberKey& key : kNumbers) {
-    for (const std::string_view name : key.hf) {
-      if (!config.has(name)) continue;
-      RUVLLM_ASSIGN(const double value, config.number(name));
-      metadata.add_float32(context.key(key.gguf), static_cast<float>(value));
-      break;
-    }
-  }
+  RUVLLM_TRY(add_integers(context, config, kIntegers, metadata));
+  RUVLLM_TRY(add_numbers(context, config, kNumbers, metadata));
   return add_rope(context, metadata);
 }
 
@@ -162,36 +168,19 @@ Status add_llama3_rope_factors(const ImportContext& context, std::vector<TensorP
   RUVLLM_ASSIGN(const RopeConfig rope, rope_config(context.config));
   if (rope.type != "llama3") return {};
   RUVLLM_ASSIGN(const uint32_t head_dim, head_dim_of(context.config));
-  const HfConfig& scaling = rope.scaling;
-  RUVLLM_ASSIGN(const double factor, scaling.number_or("factor", 8.0));
-  RUVLLM_ASSIGN(const double low, scaling.number_or("low_freq_factor", 1.0));
-  RUVLLM_ASSIGN(const double high, scaling.number_or("high_freq_factor", 4.0));
-  RUVLLM_ASSIGN(const double original,
-                scaling.number_or("original_max_position_embeddings", 8192.0));
-  if (!(factor > 0.0) || !(low > 0.0) || !(high > low) || !(original > 0.0) || head_dim > 4096) {
+  const formats::JsonFields& scaling = rope.scaling;
+  ops::Llama3Scaling of;
+  RUVLLM_ASSIGN(of.factor, scaling.number_or("factor", of.factor));
+  RUVLLM_ASSIGN(of.low_frequency, scaling.number_or("low_freq_factor", of.low_frequency));
+  RUVLLM_ASSIGN(of.high_frequency, scaling.number_or("high_freq_factor", of.high_frequency));
+  RUVLLM_ASSIGN(of.original_context,
+                scaling.number_or("original_max_position_embeddings", of.original_context));
+  if (!(of.factor > 0.0) || !(of.low_frequency > 0.0) || !(of.high_frequency > of.low_frequency) ||
+      !(of.original_context > 0.0) || head_dim > 4096) {
     return scaling.refuse("factor", "and the frequency factors beside it are no llama3 scaling");
   }
-  // In float throughout, as the reference computes it.
-  const float base = static_cast<float>(rope.theta > 0.0 ? rope.theta : 10000.0);
-  const float longest = static_cast<float>(original / low);
-  const float shortest = static_cast<float>(original / high);
-  const float divisor = static_cast<float>(factor);
-  std::vector<float> factors;
-  for (uint32_t i = 0; i < head_dim; i += 2) {
-    const float exponent = static_cast<float>(i) / static_cast<float>(head_dim);
-    const float wavelength =
-        static_cast<float>(2.0 * std::numbers::pi) / (1.0f / std::pow(base, exponent));
-    if (wavelength < shortest) {
-      factors.push_back(1.0f);
-    } else if (wavelength > longest) {
-      factors.push_back(divisor);
-    } else {
-      const float smooth = (static_cast<float>(original) / wavelength - static_cast<float>(low)) /
-                           static_cast<float>(high - low);
-      factors.push_back(1.0f / ((1.0f - smooth) / divisor + smooth));
-    }
-  }
-  plans.push_back(computed_tensor("rope_freqs.weight", std::move(factors)));
+  const double base = rope.theta > 0.0 ? rope.theta : 10000.0;
+  plans.push_back(computed_tensor("rope_freqs.weight", ops::llama3_factors(of, head_dim, base)));
   return {};
 }
 

@@ -1,6 +1,9 @@
 // The metadata that families share, from config.json to GGUF's keys.
 #pragma once
 
+#include <initializer_list>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
@@ -8,6 +11,17 @@
 #include "model/import/family.h"
 
 namespace ruvllm::model {
+
+// One GGUF key and the fields of config.json that may hold its value: the first that is there.
+struct MetadataKey {
+  std::string_view gguf;
+  std::initializer_list<std::string_view> hf;
+  Need need = Need::kOptional;
+};
+Status add_integers(const ImportContext& context, const formats::JsonFields& fields,
+                    std::span<const MetadataKey> keys, formats::GgufMetadata& metadata);
+Status add_numbers(const ImportContext& context, const formats::JsonFields& fields,
+                   std::span<const MetadataKey> keys, formats::GgufMetadata& metadata);
 
 // Layers, sizes, heads, experts, rope and norm epsilon, each if the config has it.
 Status add_decoder_metadata(const ImportContext& context, formats::GgufMetadata& metadata);
@@ -18,10 +32,10 @@ Result<uint32_t> head_dim_of(const HfConfig& config);
 // The rope parameters, wherever the config keeps them: "rope_parameters" (its "full_attention" part
 // if it has parts), "rope_scaling", with "rope_theta" beside it.
 struct RopeConfig {
-  HfConfig scaling;          // may be empty
-  std::string type;          // "", "default", "linear", "yarn", "llama3", "longrope", ...
-  double theta = 0.0;        // 0: not given
-  double local_theta = 0.0;  // of sliding-window layers; 0: not given
+  formats::JsonFields scaling;  // may be empty
+  std::string type;             // "", "default", "linear", "yarn", "llama3", "longrope", ...
+  double theta = 0.0;           // 0: not given
+  double local_theta = 0.0;     // of sliding-window layers; 0: not given
 };
 Result<RopeConfig> rope_config(const HfConfig& config);
 

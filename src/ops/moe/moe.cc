@@ -47,6 +47,13 @@ void MoeWorkspace::bind(const Arena& arena) {
   inner_.bind(arena);
 }
 
+ExpertShare MoeWorkspace::share(int32_t share_idx, int32_t ffn_dim) const {
+  const Group& group = groups_[share_idx];
+  return {group.expert,
+          {rows_ + group.first_slot, static_cast<size_t>(group.num_rows)},
+          inner_.row(group.first_slot, ffn_dim)};
+}
+
 // One call of run_moe on one thread.
 class MoeRun {
  public:

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/memory/arena.h"
 #include "base/threads/thread_team.h"
@@ -37,6 +38,13 @@ struct MoePlan {
   }
 };
 
+// One expert's share of a step, for observers.
+struct ExpertShare {
+  int32_t expert_idx = 0;
+  std::span<const int32_t> rows;  // of the step, ascending
+  const float* inner = nullptr;   // [rows, ffn]: what its down matrix read
+};
+
 // What a step writes on the way; laid out once for the largest step of all layers, whose plans have
 // the same dimensions. A slot is one row's place among the rows of one of its experts.
 class MoeWorkspace {
@@ -45,6 +53,10 @@ class MoeWorkspace {
   void plan(Arena& arena, int64_t max_rows, const MoePlan& like, ActivationKinds expert_kinds,
             ActivationKinds down_kinds);
   void bind(const Arena& arena);
+
+  // Of the last run_moe(), whose rows had `ffn_dim` columns inside: the experts that had rows.
+  int32_t num_shares() const { return num_groups_; }
+  ExpertShare share(int32_t share_idx, int32_t ffn_dim) const;
 
  private:
   friend class MoeRun;

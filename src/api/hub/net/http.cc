@@ -59,13 +59,14 @@ std::string ResponseHead::header(const std::string& name) const {
 struct HttpSession::Impl {
   CURLM* multi = nullptr;
   long stall_seconds = 30;
+  std::string ca_file;
 };
 
 struct HttpExchange::Impl {
-  Impl(CURLM* of_session, HttpRequest of_request, BodySink& to_sink)
-      : multi(of_session), request(std::move(of_request)), sink(to_sink) {}
+  Impl(const HttpSession::Impl& of_session, HttpRequest of_request, BodySink& to_sink)
+      : session(of_session), request(std::move(of_request)), sink(to_sink) {}
 
-  void start(const Url& url, long stall_seconds);
+  void start(const Url& url);
   void set_headers(const Url& url);
   void finish(CURLcode code);
   void follow_redirect();
@@ -80,14 +81,13 @@ struct HttpExchange::Impl {
   static size_t on_header(char* data, size_t size, size_t count, void* self);
   static size_t on_body(char* data, size_t size, size_t count, void* self);
 
-  CURLM* multi;
+  const HttpSession::Impl& session;  // outlives the exchange
   HttpRequest request;
   BodySink& sink;
   std::unique_ptr<CURL, EasyDeleter> easy;
   std::unique_ptr<curl_slist, ListDeleter> header_list;
   std::optional<Url> origin;  // of the request as made: may see the token
   std::optional<Url> current;
-  long stall = 30;
   int num_redirects = 0;
   size_t header_bytes = 0;
   char error_text[CURL_ERROR_SIZE] = {};
@@ -111,8 +111,7 @@ void HttpExchange::Impl::set_headers(const Url& url) {
   curl_easy_setopt(easy.get(), CURLOPT_HTTPHEADER, list);
 }
 
-void HttpExchange::Impl::start(const Url& url, long stall_seconds) {
-  stall = stall_seconds;
+void HttpExchange::Impl::start(const Url& url) {
   current = url;
   if (!origin) origin = url;
   if (!easy) easy.reset(curl_easy_init());
@@ -126,10 +125,14 @@ void HttpExchange::Impl::start(const Url& url, long stall_seconds) {
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  if (!session.ca_file.empty()) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, session.ca_file.c_str());
+  }
   curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, stall));
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT,
+                   std::min(kConnectSeconds, session.stall_seconds));
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, stall);
+  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, session.stall_seconds);
   curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, 256L << 10);
   curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &Impl::on_header);
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, this);
@@ -145,7 +148,7 @@ void HttpExchange::Impl::start(const Url& url, long stall_seconds) {
   error_text[0] = '\0';
   outcome.head.status = 0;
   header_bytes = 0;
-  curl_multi_add_handle(multi, handle);
+  curl_multi_add_handle(session.multi, handle);
 }
 
 size_t HttpExchange::Impl::on_header(char* data, size_t size, size_t count, void* self) {
@@ -225,7 +228,7 @@ void HttpExchange::Impl::follow_redirect() {
   }
   outcome.excerpt.clear();
   enough = false;
-  start(*next, stall);
+  start(*next);
 }
 
 void HttpExchange::Impl::finish(CURLcode code) {
@@ -241,6 +244,7 @@ void HttpExchange::Impl::finish(CURLcode code) {
   if (code != CURLE_OK && !aborted_by_us) {
     outcome.transport = error_text[0] != '\0' ? error_text : curl_easy_strerror(code);
     outcome.transport_final = is_final_failure(code);
+    outcome.untrusted = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
   }
   curl_off_t seconds = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RETRY_AFTER, &seconds);
@@ -249,10 +253,10 @@ void HttpExchange::Impl::finish(CURLcode code) {
 }
 
 HttpExchange::HttpExchange(HttpSession& session, HttpRequest request, BodySink& sink)
-    : impl_(std::make_unique<Impl>(session.impl_->multi, std::move(request), sink)) {
+    : impl_(std::make_unique<Impl>(*session.impl_, std::move(request), sink)) {
   auto url = parse_url(impl_->request.url);
   if (url) {
-    impl_->start(*url, session.impl_->stall_seconds);
+    impl_->start(*url);
   } else {
     impl_->give_up(std::move(url).error());
   }
@@ -260,7 +264,7 @@ HttpExchange::HttpExchange(HttpSession& session, HttpRequest request, BodySink& 
 
 HttpExchange::~HttpExchange() {
   // No effect on one that is finished and out of the set already.
-  if (impl_->easy) curl_multi_remove_handle(impl_->multi, impl_->easy.get());
+  if (impl_->easy) curl_multi_remove_handle(impl_->session.multi, impl_->easy.get());
 }
 
 bool HttpExchange::finished() const { return impl_->finished; }
@@ -270,6 +274,7 @@ HttpSession::HttpSession(const HubSettings& settings) : impl_(std::make_unique<I
   initialize_library();
   impl_->multi = curl_multi_init();
   impl_->stall_seconds = static_cast<long>(std::max(1u, settings.stall_seconds));
+  impl_->ca_file = settings.ca_file;
   curl_multi_setopt(impl_->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, kMaxConnections);
 }
 

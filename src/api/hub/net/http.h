@@ -53,6 +53,7 @@ struct HttpOutcome {
   std::string excerpt;           // beginning of the body of an error response
   std::string transport;         // what went wrong on the way; "": nothing
   bool transport_final = false;  // and would again, e.g. a certificate that is not trusted
+  bool untrusted = false;        // the server's certificate, or the file of authorities
   uint64_t retry_after_seconds = 0;
   std::optional<Error> error;  // of the sink, or a redirect that is refused
   bool ok() const {

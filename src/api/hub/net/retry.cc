@@ -63,6 +63,15 @@ Error outcome_error(const HttpOutcome& outcome, std::string_view what,
     return Error(code, fmt::format("{}: {}", what, reason));
   };
   if (outcome.error) return Error(*outcome.error).with_context(what);
+  if (outcome.untrusted) {
+    return error(
+        ErrorCode::kUnavailable,
+        fmt::format(
+            "{}; if the server's certificate is of an authority of your own, name "
+            "its PEM file in SSL_CERT_FILE{}",
+            printable(outcome.transport),
+            settings.ca_file.empty() ? "" : fmt::format(" (now {})", printable(settings.ca_file))));
+  }
   if (!outcome.transport.empty()) {
     return error(ErrorCode::kUnavailable,
                  fmt::format("{}; check the network, then run the command again",

@@ -1,12 +1,10 @@
 // The Hub's API as its own clients use it: GET /api/models/REPO/revision/REV gives the commit,
 // GET /api/models/REPO/tree/COMMIT the files with size and hash, GET /REPO/resolve/COMMIT/PATH a
 // file, by way of redirects to where large files are kept.
-#include <nlohmann/json.hpp>
-
 #include "api/hub/names/select.h"
 #include "api/hub/names/text.h"
-#include "api/hub/net/url.h"
 #include "api/hub/pull/blobs.h"
+#include "api/hub/pull/hub_answers.h"
 #include "api/hub/pull/sources.h"
 #include "api/hub/store/huggingface_cache.h"
 #include "api/hub/store/ollama_store.h"
@@ -16,21 +14,7 @@
 namespace ruvllm::hub {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr int kMaxPages = 64;
-constexpr size_t kMaxFiles = 100'000;
-
-const Json* member(const Json& object, const char* name) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(name);
-  return found == object.end() ? nullptr : &*found;
-}
-
-std::string string_member(const Json& object, const char* name) {
-  const Json* value = member(object, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-}
 
 class HubClient {
  public:
@@ -43,13 +27,7 @@ class HubClient {
     const std::string what = repository_ + "@" + revision;
     RUVLLM_ASSIGN(const Document document,
                   get(api_ + "/revision/" + encode_url_component(revision), what));
-    RUVLLM_ASSIGN(const Json json, parse_json_document(document, what));
-    std::string commit = string_member(json, "sha");
-    if (!is_hex(commit, 40)) {
-      return fail(ErrorCode::kCorrupt, "{}: the server's answer names no commit; is {} a Hub?",
-                  what, context_.settings.endpoint);
-    }
-    return commit;
+    return read_commit(document.body, what, context_.settings.endpoint);
   }
 
   Result<std::vector<RepositoryFile>> files(const std::string& commit) {
@@ -59,9 +37,9 @@ class HubClient {
     for (int page = 0; !url.empty(); ++page) {
       if (page == kMaxPages) return fail(ErrorCode::kCorrupt, "{}: it does not end", what);
       RUVLLM_ASSIGN(const Document document, get(url, what));
-      RUVLLM_ASSIGN(const Json json, parse_json_document(document, what));
-      RUVLLM_TRY(read_page(json, what, files));
-      RUVLLM_ASSIGN(url, next_page(document.head, what));
+      RUVLLM_TRY(read_file_list(document.body, what, files));
+      RUVLLM_ASSIGN(url,
+                    read_next_page(document.head.header("link"), what, context_.settings.endpoint));
     }
     return files;
   }
@@ -80,48 +58,6 @@ class HubClient {
     return fetch_document(
         context_, {.url = url, .accept = "application/json", .token = context_.settings.token},
         what);
-  }
-
-  static Status read_page(const Json& json, const std::string& what,
-                          std::vector<RepositoryFile>& files) {
-    if (!json.is_array() || files.size() + json.size() > kMaxFiles) {
-      return fail(ErrorCode::kCorrupt, "{}: the server's answer is no list of files", what);
-    }
-    for (const Json& entry : json) {
-      if (string_member(entry, "type") != "file") continue;
-      RepositoryFile file{string_member(entry, "path"), 0, string_member(entry, "oid")};
-      if (Status good = check_remote_path(file.path); !good) {
-        return std::unexpected(std::move(good).error().with_context(what));
-      }
-      const Json* large = member(entry, "lfs");
-      const bool is_large = large != nullptr && large->is_object();
-      if (is_large) file.blob = string_member(*large, "oid");
-      const Json* size = member(is_large ? *large : entry, "size");
-      if (size == nullptr || !size->is_number_unsigned() || !parse_digest(file.blob)) {
-        return fail(ErrorCode::kCorrupt, "{}: size or hash of {} is missing or wrong", what,
-                    printable(file.path));
-      }
-      file.size = size->get<uint64_t>();
-      files.push_back(std::move(file));
-    }
-    return {};
-  }
-
-  // Of 'Link: <https://...>; rel="next"'; "": this was the last.
-  Result<std::string> next_page(const ResponseHead& head, const std::string& what) {
-    const std::string link = head.header("link");
-    const size_t end = link.find('>');
-    if (!link.starts_with('<') || end == std::string::npos ||
-        link.find("rel=\"next\"", end) == std::string::npos) {
-      return "";
-    }
-    RUVLLM_ASSIGN(const Url next, parse_url(link.substr(1, end - 1)));
-    RUVLLM_ASSIGN(const Url endpoint, parse_url(context_.settings.endpoint));
-    if (!next.same_origin(endpoint)) {
-      return fail(ErrorCode::kUnavailable, "{}: it goes on at {}, another server; refused", what,
-                  printable(next.host));
-    }
-    return next.text;
   }
 
   PullContext& context_;

@@ -1,8 +1,5 @@
 #include "api/hub/transfer/fetch.h"
 
-#include <nlohmann/json.hpp>
-
-#include "api/hub/names/text.h"
 #include "api/hub/net/retry.h"
 
 namespace ruvllm::hub {
@@ -58,16 +55,6 @@ Result<Document> fetch_document(PullContext& context, const HttpRequest& request
   MemorySink sink(what);
   RUVLLM_TRY(fetch(context, request, sink, what));
   return sink.take();
-}
-
-Result<nlohmann::json> parse_json_document(const Document& document, const std::string& what) {
-  nlohmann::json json = nlohmann::json::parse(document.body, nullptr, false);
-  if (json.is_discarded()) {
-    return fail(ErrorCode::kCorrupt,
-                "{}: the answer is not JSON, it begins with '{}'; is this the right server?", what,
-                printable(document.body, 60));
-  }
-  return json;
 }
 
 }  // namespace ruvllm::hub

@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "api/hub/net/http.h"
 #include "api/hub/transfer/context.h"
 #include "base/core/error.h"
@@ -23,6 +21,5 @@ struct Document {
 // At most 16 MiB.
 Result<Document> fetch_document(PullContext& context, const HttpRequest& request,
                                 const std::string& what);
-Result<nlohmann::json> parse_json_document(const Document& document, const std::string& what);
 
 }  // namespace ruvllm::hub

@@ -39,7 +39,7 @@ Result<Buffer> changed_tensors_buffer(const std::vector<model::TensorPlan>& plan
   const uint64_t budget = memory_info().budget;
   if (scope == OpenScope::kWeights && total > budget) {
     return fail(ErrorCode::kOutOfMemory,
-                "{}: running the checkpoint needs {} bytes for tensors that are stored in another "
+                "{}: opening the checkpoint needs {} bytes for tensors that are stored in another "
                 "order, more than the {} bytes of free memory; convert it first (ruvllm convert)",
                 folder, total, budget);
   }

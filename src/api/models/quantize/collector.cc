@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "api/models/checkpoint/open_model.h"
 #include "api/models/quantize/importance.h"
 #include "base/core/error.h"
 #include "cache/page_pool.h"
@@ -29,36 +30,89 @@ namespace {
 
 constexpr int32_t kChunkRows = 512;  // of one forward pass
 
+// What a product reads: the rows of a block, or those that a mixture sends to each expert.
+enum class Input : uint8_t {
+  kAttention,
+  kAttentionOutput,
+  kFeedForward,
+  kDown,
+  kExpert,
+  kExpertDown
+};
+
+struct Sums {
+  std::vector<double> columns;   // [experts][columns]
+  std::vector<uint64_t> counts;  // rows of each expert; one of a dense matrix
+
+  void begin(size_t num_experts, int32_t num_cols) {
+    columns.resize(num_experts * static_cast<size_t>(num_cols));
+    counts.resize(num_experts);
+  }
+  void add(size_t expert_idx, const float* row) {
+    const size_t num_cols = columns.size() / counts.size();
+    double* sums = columns.data() + expert_idx * num_cols;
+    for (size_t col = 0; col < num_cols; ++col) {
+      sums[col] += static_cast<double>(row[col] * row[col]);
+    }
+    ++counts[expert_idx];
+  }
+};
+
 // Sums the squares of the columns of each product's input.
 class SquareSums final : public model::ActivationTap {
  public:
-  struct Sums {
-    std::vector<double> columns;
-    uint64_t num_rows = 0;
-  };
+  explicit SquareSums(const model::ModelConfig& config)
+      : pre_norms_(config.pre_norms),
+        num_experts_(config.experts ? static_cast<size_t>(config.experts->routing.num_experts)
+                                    : 0) {}
 
   void record(std::string_view site, int32_t layer_idx, const float* rows, int32_t num_rows,
               int32_t num_cols) override {
-    constexpr std::string_view kInputs[] = {"attn_norm", "attn_mixed", "ffn_norm", "ffn_gated"};
-    const auto found = std::ranges::find(kInputs, site);
-    if (found == std::end(kInputs)) return;
-    Sums& sums = sums_[{layer_idx, *found}];
-    sums.columns.resize(static_cast<size_t>(num_cols));
-    sums.num_rows += static_cast<uint64_t>(num_rows);
-    for (int32_t row = 0; row < num_rows; ++row) {
-      const float* values = rows + static_cast<int64_t>(row) * num_cols;
-      for (size_t col = 0; col < sums.columns.size(); ++col) {
-        sums.columns[col] += static_cast<double>(values[col] * values[col]);
-      }
+    // Without norms before the blocks these read the residual stream as it is.
+    if (site == (pre_norms_ ? "attn_norm" : "out")) {
+      add(pre_norms_ ? layer_idx : layer_idx + 1, Input::kAttention, rows, num_rows, num_cols);
+    } else if (site == "embd" && !pre_norms_) {
+      add(0, Input::kAttention, rows, num_rows, num_cols);
+    } else if (site == "attn_mixed") {
+      add(layer_idx, Input::kAttentionOutput, rows, num_rows, num_cols);
+    } else if (site == (pre_norms_ ? "ffn_norm" : "attn_residual")) {
+      add(layer_idx, Input::kFeedForward, rows, num_rows, num_cols);
+      block_input_ = rows;
+      block_cols_ = num_cols;
+    } else if (site == "ffn_gated") {
+      add(layer_idx, Input::kDown, rows, num_rows, num_cols);
+    }
+  }
+
+  void record_expert(int32_t layer_idx, const ops::ExpertShare& share, int32_t ffn_dim) override {
+    const auto expert_idx = static_cast<size_t>(share.expert_idx);
+    Sums& outer = sums_[{layer_idx, Input::kExpert}];
+    Sums& inner = sums_[{layer_idx, Input::kExpertDown}];
+    outer.begin(num_experts_, block_cols_);
+    inner.begin(num_experts_, ffn_dim);
+    const float* row_inside = share.inner;
+    for (const int32_t row : share.rows) {
+      outer.add(expert_idx, block_input_ + static_cast<int64_t>(row) * block_cols_);
+      inner.add(expert_idx, row_inside);
+      row_inside += ffn_dim;
     }
   }
 
   // Of the input that the matrix "blk.<layer>.<part>.weight" reads; nullptr if none was seen.
   const Sums* of_part(int32_t layer_idx, std::string_view part) const {
-    constexpr std::pair<std::string_view, std::string_view> kReaders[] = {
-        {"attn_q", "attn_norm"},   {"attn_k", "attn_norm"},       {"attn_v", "attn_norm"},
-        {"attn_qkv", "attn_norm"}, {"attn_output", "attn_mixed"}, {"ffn_gate", "ffn_norm"},
-        {"ffn_up", "ffn_norm"},    {"ffn_down", "ffn_gated"}};
+    constexpr std::pair<std::string_view, Input> kReaders[] = {
+        {"attn_q", Input::kAttention},
+        {"attn_k", Input::kAttention},
+        {"attn_v", Input::kAttention},
+        {"attn_qkv", Input::kAttention},
+        {"attn_output", Input::kAttentionOutput},
+        {"ffn_gate", Input::kFeedForward},
+        {"ffn_up", Input::kFeedForward},
+        {"ffn_down", Input::kDown},
+        {"ffn_gate_inp", Input::kFeedForward},
+        {"ffn_gate_exps", Input::kExpert},
+        {"ffn_up_exps", Input::kExpert},
+        {"ffn_down_exps", Input::kExpertDown}};
     const auto reader =
         std::ranges::find(kReaders, part, [](const auto& pair) { return pair.first; });
     if (reader == std::end(kReaders)) return nullptr;
@@ -67,7 +121,19 @@ class SquareSums final : public model::ActivationTap {
   }
 
  private:
-  std::map<std::pair<int32_t, std::string_view>, Sums> sums_;
+  void add(int32_t layer_idx, Input input, const float* rows, int32_t num_rows, int32_t num_cols) {
+    Sums& sums = sums_[{layer_idx, input}];
+    sums.begin(1, num_cols);
+    for (int32_t row = 0; row < num_rows; ++row) {
+      sums.add(0, rows + static_cast<int64_t>(row) * num_cols);
+    }
+  }
+
+  const bool pre_norms_;
+  const size_t num_experts_;
+  std::map<std::pair<int32_t, Input>, Sums> sums_;
+  const float* block_input_ = nullptr;  // of the feed-forward block that runs, [rows, block_cols_]
+  int32_t block_cols_ = 0;
 };
 
 }  // namespace
@@ -76,7 +142,7 @@ struct ImportanceCollector::Impl {
   explicit Impl(ImportanceOptions importance_options) : options(std::move(importance_options)) {}
 
   void run_chunk(uint64_t window_begin, uint64_t begin, int32_t num_rows);
-  std::map<std::string, const SquareSums::Sums*> entries() const;
+  std::map<std::string, const Sums*> entries() const;
 
   ImportanceOptions options;
   std::vector<TokenId> tokens;
@@ -85,7 +151,7 @@ struct ImportanceCollector::Impl {
   std::unique_ptr<model::Workspace> workspace;
   std::optional<cache::PagePool> pool;
   std::vector<uint32_t> block_table;  // of one window; its pages are filled anew for each
-  SquareSums sums;
+  std::optional<SquareSums> sums;     // once the model is loaded
   uint64_t tokens_done = 0;
   uint64_t num_windows = 0;
 };
@@ -97,12 +163,12 @@ void ImportanceCollector::Impl::run_chunk(uint64_t window_begin, uint64_t begin,
   const ops::SpanView span{0, num_rows, first_position, block_table.data()};
   const ops::BatchView batch{num_rows, tokens.data() + begin, positions.data(), 1,
                              &span,    row_spans.data()};
-  model->step(*device, *workspace, batch, pool->view(), {}, &sums);
+  model->step(*device, *workspace, batch, pool->view(), {}, &*sums);
 }
 
 // By the names of the model's matrices.
-std::map<std::string, const SquareSums::Sums*> ImportanceCollector::Impl::entries() const {
-  std::map<std::string, const SquareSums::Sums*> found;
+std::map<std::string, const Sums*> ImportanceCollector::Impl::entries() const {
+  std::map<std::string, const Sums*> found;
   for (int32_t layer = 0; layer < model->config().num_layers; ++layer) {
     const std::string prefix = fmt::format("blk.{}.", layer);
     constexpr std::string_view kSuffix = ".weight";
@@ -110,8 +176,11 @@ std::map<std::string, const SquareSums::Sums*> ImportanceCollector::Impl::entrie
       if (!tensor.name.starts_with(prefix) || !tensor.name.ends_with(kSuffix)) continue;
       const std::string_view part =
           tensor.name.substr(prefix.size(), tensor.name.size() - prefix.size() - kSuffix.size());
-      const SquareSums::Sums* of_input = sums.of_part(layer, part);
-      if (of_input == nullptr || of_input->columns.size() != tensor.dims[0]) continue;
+      const Sums* of_input = sums->of_part(layer, part);
+      if (of_input == nullptr || of_input->counts.size() != tensor.dims[2] ||
+          of_input->columns.size() != tensor.dims[0] * tensor.dims[2]) {
+        continue;
+      }
       found.emplace(tensor.name, of_input);
     }
   }
@@ -126,9 +195,11 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
   auto impl = std::make_unique<Impl>(options);
   impl->tokens = std::move(tokens);
   RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, options.cpu_isa));
-  RUVLLM_ASSIGN(formats::GgufFile file, formats::GgufFile::open(options.model_path));
-  RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(file), *impl->device));
+  RUVLLM_ASSIGN(api::OpenedModel opened,
+                api::open_model(options.model_path, api::OpenScope::kWeights));
+  RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(opened.file), *impl->device));
   const model::ModelConfig& config = impl->model->config();
+  impl->sums.emplace(config);
   const uint32_t limit = static_cast<uint32_t>(config.context_length);
   if (options.context_length < 2 || options.context_length > limit) {
     return fail(ErrorCode::kInvalidArgument, "windows of {} tokens; expected 2 to {}",
@@ -198,7 +269,9 @@ Status ImportanceCollector::finish() {
   writer.add_uint32(api::kImportanceChunkCountKey, static_cast<uint32_t>(impl.num_windows));
   writer.add_uint32(api::kImportanceChunkSizeKey, impl.options.context_length);
   for (const auto& [name, sums] : entries) {
-    const uint64_t sum_dims[] = {sums->columns.size(), 1}, count_dims[] = {1, 1};
+    const uint64_t num_experts = sums->counts.size();
+    const uint64_t sum_dims[] = {sums->columns.size() / num_experts, num_experts};
+    const uint64_t count_dims[] = {1, num_experts};
     writer.declare_tensor(name + std::string(api::kImportanceSumsSuffix), DType::kF32, sum_dims);
     writer.declare_tensor(name + std::string(api::kImportanceCountsSuffix), DType::kF32,
                           count_dims);
@@ -206,9 +279,9 @@ Status ImportanceCollector::finish() {
   RUVLLM_TRY(writer.begin_tensors());
   for (const auto& [name, sums] : entries) {
     const std::vector<float> columns(sums->columns.begin(), sums->columns.end());
-    const float count = static_cast<float>(sums->num_rows);
+    const std::vector<float> counts(sums->counts.begin(), sums->counts.end());
     RUVLLM_TRY(writer.write_tensor_data(std::as_bytes(std::span(columns))));
-    RUVLLM_TRY(writer.write_tensor_data(std::as_bytes(std::span(&count, 1))));
+    RUVLLM_TRY(writer.write_tensor_data(std::as_bytes(std::span(counts))));
   }
   return writer.finish();
 }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/models/checkpoint/open_model.h"
 #include "api/models/quantize/importance.h"
 #include "api/models/quantize/mixture.h"
 #include "base/core/error.h"
@@ -280,12 +281,14 @@ std::vector<std::string> quantize_types() { return api::file_type_names(); }
 Result<Quantizer> Quantizer::create(const QuantizeOptions& options) {
   RUVLLM_ASSIGN(const api::FileType* type, api::find_file_type(options.type));
   RUVLLM_TRY(check_paths(options));
-  RUVLLM_ASSIGN(GgufFile file, GgufFile::open(options.input_path));
-  if (file.tensors().empty()) {
+  RUVLLM_ASSIGN(api::OpenedModel opened,
+                api::open_model(options.input_path, api::OpenScope::kWeights));
+  if (opened.file.tensors().empty()) {
     return fail(ErrorCode::kInvalidArgument, "{}: the file has no tensors to quantize",
                 options.input_path);
   }
-  auto impl = std::make_unique<Impl>(std::move(file), options);
+  auto impl = std::make_unique<Impl>(std::move(opened.file), options);
+  if (opened.vocab) impl->report.warnings = std::move(opened.vocab->lost_in_gguf);
   RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, ""));
   if (!options.importance_path.empty()) {
     RUVLLM_ASSIGN(impl->importance, api::ImportanceMatrix::read(options.importance_path));

@@ -7,13 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "api/models/checkpoint/open_model.h"
 #include "api/models/quantize/mixture.h"
 #include "api/models/synth/random_weights.h"
 #include "api/models/synth/shapes.h"
 #include "api/models/synth/tensor_plan.h"
 #include "api/models/synth/vocab_copy.h"
 #include "base/core/error.h"
-#include "formats/gguf/gguf.h"
 #include "formats/gguf/gguf_writer.h"
 #include <ruvllm/settings.h>
 #include <ruvllm/synth.h>
@@ -90,11 +90,12 @@ Result<Synthesizer> Synthesizer::create(const SynthOptions& options) {
   if (tokenizer_path.empty()) {
     RUVLLM_ASSIGN(tokenizer_path, bundled_model_path());
   }
-  RUVLLM_ASSIGN(const formats::GgufFile tokenizer, formats::GgufFile::open(tokenizer_path));
+  RUVLLM_ASSIGN(const api::OpenedModel opened,
+                api::open_model(tokenizer_path, api::OpenScope::kTokenizer));
 
   auto impl = std::make_unique<Impl>(options, *shape);
   api::add_shape_metadata(impl->writer, *shape, static_cast<uint32_t>(type->number));
-  RUVLLM_TRY(api::copy_tokenizer(tokenizer, shape->vocab_size, impl->writer));
+  RUVLLM_TRY(api::copy_tokenizer(opened.file, shape->vocab_size, impl->writer));
   impl->tensors = api::plan_tensors(*shape, *type);
   for (const api::PlannedTensor& tensor : impl->tensors) {
     impl->writer.declare_tensor(tensor.name, tensor.dtype, tensor.dims);

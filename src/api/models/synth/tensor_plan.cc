@@ -1,7 +1,5 @@
 #include "api/models/synth/tensor_plan.h"
 
-#include <cmath>
-#include <numbers>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -9,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/core/check.h"
+#include "ops/rope.h"
 
 namespace ruvllm::api {
 namespace {
@@ -105,25 +104,8 @@ std::vector<PlannedTensor> plan_tensors(const SynthShape& shape, const FileType&
 }
 
 std::vector<float> llama3_rope_factors(const SynthShape& shape) {
-  constexpr double kTrainedContext = 8192.0;  // tokens
-  constexpr double kLowFrequency = 1.0, kHighFrequency = 4.0;
-  const double stretch = shape.llama3_rope_factor;
-  std::vector<float> factors;
-  for (uint32_t i = 0; i < shape.head_dim; i += 2) {
-    const double wavelength = 2.0 * std::numbers::pi *
-                              std::pow(static_cast<double>(shape.rope_base),
-                                       static_cast<double>(i) / shape.head_dim);  // tokens
-    const double periods = kTrainedContext / wavelength;
-    double factor = 1.0;
-    if (periods < kLowFrequency) {
-      factor = stretch;
-    } else if (periods <= kHighFrequency) {
-      const double blend = (periods - kLowFrequency) / (kHighFrequency - kLowFrequency);
-      factor = 1.0 / ((1.0 - blend) / stretch + blend);
-    }
-    factors.push_back(static_cast<float>(factor));
-  }
-  return factors;
+  return ops::llama3_factors({.factor = static_cast<double>(shape.llama3_rope_factor)},
+                             shape.head_dim, static_cast<double>(shape.rope_base));
 }
 
 }  // namespace ruvllm::api

@@ -7,6 +7,7 @@
 
 #include "cli/app.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/model.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/stepwise.h"
@@ -23,10 +24,7 @@ Status convert(const ConvertOptions& options, CommandContext& context) {
   const std::string lost = fmt::format("{} is not written", options.output_path);
   RUVLLM_TRY(run_steps(converter, interrupt, lost, [&] { bar.update(converter.bytes_done()); }));
   bar.finish();
-  for (const std::string& warning : converter.warnings()) {
-    context.output.note(
-        fmt::format("ruvllm: warning: GGUF cannot say of the tokenizer: {}", warning));
-  }
+  note_tokenizer_losses(converter.warnings(), context.output);
   if (context.output.json()) {
     context.output.write_json({{"path", options.output_path},
                                {"architecture", converter.architecture()},

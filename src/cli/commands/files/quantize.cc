@@ -11,6 +11,7 @@
 
 #include "cli/app.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/model.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/stepwise.h"
@@ -67,6 +68,7 @@ void write_report(const QuantizeOptions& options, const QuantizeReport& report, 
                        {"bits_per_weight", report.bits_per_weight},
                        {"seconds", seconds},
                        {"weighted_tensors", report.num_weighted},
+                       {"warnings", report.warnings},
                        {"tensors", std::move(tensors)}});
     return;
   }
@@ -94,6 +96,7 @@ Status quantize(QuantizeOptions options, CommandContext& context) {
                        [&] { bar.update(quantizer.bytes_done(), quantizer.current_tensor()); }));
   bar.finish();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  note_tokenizer_losses(quantizer.report().warnings, context.output);
   write_report(options, quantizer.report(), seconds.count(), context.output);
   return {};
 }
@@ -105,7 +108,8 @@ void add_quantize_command(CommandLine& line) {
   CommandLine::Command& command =
       line.add("quantize", "Write a model in fewer bits", CommonSet::kOutputOnly);
   CLI::App& app = *command.app;
-  app.add_option("IN.gguf", options->input_path, "Model to read, best in F32, F16 or BF16")
+  app.add_option("IN", options->input_path,
+                 "Model to read: a GGUF file or a Hugging Face folder, best in F32, F16 or BF16")
       ->type_name("FILE")
       ->required();
   app.add_option("OUT.gguf", options->output_path, "File to write")->type_name("FILE")->required();

@@ -72,7 +72,7 @@ void add_synth_command(CommandLine& line) {
   const CLI::Option* file =
       app.add_option("OUT.gguf", options.output_path, "File to write")->type_name("FILE");
   app.add_option("--tokenizer", options.tokenizer_path,
-                 "Model file whose tokenizer to copy; default: the bundled model")
+                 "Model file or folder whose tokenizer to copy; default: the bundled model")
       ->type_name("FILE");
   app.add_option("-s,--seed", options.seed, "Seed of the weights")
       ->type_name("SEED")

@@ -103,7 +103,8 @@ void add_pull_command(CommandLine& line) {
   app.add_flag("--offline", flags->offline, "Only look whether it is here");
   app.footer(
       "An interrupted pull goes on where it stopped. Files are checked against the hash that the\n"
-      "server announced. A private or gated model needs HF_TOKEN.\n\n"
+      "server announced. A private or gated model needs HF_TOKEN.\n"
+      "SSL_CERT_FILE names a PEM file of certificate authorities in place of the system's.\n\n"
       "Examples:\n"
       "  ruvllm pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M\n"
       "  ruvllm pull ollama:qwen2.5:0.5b\n"

@@ -40,45 +40,34 @@ constexpr ConfigDefault kGemma3Defaults[] = {{"rms_norm_eps", 1e-6},
                                              {"rope_local_base_freq", 10000},
                                              {"sliding_window", 4096}};
 
+const MetadataKey kGemma2Integers[] = {
+    {"context_length", {"max_position_embeddings"}, kRequired},
+    {"embedding_length", {"hidden_size"}, kRequired},
+    {"block_count", {"num_hidden_layers"}, kRequired},
+    {"feed_forward_length", {"intermediate_size"}, kRequired},
+    {"attention.head_count", {"num_attention_heads"}, kRequired},
+    {"attention.head_count_kv", {"num_key_value_heads"}, kRequired},
+    {"attention.key_length", {"head_dim"}, kRequired},
+    {"attention.value_length", {"head_dim"}, kRequired},
+    {"attention.sliding_window", {"sliding_window"}, kRequired}};
+const MetadataKey kGemma2Numbers[] = {
+    {"attention.layer_norm_rms_epsilon", {"rms_norm_eps"}, kRequired},
+    {"attn_logit_softcapping", {"attn_logit_softcapping"}, kRequired},
+    {"final_logit_softcapping", {"final_logit_softcapping"}, kRequired}};
+const MetadataKey kGemma3Numbers[] = {{"final_logit_softcapping", {"final_logit_softcapping"}}};
+const MetadataKey kGemma3Windows[] = {{"attention.sliding_window", {"sliding_window"}, kRequired}};
+
 Status add_gemma2(const ImportContext& context, GgufMetadata& metadata) {
-  struct Key {
-    std::string_view hf, gguf;
-  };
-  constexpr Key kIntegers[] = {{"max_position_embeddings", "context_length"},
-                               {"hidden_size", "embedding_length"},
-                               {"num_hidden_layers", "block_count"},
-                               {"intermediate_size", "feed_forward_length"},
-                               {"num_attention_heads", "attention.head_count"},
-                               {"num_key_value_heads", "attention.head_count_kv"},
-                               {"head_dim", "attention.key_length"},
-                               {"head_dim", "attention.value_length"},
-                               {"sliding_window", "attention.sliding_window"}};
-  constexpr Key kNumbers[] = {{"rms_norm_eps", "attention.layer_norm_rms_epsilon"},
-                              {"attn_logit_softcapping", "attn_logit_softcapping"},
-                              {"final_logit_softcapping", "final_logit_softcapping"}};
-  for (const Key& key : kIntegers) {
-    RUVLLM_ASSIGN(const uint32_t value, context.config.integer(key.hf));
-    metadata.add_uint32(context.key(key.gguf), value);
-  }
-  for (const Key& key : kNumbers) {
-    RUVLLM_ASSIGN(const double value, context.config.number(key.hf));
-    metadata.add_float32(context.key(key.gguf), static_cast<float>(value));
-  }
-  return {};
+  RUVLLM_TRY(add_integers(context, context.config, kGemma2Integers, metadata));
+  return add_numbers(context, context.config, kGemma2Numbers, metadata);
 }
 
 Status add_gemma3(const ImportContext& context, GgufMetadata& metadata) {
   RUVLLM_TRY(add_decoder_metadata(context, metadata));
-  const HfConfig& config = context.config;
-  if (config.has("final_logit_softcapping")) {
-    RUVLLM_ASSIGN(const double cap, config.number("final_logit_softcapping"));
-    metadata.add_float32(context.key("final_logit_softcapping"), static_cast<float>(cap));
-  }
-  RUVLLM_ASSIGN(const uint32_t pattern, config.integer_or("sliding_window_pattern", 6));
+  RUVLLM_TRY(add_numbers(context, context.config, kGemma3Numbers, metadata));
+  RUVLLM_ASSIGN(const uint32_t pattern, context.config.integer_or("sliding_window_pattern", 6));
   if (pattern == 1) return {};
-  RUVLLM_ASSIGN(const uint32_t window, config.integer("sliding_window"));
-  metadata.add_uint32(context.key("attention.sliding_window"), window);
-  return {};
+  return add_integers(context, context.config, kGemma3Windows, metadata);
 }
 
 }  // namespace

@@ -43,13 +43,12 @@ constexpr ConfigDefault kDefaults[] = {
     {"rope_theta", 150000},     {"num_experts_per_tok", 4},
     {"sliding_window", 128}};
 
+const MetadataKey kIntegers[] = {{"attention.sliding_window", {"sliding_window"}, kRequired},
+                                 {"expert_feed_forward_length", {"intermediate_size"}, kRequired}};
+
 Status add_gpt_oss(const ImportContext& context, GgufMetadata& metadata) {
   RUVLLM_TRY(add_decoder_metadata(context, metadata));
-  RUVLLM_ASSIGN(const uint32_t window, context.config.integer("sliding_window"));
-  RUVLLM_ASSIGN(const uint32_t expert_dim, context.config.integer("intermediate_size"));
-  metadata.add_uint32(context.key("attention.sliding_window"), window);
-  metadata.add_uint32(context.key("expert_feed_forward_length"), expert_dim);
-  return {};
+  return add_integers(context, context.config, kIntegers, metadata);
 }
 
 }  // namespace

@@ -26,11 +26,18 @@ constexpr std::string_view kNames[] = {"Phi3ForCausalLM"};
 constexpr ConfigDefault kDefaults[] = {
     {"rms_norm_eps", 1e-5}, {"max_position_embeddings", 4096}, {"rope_theta", 10000}};
 
+const MetadataKey kIntegers[] = {{"context_length", {"max_position_embeddings"}, kRequired},
+                                 {"embedding_length", {"hidden_size"}, kRequired},
+                                 {"feed_forward_length", {"intermediate_size"}, kRequired},
+                                 {"block_count", {"num_hidden_layers"}, kRequired},
+                                 {"attention.head_count", {"num_attention_heads"}, kRequired}};
+const MetadataKey kNumbers[] = {{"attention.layer_norm_rms_epsilon", {"rms_norm_eps"}, kRequired}};
+
 struct Phi3Rope {
   uint32_t dims = 0;
   uint32_t context_length = 0;
   uint32_t original_length = 0;
-  HfConfig scaling;
+  formats::JsonFields scaling;
   std::string type;
   double theta = 0.0;
 };
@@ -59,25 +66,12 @@ Result<Phi3Rope> phi3_rope(const HfConfig& config) {
 Status add_phi3(const ImportContext& context, GgufMetadata& metadata) {
   const HfConfig& config = context.config;
   RUVLLM_ASSIGN(const Phi3Rope rope, phi3_rope(config));
-  struct Key {
-    std::string_view hf, gguf;
-  };
-  constexpr Key kIntegers[] = {{"max_position_embeddings", "context_length"},
-                               {"hidden_size", "embedding_length"},
-                               {"intermediate_size", "feed_forward_length"},
-                               {"num_hidden_layers", "block_count"},
-                               {"num_attention_heads", "attention.head_count"}};
-  for (const Key& key : kIntegers) {
-    RUVLLM_ASSIGN(const uint32_t value, config.integer(key.hf));
-    metadata.add_uint32(context.key(key.gguf), value);
-  }
+  RUVLLM_TRY(add_integers(context, config, kIntegers, metadata));
   RUVLLM_ASSIGN(const uint32_t heads, config.integer("num_attention_heads"));
   RUVLLM_ASSIGN(const uint32_t kv_heads, config.integer_or("num_key_value_heads", heads));
-  RUVLLM_ASSIGN(const double epsilon, config.number("rms_norm_eps"));
+  RUVLLM_TRY(add_numbers(context, config, kNumbers, metadata));
   RUVLLM_ASSIGN(const uint32_t window, config.integer_or("sliding_window", 0));
   metadata.add_uint32(context.key("attention.head_count_kv"), kv_heads);
-  metadata.add_float32(context.key("attention.layer_norm_rms_epsilon"),
-                       static_cast<float>(epsilon));
   metadata.add_uint32(context.key("rope.scaling.original_context_length"), rope.original_length);
   metadata.add_uint32(context.key("rope.dimension_count"), rope.dims);
   metadata.add_float32(context.key("rope.freq_base"), static_cast<float>(rope.theta));

@@ -47,11 +47,12 @@ constexpr std::string_view kQwen3MoeNames[] = {"Qwen3MoeForCausalLM"};
 constexpr ConfigDefault kDefaults[] = {
     {"rms_norm_eps", 1e-6}, {"max_position_embeddings", 32768}, {"rope_theta", 10000}};
 
+const MetadataKey kQwen3MoeIntegers[] = {
+    {"expert_feed_forward_length", {"moe_intermediate_size"}, kRequired}};
+
 Status add_qwen3_moe(const ImportContext& context, GgufMetadata& metadata) {
   RUVLLM_TRY(add_decoder_metadata(context, metadata));
-  RUVLLM_ASSIGN(const uint32_t expert_dim, context.config.integer("moe_intermediate_size"));
-  metadata.add_uint32(context.key("expert_feed_forward_length"), expert_dim);
-  return {};
+  return add_integers(context, context.config, kQwen3MoeIntegers, metadata);
 }
 
 }  // namespace
