@@ -78,6 +78,14 @@ bool MappedFile::damaged() const {
   return true;
 }
 
+void MappedFile::release_pages(std::span<const std::byte> bytes) const {
+  if (bytes.empty() || !contains(bytes)) return;
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t begin = static_cast<size_t>(bytes.data() - data_) / page * page;
+  const size_t end = static_cast<size_t>(bytes.data() - data_) + bytes.size();
+  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
 size_t MappedFile::resident_bytes() const {
   const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   std::vector<unsigned char> pages((size_ + page - 1) / page);

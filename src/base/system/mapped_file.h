@@ -34,6 +34,15 @@ class MappedFile {
   // after reading, and before using what was read. Costs one system call.
   bool damaged() const;
 
+  bool contains(std::span<const std::byte> bytes) const {
+    return bytes.data() >= data_ && bytes.data() + bytes.size() <= data_ + size_;
+  }
+
+  // Takes the pages that `bytes`, a part of the mapping, touch out of this process's memory.
+  // Whoever reads a file once keeps its resident memory small by it; what is read again is mapped
+  // again.
+  void release_pages(std::span<const std::byte> bytes) const;
+
   // Bytes of the mapping that are in physical memory now (mincore), for memory reports.
   size_t resident_bytes() const;
 

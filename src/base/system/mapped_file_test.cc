@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/system/memory_info.h"
+
 namespace ruvllm {
 namespace {
 
@@ -56,6 +58,23 @@ std::string make_pages(const char* name, size_t num_pages) {
 
 char read_byte(const MappedFile& file, size_t offset) {
   return *reinterpret_cast<const volatile char*>(&file.bytes()[offset]);
+}
+
+TEST(MappedFile, ReleasedPagesLeaveTheProcessAndComeBack) {
+  constexpr size_t kNumPages = 16384;  // 64 MiB: far more than else changes meanwhile
+  const std::string path = make_pages("mapped_file_released.bin", kNumPages);
+  const Result<MappedFile> file = MappedFile::open(path);
+  ASSERT_TRUE(file.has_value());
+  for (size_t page = 0; page < kNumPages; ++page) read_byte(*file, page * kPage);
+  const uint64_t before = process_resident_bytes();
+  file->release_pages(file->bytes().subspan(1));
+  EXPECT_LT(process_resident_bytes() + (uint64_t{48} << 20), before);
+  EXPECT_EQ(read_byte(*file, (kNumPages - 1) * kPage), 'x');
+  // What is not of the mapping stays as it is.
+  const std::vector<std::byte> other(4 * kPage, std::byte{7});
+  file->release_pages(other);
+  EXPECT_EQ(other[2 * kPage], std::byte{7});
+  std::remove(path.c_str());
 }
 
 TEST(MappedFile, ATruncatedFileReadsAsZerosAndIsDamaged) {

@@ -13,7 +13,9 @@
 #include "cli/commands/model.h"
 #include "cli/options/request/adapter.h"
 #include "cli/options/text_tokens.h"
+#include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/stepwise.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/engine.h>
 
@@ -68,15 +70,13 @@ Status perplexity(const PerplexityOptions& options, CommandContext& context) {
   }
   RUVLLM_ASSIGN(Scorer scorer, engine->score(std::move(ids), {.context_length = window,
                                                               .logits_path = options.logits_file}));
+  InterruptScope interrupt;
   Progress bar(context.output, "perplexity", ProgressUnit::kTokens, scorer.progress().tokens_total);
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, scorer.step());
-    if (!more) break;
+  RUVLLM_TRY(run_steps(scorer, interrupt, "the loss of the whole text is not known", [&] {
     const ScoreProgress& progress = scorer.progress();
-    const double mean =
-        progress.num_scored > 0 ? progress.nll_sum / static_cast<double>(progress.num_scored) : 0.0;
+    const double mean = progress.nll_sum / static_cast<double>(progress.num_scored);
     bar.update(progress.tokens_done, fmt::format("ppl {:.3f}", std::exp(mean)));
-  }
+  }));
   bar.finish();
   return report(scorer.progress(), window, context.output);
 }

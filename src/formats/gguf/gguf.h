@@ -107,6 +107,10 @@ class GgufFile {
   bool damaged() const;
   Status check_intact() const;
 
+  // Takes the pages of `bytes`, tensor data that was read and will hardly be again, out of this
+  // process's memory (base/system/mapped_file.h). Nothing happens to what is not mapped.
+  void release_pages(std::span<const std::byte> bytes) const;
+
   // Bytes mapped over all parts, and how many of them are resident now. What was assembled counts
   // with the buffers that it owns.
   uint64_t mapped_bytes() const;

@@ -185,6 +185,10 @@ Status GgufFile::check_intact() const {
   return damage(part->path());
 }
 
+void GgufFile::release_pages(std::span<const std::byte> bytes) const {
+  for (const MappedFile& part : impl_->parts) part.release_pages(bytes);
+}
+
 uint64_t GgufFile::mapped_bytes() const {
   uint64_t bytes = impl_->memory.size();
   for (const MappedFile& part : impl_->parts) bytes += part.bytes().size();

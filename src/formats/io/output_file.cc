@@ -14,6 +14,7 @@ namespace ruvllm::formats {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{1} << 20;
+constexpr uint64_t kWritebackBytes = uint64_t{32} << 20;
 
 std::string_view remedy(int error) {
   switch (error) {
@@ -80,8 +81,21 @@ Status OutputFile::write_through(std::span<const std::byte> bytes) {
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return give_up("write", written < 0 ? errno : ENOSPC);
     bytes = bytes.subspan(static_cast<size_t>(written));
+    handed_over_ += static_cast<uint64_t>(written);
   }
+  start_writeback();
   return {};
+}
+
+// Has the system write to the disk meanwhile: the sync at the end then finds little to wait for,
+// and dirty pages do not pile up. Only a hint.
+void OutputFile::start_writeback() {
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (handed_over_ - on_their_way_ < kWritebackBytes) return;
+  ::sync_file_range(fd_, static_cast<off_t>(on_their_way_),
+                    static_cast<off_t>(handed_over_ - on_their_way_), SYNC_FILE_RANGE_WRITE);
+  on_their_way_ = handed_over_;
+#endif
 }
 
 Status OutputFile::commit() {

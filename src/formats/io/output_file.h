@@ -30,6 +30,7 @@ class OutputFile {
  private:
   Status flush();
   Status write_through(std::span<const std::byte> bytes);
+  void start_writeback();
   std::unexpected<Error> give_up(const char* action, int error);
   void discard();
 
@@ -37,6 +38,8 @@ class OutputFile {
   std::string partial_path_;
   int fd_ = -1;
   uint64_t size_ = 0;
+  uint64_t handed_over_ = 0;   // bytes that the system has
+  uint64_t on_their_way_ = 0;  // of them, to the disk
   std::vector<std::byte> buffer_;
 };
 

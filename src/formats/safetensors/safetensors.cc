@@ -156,6 +156,10 @@ Status SafetensorsSet::check_intact() const {
               "{}: the file changed or was truncated while in use; load it again", damaged->path());
 }
 
+void SafetensorsSet::release_pages(std::span<const std::byte> bytes) const {
+  for (const MappedFile& mapping : mappings_) mapping.release_pages(bytes);
+}
+
 const std::string& SafetensorsSet::path_of(const SafeTensor& tensor) const {
   for (const MappedFile& mapping : mappings_) {
     const std::byte* begin = mapping.bytes().data();

@@ -59,6 +59,9 @@ class SafetensorsSet {
   const std::string& path_of(const SafeTensor& tensor) const;
   // kUnavailable once a shard was truncated or became unreadable while it was mapped.
   Status check_intact() const;
+  // Takes the pages of `bytes`, tensor data that was read and will hardly be again, out of this
+  // process's memory (base/system/mapped_file.h).
+  void release_pages(std::span<const std::byte> bytes) const;
   std::vector<MappedFile> take_mappings() && { return std::move(mappings_); }
 
  private:

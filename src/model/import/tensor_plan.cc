@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string_view>
@@ -91,6 +92,30 @@ std::optional<std::span<const std::byte>> TensorPlan::in_place(DType dtype) cons
     if (parts[i] != parts[i - 1] + part_bytes) return std::nullopt;
   }
   return std::span(parts.front(), part_bytes * parts.size());
+}
+
+std::vector<std::span<const std::byte>> TensorPlan::source_bytes(uint64_t first_row,
+                                                                 uint64_t count) const {
+  std::vector<std::span<const std::byte>> spans;
+  if (!computed.empty()) return spans;
+  const bool is_mxfp4 = change == ValueChange::kMxfp4;
+  const uint64_t blocks = row_width / kMxfp4Block;
+  const uint64_t stored_bytes =
+      is_mxfp4 ? blocks * kMxfp4Nibbles : row_width * formats::safe_type_bytes(source_type);
+  for (uint64_t row = first_row; row < first_row + count;) {
+    const uint64_t part = row / rows_per_part;
+    const uint64_t end = std::min(first_row + count, (part + 1) * rows_per_part);
+    uint64_t first = std::numeric_limits<uint64_t>::max(), last = 0;
+    for (; row < end; ++row) {
+      const uint64_t source_row = walk.source_row(row % rows_per_part);
+      first = std::min(first, source_row), last = std::max(last, source_row);
+    }
+    if (change == ValueChange::kTranspose) first = 0, last = part_rows - 1;
+    const uint64_t num_rows = last + 1 - first;
+    spans.emplace_back(parts[part] + first * stored_bytes, num_rows * stored_bytes);
+    if (is_mxfp4) spans.emplace_back(scales[part] + first * blocks, num_rows * blocks);
+  }
+  return spans;
 }
 
 void TensorPlan::read_rows(DType dtype, uint64_t first_row, uint64_t count, std::byte* out) const {

@@ -68,6 +68,10 @@ struct TensorPlan {
   // The rows as they lie in the checkpoint, if they need no change to be of type `dtype`.
   std::optional<std::span<const std::byte>> in_place(DType dtype) const;
 
+  // Where in the checkpoint those rows lie that read_rows() reads, at least: of each part, all from
+  // the first to the last.
+  std::vector<std::span<const std::byte>> source_bytes(uint64_t first_row, uint64_t num_rows) const;
+
   // Writes `num_rows` rows of row_width elements from `first_row` on as `dtype`, one after the
   // other.
   void read_rows(DType dtype, uint64_t first_row, uint64_t num_rows, std::byte* out) const;

@@ -41,6 +41,27 @@ TEST(TensorPlan, RowsOfAHeadBecomePairs) {
   EXPECT_THAT(middle, ElementsAre(12, 11));
 }
 
+TEST(TensorPlan, SourceBytesCoverTheRowsThatAreRead) {
+  const std::vector<float> values(16), more(16);
+  TensorPlan plan = plan_over(values, 2, 8);
+  plan.walk.head_dim = 4;
+  const auto offset_of = [&](const std::span<const std::byte>& bytes) {
+    return bytes.data() - plan.parts[0];
+  };
+  // Rows 5 and 6 are rows 6 and 5 of the part.
+  std::vector<std::span<const std::byte>> spans = plan.source_bytes(5, 2);
+  ASSERT_EQ(spans.size(), 1u);
+  EXPECT_EQ(offset_of(spans[0]), 5 * 8);
+  EXPECT_EQ(spans[0].size(), 16u);
+  plan.parts.push_back(reinterpret_cast<const std::byte*>(more.data()));
+  plan.dims = {2, 8, 2};
+  spans = plan.source_bytes(7, 2);
+  ASSERT_EQ(spans.size(), 2u);
+  EXPECT_EQ(offset_of(spans[0]), 7 * 8);
+  EXPECT_EQ(spans[1].data(), plan.parts[1]);
+  EXPECT_EQ(spans[1].size(), 8u);
+}
+
 TEST(TensorPlan, PartsAreStacked) {
   const std::vector<float> a = {1, 2, 3, 4}, b = {5, 6, 7, 8};
   TensorPlan plan = plan_over(a, 2, 2);

@@ -10,6 +10,7 @@
 
 #include "tensor/codec_blocks.h"
 #include "tensor/encode/affine.h"
+#include "tensor/encode/refine.h"
 #include "tensor/encode/two_bits.h"
 #include "tensor/encode/weights.h"
 #include "tensor/k_scales.h"
@@ -39,29 +40,18 @@ class AffineSuperblock {
 
   // Fills the level of each of the 256 values.
   Stored encode(const float* src, const float* importance, uint8_t* levels) {
-    Stored best;
     if (!block_.load(src, importance, PlainWeights::kLinear)) {
       std::memset(levels, 0, kSuperblock);
-      return best;
+      return {};
     }
-    Stored current = first_guess();
-    float best_error = improve(current);
-    best = current;
-    for (int i = 0; i < kMaxRefits && refit_factors(current); ++i) {
-      const float error = improve(current);
-      if (!(error < best_error)) break;
-      best_error = error;
-      best = current;
-    }
+    const Stored best = refine(
+        first_guess(), kMaxRefits, [this](Stored& stored) { return improve(stored); },
+        [this](Stored& stored) { return refit_factors(stored); });
     assign_levels(best, levels);
     return best;
   }
 
  private:
-  float value_of(F16Bits bits) const { return std::ldexp(f16_to_f32(bits), -block_.exponent); }
-  F16Bits bits_of(float value) const {
-    return saturating_f16(std::ldexp(static_cast<double>(value), block_.exponent));
-  }
   const float* x(int sub) const { return block_.x + kSize * sub; }
   const float* w(int sub) const { return block_.w + kSize * sub; }
 
@@ -80,18 +70,18 @@ class AffineSuperblock {
       largest_min = std::max(largest_min, -fits[s].offset);
     }
     Stored stored;
-    stored.d = bits_of(largest_scale / static_cast<float>(max_integer_));
-    stored.dmin = bits_of(largest_min / static_cast<float>(max_integer_));
+    stored.d = block_.bits_of(largest_scale / static_cast<float>(max_integer_));
+    stored.dmin = block_.bits_of(largest_min / static_cast<float>(max_integer_));
     for (int s = 0; s < kNumSub; ++s) {
-      stored.scales[s] = integer(fits[s].scale, value_of(stored.d));
-      stored.mins[s] = integer(-fits[s].offset, value_of(stored.dmin));
+      stored.scales[s] = integer(fits[s].scale, block_.value_of(stored.d));
+      stored.mins[s] = integer(-fits[s].offset, block_.value_of(stored.dmin));
     }
     return stored;
   }
 
   // Moves each pair of integers to its best neighbour. Returns the weighted squared error.
   float improve(Stored& stored) const {
-    const float d = value_of(stored.d), dmin = value_of(stored.dmin);
+    const float d = block_.value_of(stored.d), dmin = block_.value_of(stored.dmin);
     float total = 0;
     for (int s = 0; s < kNumSub; ++s) {
       const int scale = stored.scales[s], min = stored.mins[s];
@@ -114,7 +104,7 @@ class AffineSuperblock {
 
   // d and dmin of least squares for the integers and levels as they are. False: they stay.
   bool refit_factors(Stored& stored) const {
-    const float d = value_of(stored.d), dmin = value_of(stored.dmin);
+    const float d = block_.value_of(stored.d), dmin = block_.value_of(stored.dmin);
     double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;  // a = scale * level, b = -min
     for (int s = 0; s < kNumSub; ++s) {
       const float scale = stored.scales[s], min = stored.mins[s];
@@ -136,13 +126,13 @@ class AffineSuperblock {
     }
     if (!(new_d > 0) || !(new_dmin >= 0)) return false;
     const F16Bits old_d = stored.d, old_dmin = stored.dmin;
-    stored.d = bits_of(static_cast<float>(new_d));
-    stored.dmin = bits_of(static_cast<float>(new_dmin));
+    stored.d = block_.bits_of(static_cast<float>(new_d));
+    stored.dmin = block_.bits_of(static_cast<float>(new_dmin));
     return stored.d != old_d || stored.dmin != old_dmin;
   }
 
   void assign_levels(const Stored& stored, uint8_t* levels) const {
-    const float d = value_of(stored.d), dmin = value_of(stored.dmin);
+    const float d = block_.value_of(stored.d), dmin = block_.value_of(stored.dmin);
     for (int i = 0; i < kSuperblock; ++i) {
       const int s = i / kSize;
       const float scale = d * static_cast<float>(stored.scales[s]);

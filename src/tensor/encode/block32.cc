@@ -63,19 +63,12 @@ void round_affine(const float* src, int top, F16Bits& d, F16Bits& m, uint8_t* le
   m = saturating_f16(min);
 }
 
-F16Bits bits_of(const Block& block, float value) {
-  return saturating_f16(std::ldexp(static_cast<double>(value), block.exponent));
-}
-float value_of(const Block& block, F16Bits bits) {
-  return std::ldexp(f16_to_f32(bits), -block.exponent);
-}
-
 // Scale and nearest levels of least weighted error.
 template <typename Levels>
 F16Bits search_scale(const Block& block, const Levels& levels, float* out) {
   constexpr int kGrids = 17;
-  const F16Bits d = bits_of(block, fit_scale<kBlock32>(block.x, block.w, levels, kGrids));
-  const float scale = value_of(block, d);
+  const F16Bits d = block.bits_of(fit_scale<kBlock32>(block.x, block.w, levels, kGrids));
+  const float scale = block.value_of(d);
   for (int j = 0; j < kBlock32; j += kLanes) {
     const Floats scaled = scale != 0 ? load(block.x + j) * splat(1.0f / scale) : Floats{};
     store(levels.nearest_level(scaled), out + j);
@@ -105,9 +98,9 @@ void fit_with_offset(const float* src, const float* importance, int top, F16Bits
   }
   const float highest = static_cast<float>(top);
   const AffineFit fit = fit_affine<kBlock32>(block.x, block.w, {highest, -1.0f, 0.1f, 21, false});
-  d = bits_of(block, fit.scale);
-  m = bits_of(block, fit.offset);
-  const float inverse = reciprocal_or_zero(value_of(block, d)), offset = value_of(block, m);
+  d = block.bits_of(fit.scale);
+  m = block.bits_of(fit.offset);
+  const float inverse = reciprocal_or_zero(block.value_of(d)), offset = block.value_of(m);
   for (int j = 0; j < kBlock32; ++j) {
     levels[j] = truncated((block.x[j] - offset) * inverse + 0.5f, top);
   }
@@ -156,8 +149,9 @@ void encode_block(const float* src, const float*, BlockQ8_0& block) {
   const float scale = std::abs(signed_extreme(src, kBlock32)) / 127.0f;
   const float inverse = reciprocal_or_zero(scale);
   block.d = saturating_f16(scale);
-  for (int j = 0; j < kBlock32; ++j) {
-    block.qs[j] = static_cast<int8_t>(std::round(src[j] * inverse));
+  for (int j = 0; j < kBlock32; j += kLanes) {
+    const Integers levels = rounded(load(src + j) * splat(inverse));
+    for (int k = 0; k < kLanes; ++k) block.qs[j + k] = static_cast<int8_t>(levels[k]);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "tensor/codec_blocks.h"
+#include "tensor/encode/refine.h"
 #include "tensor/encode/scaled.h"
 #include "tensor/encode/table_levels.h"
 #include "tensor/encode/two_bits.h"
@@ -39,29 +40,18 @@ class ScaledSuperblock {
 
   // Fills the level of each of the 256 values.
   Stored encode(const float* src, const float* importance, float* levels) {
-    Stored best;
     if (!block_.load(src, importance, PlainWeights::kSquares)) {
       std::fill_n(levels, kSuperblock, 0.0f);
-      return best;
+      return {};
     }
-    Stored current = first_guess();
-    float best_error = improve(current);
-    best = current;
-    for (int i = 0; i < kMaxRefits && refit_factor(current); ++i) {
-      const float error = improve(current);
-      if (!(error < best_error)) break;
-      best_error = error;
-      best = current;
-    }
+    const Stored best = refine(
+        first_guess(), kMaxRefits, [this](Stored& stored) { return improve(stored); },
+        [this](Stored& stored) { return refit_factor(stored); });
     assign_levels(best, levels);
     return best;
   }
 
  private:
-  float value_of(F16Bits bits) const { return std::ldexp(f16_to_f32(bits), -block_.exponent); }
-  F16Bits bits_of(float value) const {
-    return saturating_f16(std::ldexp(static_cast<double>(value), block_.exponent));
-  }
   const float* x(int group) const { return block_.x + kSize * group; }
   const float* w(int group) const { return block_.w + kSize * group; }
 
@@ -72,8 +62,8 @@ class ScaledSuperblock {
     }
     const float lowest = static_cast<float>(-max_scale_);
     Stored stored;
-    stored.d = bits_of(signed_extreme(scales, kNumGroups) / lowest);
-    const float d = value_of(stored.d);
+    stored.d = block_.bits_of(signed_extreme(scales, kNumGroups) / lowest);
+    const float d = block_.value_of(stored.d);
     for (int g = 0; g < kNumGroups; ++g) {
       const float quotient = d != 0 ? scales[g] / d : 0.0f;
       stored.scales[g] = static_cast<int8_t>(
@@ -84,7 +74,7 @@ class ScaledSuperblock {
 
   // Moves each scale to its best neighbour. Returns the weighted squared error.
   float improve(Stored& stored) const {
-    const float d = value_of(stored.d);
+    const float d = block_.value_of(stored.d);
     float total = 0;
     for (int g = 0; g < kNumGroups; ++g) {
       const int scale = stored.scales[g];
@@ -104,7 +94,7 @@ class ScaledSuperblock {
 
   // d of least squares for the integers and levels as they are. False: it stays.
   bool refit_factor(Stored& stored) const {
-    const float d = value_of(stored.d);
+    const float d = block_.value_of(stored.d);
     double xa = 0, aa = 0;  // a = scale * level
     for (int g = 0; g < kNumGroups; ++g) {
       const float scale = stored.scales[g];
@@ -115,12 +105,12 @@ class ScaledSuperblock {
     }
     if (!(aa > 0)) return false;
     const F16Bits old = stored.d;
-    stored.d = bits_of(static_cast<float>(xa / aa));
+    stored.d = block_.bits_of(static_cast<float>(xa / aa));
     return stored.d != old;
   }
 
   void assign_levels(const Stored& stored, float* levels) const {
-    const float d = value_of(stored.d);
+    const float d = block_.value_of(stored.d);
     for (int i = 0; i < kSuperblock; i += kLanes) {
       const float scale = d * static_cast<float>(stored.scales[i / kSize]);
       const Floats scaled = scale != 0 ? load(block_.x + i) * splat(1.0f / scale) : Floats{};

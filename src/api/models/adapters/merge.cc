@@ -121,6 +121,7 @@ Status Merger::Impl::write_tensor(const GgufTensor& tensor) {
   } else {
     RUVLLM_TRY(writer.write_tensor_data(tensor.data));
   }
+  file.release_pages(tensor.data);
   bytes_done += tensor.data.size();
   return file.check_intact();
 }

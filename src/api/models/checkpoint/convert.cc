@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -82,6 +83,9 @@ Status Converter::Impl::write_chunk() {
   const uint64_t count = std::min(left, fitting);
   chunk.resize(count * tensor.row_bytes);
   tensor.plan.read_rows(tensor.dtype, row, count, chunk.data());
+  for (const std::span<const std::byte> source : tensor.plan.source_bytes(row, count)) {
+    import.weights.release_pages(source);
+  }
   RUVLLM_TRY(writer.write_tensor_data(chunk));
   bytes_done += chunk.size();
   row += count;

@@ -259,13 +259,14 @@ Status Quantizer::Impl::write_rows() {
   const size_t from_bytes = *row_bytes(tensor.dtype, tensor.dims[0]);
   const uint64_t num_rows = std::min<uint64_t>(num_rows_of(tensor) - rows_done,
                                                std::max<size_t>(1, kStepBytes / from_bytes));
+  const auto source = tensor.data.subspan(rows_done * from_bytes, num_rows * from_bytes);
   if (item.to == tensor.dtype) {
-    RUVLLM_TRY(writer.write_tensor_data(
-        tensor.data.subspan(rows_done * from_bytes, num_rows * from_bytes)));
+    RUVLLM_TRY(writer.write_tensor_data(source));
   } else {
     RUVLLM_TRY(encode_rows(item, rows_done, num_rows));
   }
   RUVLLM_TRY(file.check_intact());
+  file.release_pages(source);
   const uint64_t written = num_rows * *row_bytes(item.to, tensor.dims[0]);
   report.tensors[tensor_idx].bytes += written;
   report.bytes += written;

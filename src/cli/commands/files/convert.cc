@@ -9,6 +9,7 @@
 #include "cli/commands/model.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/stepwise.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/convert.h>
 
@@ -19,14 +20,8 @@ Status convert(const ConvertOptions& options, CommandContext& context) {
   InterruptScope interrupt;
   RUVLLM_ASSIGN(Converter converter, Converter::create(options));
   Progress bar(context.output, "convert", ProgressUnit::kBytes, converter.bytes_total());
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, converter.step());
-    if (!more) break;
-    bar.update(converter.bytes_done());
-    if (interrupt.pending()) {
-      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", options.output_path);
-    }
-  }
+  const std::string lost = fmt::format("{} is not written", options.output_path);
+  RUVLLM_TRY(run_steps(converter, interrupt, lost, [&] { bar.update(converter.bytes_done()); }));
   bar.finish();
   note_tokenizer_losses(converter.warnings(), context.output);
   if (context.output.json()) {

@@ -12,6 +12,7 @@
 #include "cli/options/text_tokens.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/stepwise.h"
 #include <ruvllm/quantize.h>
 
 namespace ruvllm::cli {
@@ -43,14 +44,8 @@ Status imatrix(const ImatrixOptions& options, CommandContext& context) {
                      .cpu_isa = engine.cpu_isa},
                     std::move(tokens)));
   Progress bar(context.output, "imatrix", ProgressUnit::kTokens, collector.tokens_total());
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, collector.step());
-    bar.update(collector.tokens_done());
-    if (!more) break;
-    if (interrupt.pending()) {
-      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", options.output);
-    }
-  }
+  const std::string lost = fmt::format("{} is not written", options.output);
+  RUVLLM_TRY(run_steps(collector, interrupt, lost, [&] { bar.update(collector.tokens_done()); }));
   bar.finish();
   RUVLLM_TRY(collector.finish());
   if (context.output.json()) {

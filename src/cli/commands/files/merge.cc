@@ -9,6 +9,7 @@
 #include "cli/options/request/adapter.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/stepwise.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/adapter.h>
 
@@ -19,14 +20,8 @@ Status merge(const MergeOptions& options, CommandContext& context) {
   InterruptScope interrupt;
   RUVLLM_ASSIGN(Merger merger, Merger::create(options));
   Progress bar(context.output, "merge", ProgressUnit::kBytes, merger.bytes_total());
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, merger.step());
-    if (!more) break;
-    bar.update(merger.bytes_done());
-    if (interrupt.pending()) {
-      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", options.output_path);
-    }
-  }
+  const std::string lost = fmt::format("{} is not written", options.output_path);
+  RUVLLM_TRY(run_steps(merger, interrupt, lost, [&] { bar.update(merger.bytes_done()); }));
   bar.finish();
   if (context.output.json()) {
     context.output.write_json({{"path", options.output_path},

@@ -13,6 +13,7 @@
 #include "cli/commands/model.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/stepwise.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/quantize.h>
 
@@ -89,14 +90,9 @@ Status quantize(QuantizeOptions options, CommandContext& context) {
   InterruptScope interrupt;
   RUVLLM_ASSIGN(Quantizer quantizer, Quantizer::create(options));
   Progress bar(context.output, "quantize", ProgressUnit::kBytes, quantizer.bytes_total());
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, quantizer.step());
-    if (!more) break;
-    bar.update(quantizer.bytes_done(), quantizer.current_tensor());
-    if (interrupt.pending()) {
-      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", options.output_path);
-    }
-  }
+  const std::string lost = fmt::format("{} is not written", options.output_path);
+  RUVLLM_TRY(run_steps(quantizer, interrupt, lost,
+                       [&] { bar.update(quantizer.bytes_done(), quantizer.current_tensor()); }));
   bar.finish();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   note_tokenizer_losses(quantizer.report().warnings, context.output);

@@ -8,6 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/terminal/interrupt.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/stepwise.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/synth.h>
 
@@ -38,14 +39,9 @@ Status synth(const SynthFlags& flags, CommandContext& context) {
   InterruptScope interrupt;
   RUVLLM_ASSIGN(Synthesizer synthesizer, Synthesizer::create(flags.synth));
   Progress bar(context.output, "synth", ProgressUnit::kBytes, synthesizer.bytes_total());
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, synthesizer.step());
-    if (!more) break;
-    bar.update(synthesizer.bytes_done());
-    if (interrupt.pending()) {
-      return fail(ErrorCode::kCancelled, "interrupted; {} is not written", flags.synth.output_path);
-    }
-  }
+  const std::string lost = fmt::format("{} is not written", flags.synth.output_path);
+  RUVLLM_TRY(
+      run_steps(synthesizer, interrupt, lost, [&] { bar.update(synthesizer.bytes_done()); }));
   bar.finish();
   if (context.output.json()) {
     context.output.write_json({{"path", flags.synth.output_path},
