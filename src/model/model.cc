@@ -25,7 +25,7 @@ Result<std::unique_ptr<const Model>> Model::load(formats::GgufFile file,
 
 Status Model::pack_weights(const ModelOptions& options) {
   if (options.weight_form == WeightForm::kMapped) return {};
-  RUVLLM_ASSIGN(packer_, WeightPacker::create(weights_, options.max_packed_bytes));
+  RUVLLM_ASSIGN(packer_, WeightPacker::create(file_, weights_, options.max_packed_bytes));
   if (options.weight_form == WeightForm::kBackground) return packer_->start();
   packer_->run();
   return {};

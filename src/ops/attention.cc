@@ -158,7 +158,6 @@ struct PartRange {
 };
 
 PartRange parts_of(const Pass& pass, const Tile& tile) {
-  const int32_t group = pass.shape.group();
   const int32_t begin = first_visible(pass.shape, num_visible(pass.shape, *tile.span, tile.begin));
   const int32_t end = num_visible(pass.shape, *tile.span, tile.end - 1);
   const int32_t first = begin / kPartTokens;

@@ -24,9 +24,10 @@ std::optional<size_t> packed_bytes(const ops::LinearPlan& plan) {
 
 }  // namespace
 
-Result<std::unique_ptr<WeightPacker>> WeightPacker::create(ModelWeights& weights,
+Result<std::unique_ptr<WeightPacker>> WeightPacker::create(const formats::GgufFile& file,
+                                                           ModelWeights& weights,
                                                            uint64_t max_bytes) {
-  std::unique_ptr<WeightPacker> packer(new WeightPacker());
+  std::unique_ptr<WeightPacker> packer(new WeightPacker(file));
   size_t end = 0;
   // `part_rows`: products run on parts of so many rows, which must be whole slices.
   const auto add = [&](ops::LinearPlan& plan, int32_t part_rows) {
@@ -85,6 +86,8 @@ void WeightPacker::pack(Matrix& matrix) noexcept {
                       std::min(kSliceRows, plan.out_dim() - row), num_blocks, slices + at * stride);
   }
   matrix.slices.store(slices, std::memory_order_release);
+  // A product that still reads them gets them back from the page cache.
+  file_.release_pages({plan.weight.row(0), plan.weight.num_rows * stride});
   bytes_packed_.fetch_add(plan.weight.num_rows * stride, std::memory_order_relaxed);
 }
 

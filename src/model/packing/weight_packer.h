@@ -14,6 +14,7 @@
 
 #include "base/core/error.h"
 #include "base/memory/buffer.h"
+#include "formats/gguf/gguf.h"
 #include "model/weights.h"
 #include "ops/linear.h"
 
@@ -22,8 +23,10 @@ namespace ruvllm::model {
 class WeightPacker {
  public:
   // Plans of `weights` whose type has a packed form here get their place, until max_bytes are
-  // reserved. `weights` outlives the packer.
-  static Result<std::unique_ptr<WeightPacker>> create(ModelWeights& weights, uint64_t max_bytes);
+  // reserved. Mapped pages of `file` are given back when their matrix is packed. Both outlive the
+  // packer.
+  static Result<std::unique_ptr<WeightPacker>> create(const formats::GgufFile& file,
+                                                      ModelWeights& weights, uint64_t max_bytes);
   ~WeightPacker();  // stops after the matrix at hand
 
   // Packs everything before it returns, or in a thread of its own. Once, one of the two.
@@ -40,9 +43,10 @@ class WeightPacker {
     ops::PackedSlices slices{nullptr};
   };
 
-  WeightPacker() = default;
+  explicit WeightPacker(const formats::GgufFile& file) : file_(file) {}
   void pack(Matrix& matrix) noexcept;
 
+  const formats::GgufFile& file_;
   std::vector<std::unique_ptr<Matrix>> matrices_;
   Buffer buffer_;
   std::atomic<uint64_t> bytes_packed_{0};
