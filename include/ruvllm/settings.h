@@ -12,13 +12,16 @@ namespace ruvllm {
 
 // Unset: nobody said anything. Environment wins over file. Names: RUVLLM_MODEL and `model`,
 // RUVLLM_THREADS and `threads`, RUVLLM_CTX and `ctx`, RUVLLM_DEVICE and `device`,
-// RUVLLM_CPU_ISA and `cpu_isa`; RUVLLM_CONFIG names the file.
+// RUVLLM_CPU_ISA and `cpu_isa`, RUVLLM_WEIGHTS and `weights`, RUVLLM_PACKED_MIB and `packed_mib`;
+// RUVLLM_CONFIG names the file.
 struct Settings {
   std::optional<std::string> model;
   std::optional<uint32_t> threads;
   std::optional<uint32_t> ctx;
   std::optional<std::string> device;
   std::optional<std::string> cpu_isa;
+  std::optional<std::string> weights;
+  std::optional<uint32_t> packed_mib;
   bool no_color = false;  // NO_COLOR is set and not empty (https://no-color.org)
 };
 

@@ -46,7 +46,11 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "ctx") return count(settings.ctx);
   if (key == "device") return text(settings.device);
   if (key == "cpu_isa") return text(settings.cpu_isa);
-  return key_failure(path, key, "unknown key; known are: model, threads, ctx, device, cpu_isa");
+  if (key == "weights") return text(settings.weights);
+  if (key == "packed_mib") return count(settings.packed_mib);
+  return key_failure(path, key,
+                     "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
+                     "packed_mib");
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -68,6 +72,10 @@ Status read_environment(Settings& settings) {
   if (const auto model = environment("RUVLLM_MODEL")) settings.model = model;
   if (const auto device = environment("RUVLLM_DEVICE")) settings.device = device;
   if (const auto isa = environment("RUVLLM_CPU_ISA")) settings.cpu_isa = isa;
+  if (const auto weights = environment("RUVLLM_WEIGHTS")) settings.weights = weights;
+  if (const auto packed_mib = environment("RUVLLM_PACKED_MIB")) {
+    RUVLLM_ASSIGN(settings.packed_mib, parse_count(*packed_mib, "RUVLLM_PACKED_MIB"));
+  }
   if (const auto threads = environment("RUVLLM_THREADS")) {
     RUVLLM_ASSIGN(settings.threads, parse_count(*threads, "RUVLLM_THREADS"));
   }

@@ -77,6 +77,8 @@ Status bench(const BenchFlags& flags, CommandContext& context) {
   const BenchOptions& options = flags.bench;
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, flags.model));
   engine_settings.adapters = flags.adapters;
+  // What is measured is the state after the first second, in which the packing ends.
+  if (engine_settings.weights == WeightForm::kAuto) engine_settings.weights = WeightForm::kPacked;
   engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
   RUVLLM_ASSIGN(const BenchReport report, engine->benchmark(options));

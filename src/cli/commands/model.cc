@@ -24,6 +24,8 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.context_length = context.options.ctx;
   options.device = context.options.device;
   options.cpu_isa = context.options.cpu_isa;
+  options.weights = context.options.weights;
+  options.max_packed_bytes = uint64_t{context.options.packed_mib} << 20;
   return options;
 }
 

@@ -19,6 +19,8 @@ struct CommonFlags {
   std::optional<uint32_t> ctx;
   std::optional<std::string> device;
   std::optional<std::string> cpu_isa;
+  std::optional<std::string> weights;
+  std::optional<uint32_t> packed_mib;
   std::string config_path;
   bool json = false;
 };
@@ -44,6 +46,8 @@ struct CommonOptions {
   uint32_t ctx = 0;      // 0: nobody said anything
   DeviceType device = DeviceType::Cpu;
   std::string cpu_isa;
+  WeightForm weights = WeightForm::kAuto;
+  uint32_t packed_mib = 0;  // 0: half of the memory that is available
 };
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
 

@@ -21,19 +21,23 @@ std::optional<CommonFlags> parse(const std::vector<std::string>& arguments,
 
 TEST(CommonFlags, UnsetUnlessGiven) {
   const CommonFlags flags = parse({}).value();
-  EXPECT_FALSE(flags.model || flags.threads || flags.ctx || flags.device || flags.cpu_isa);
+  EXPECT_FALSE(flags.model || flags.threads || flags.ctx || flags.device || flags.cpu_isa ||
+               flags.weights || flags.packed_mib);
   EXPECT_FALSE(flags.json);
 }
 
 TEST(CommonFlags, AllForms) {
-  const CommonFlags flags = parse({"-m", "a.gguf", "-t", "3", "--ctx=64", "--device", "cuda",
-                                   "--cpu-isa", "generic", "--json", "--config", "c.toml"})
-                                .value();
+  const CommonFlags flags =
+      parse({"-m", "a.gguf", "-t", "3", "--ctx=64", "--device", "cuda", "--cpu-isa", "generic",
+             "--weights", "mapped", "--packed-mib", "7", "--json", "--config", "c.toml"})
+          .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);
   EXPECT_EQ(flags.ctx, 64u);
   EXPECT_EQ(flags.device, "cuda");
   EXPECT_EQ(flags.cpu_isa, "generic");
+  EXPECT_EQ(flags.weights, "mapped");
+  EXPECT_EQ(flags.packed_mib, 7u);
   EXPECT_EQ(flags.config_path, "c.toml");
   EXPECT_TRUE(flags.json);
 }
@@ -43,6 +47,7 @@ TEST(CommonFlags, RefusesNonsense) {
   EXPECT_FALSE(parse({"--threads", "two"}));
   EXPECT_FALSE(parse({"--threads", "4294967296"}));
   EXPECT_FALSE(parse({"--device", "tpu"}));
+  EXPECT_FALSE(parse({"--weights", "folded"}));
   EXPECT_FALSE(parse({"--model", "x"}, CommonSet::kOutputOnly));
 }
 
@@ -59,12 +64,16 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   settings.ctx = 128;
   settings.device = "metal";
   settings.cpu_isa = "avx2";
+  settings.weights = "packed";
+  settings.packed_mib = 300;
   const auto from_settings = merge_settings({}, settings);
   EXPECT_EQ(from_settings->model, "file.gguf");
   EXPECT_EQ(from_settings->threads, 2u);
   EXPECT_EQ(from_settings->ctx, 128u);
   EXPECT_EQ(from_settings->device, DeviceType::Metal);
   EXPECT_EQ(from_settings->cpu_isa, "avx2");
+  EXPECT_EQ(from_settings->weights, WeightForm::kPacked);
+  EXPECT_EQ(from_settings->packed_mib, 300u);
 
   const auto from_flags = merge_settings(
       parse({"-m", "f.gguf", "-t", "0", "--ctx", "9", "--device", "cpu", "--cpu-isa", "generic"})
@@ -75,6 +84,11 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_flags->ctx, 9u);
   EXPECT_EQ(from_flags->device, DeviceType::Cpu);
   EXPECT_EQ(from_flags->cpu_isa, "generic");
+
+  settings.weights = "folded";
+  EXPECT_FALSE(merge_settings({}, settings));
+  EXPECT_EQ(merge_settings(parse({"--weights", "mapped"}).value(), settings)->weights,
+            WeightForm::kMapped);
 }
 
 TEST(MergeSettings, UnknownDeviceOfTheEnvironmentIsAnError) {

@@ -129,15 +129,17 @@ Settings:
 .BR model ,
 .BR threads ,
 .BR ctx ,
-.B device
+.BR device ,
+.BR cpu_isa ,
+.B weights
 and
-.BR cpu_isa .
+.BR packed_mib .
 .TP
 .I $XDG_DATA_HOME/ruvllm/history
 Lines typed in chats.
 .SH ENVIRONMENT
 .TP
-.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA
+.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB
 As the flags of these names.
 .TP
 .B RUVLLM_CONFIG

@@ -42,7 +42,9 @@ std::vector<IsaInfo> all_isas() {
           {Isa::kAvx512, "avx512", features.avx2 && features.avx512 && features.avx512_vnni}};
 }
 
-bool machine_has(Isa isa) { return all_isas()[static_cast<size_t>(isa)].available; }
+[[maybe_unused]] bool machine_has(Isa isa) {
+  return all_isas()[static_cast<size_t>(isa)].available;
+}
 
 std::string_view isa_name(Isa isa) { return all_isas()[static_cast<size_t>(isa)].name; }
 

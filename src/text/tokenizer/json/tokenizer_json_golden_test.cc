@@ -48,6 +48,8 @@ TEST_P(TokenizerJsonGolden, GivesTheIdsOfHuggingFace) {
     const auto text = texts[i].get<std::string>();
     // Hugging Face makes the single byte C5 of the added token "Å", which here stays a letter.
     if (name == "qwen2" && (text.contains("Å") || text.contains("A\u030A"))) continue;
+    // Hugging Face takes the name of a byte's token for the token, SentencePiece never does.
+    if (name == "xlm_roberta" && text.contains("<0x")) continue;
     const auto ids = (*tokenizer)->encode(text, {.parse_special = true, .add_special = true});
     EXPECT_EQ(ids, expected[i].get<std::vector<TokenId>>()) << i << ": " << texts[i];
   }
@@ -62,7 +64,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Golden{"unnamed", "gpt2", ""}, Golden{"llama2", "llama", ""},
                     Golden{"mistral", "llama", ""}, Golden{"gemma", "llama", ""},
                     Golden{"metaspace_bpe", "gemma4", ""}, Golden{"bert_uncased", "bert", ""},
-                    Golden{"bert_cased", "bert", ""}, Golden{"word_piece", "bert", ""}),
+                    Golden{"bert_cased", "bert", ""}, Golden{"word_piece", "bert", ""},
+                    Golden{"t5", "t5", ""}, Golden{"xlm_roberta", "t5", ""}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace
