@@ -20,7 +20,6 @@ namespace {
 class WeightPackerTest : public testing::Test {
  protected:
   std::unique_ptr<const Model> load(const ModelOptions& options) {
-    device_ = device::CpuDevice::create(1, "").value();
     auto file =
         formats::GgufFile::open(RUVLLM_SOURCE_DIR "/tests/golden/llama-k256-q4_k_m.gguf").value();
     return Model::load(std::move(file), *device_, options).value();
@@ -39,7 +38,8 @@ class WeightPackerTest : public testing::Test {
     return total;
   }
 
-  std::unique_ptr<device::CpuDevice> device_;
+  // Outlives the models, which use its kernels.
+  const std::unique_ptr<device::CpuDevice> device_ = device::CpuDevice::create(1, "").value();
 };
 
 TEST_F(WeightPackerTest, PacksWhatHasAPackedForm) {
