@@ -43,12 +43,11 @@ Result<std::unique_ptr<WeightPacker>> WeightPacker::create(const formats::GgufFi
   };
   for (LayerWeights& layer : weights.layers) {
     layer.for_each_product([&](ops::LinearPlan& plan, double) {
-      int32_t part_rows = plan.out_dim();
-      if (layer.experts && &plan != &layer.experts->router && &plan != &layer.q &&
-          &plan != &layer.k && &plan != &layer.v && &plan != &layer.attn_output) {
-        part_rows = plan.out_dim() / layer.experts->routing.num_experts;
-      }
-      add(plan, part_rows);
+      const bool is_of_experts =
+          layer.experts && (&plan == &layer.experts->gate || &plan == &layer.experts->up ||
+                            &plan == &layer.experts->down);
+      add(plan,
+          is_of_experts ? plan.out_dim() / layer.experts->routing.num_experts : plan.out_dim());
     });
   }
   add(weights.output, weights.output.out_dim());

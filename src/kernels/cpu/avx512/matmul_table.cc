@@ -1,4 +1,5 @@
 // Compiled for the baseline: only the entries themselves need AVX-512.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,17 +10,12 @@
 namespace ruvllm::kernels {
 namespace {
 
-constexpr size_t kScratchElements = 1024;  // columns of a slice that are packed at a time
-
-// Blocks of up to 1024 columns of 16 rows.
+// Blocks of a chunk of a slice.
 template <DType kType>
 size_t scratch_bytes(int32_t num_cols) {
   const PackedLayout layout = packed_layout(kType);
-  const auto elements = static_cast<size_t>(layout.block_elements);
-  const size_t cols = static_cast<size_t>(num_cols) < kScratchElements
-                          ? static_cast<size_t>(num_cols)
-                          : kScratchElements;
-  return cols / elements * static_cast<size_t>(layout.block_bytes) * kSliceRows;
+  const int32_t cols = std::min(num_cols, kSliceChunkElements);
+  return static_cast<size_t>(cols / layout.block_elements * layout.block_bytes) * kSliceRows;
 }
 
 // Keeps the entry's product for a single row of x.

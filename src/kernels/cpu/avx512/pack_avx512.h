@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include <immintrin.h>
 
@@ -12,6 +11,7 @@
 
 namespace ruvllm::kernels {
 namespace {
+
 // 16 bytes each of rows r, r + 4, r + 8, r + 12.
 RUVLLM_ALWAYS_INLINE __m512i load_four_rows(const std::byte* const* rows, size_t offset) {
   const auto at = [&](size_t i) {

@@ -2,24 +2,30 @@
 //
 // A Format adds one block of V::kLanes weight rows times kNumX rows of x to acc[x], lane = row,
 // by the integer sums and the float chain of matmul.h:
-//   kBlockElements, kGroupElements       columns of a block; activations per float scale
-//   kWords, kHasHalf                     as in the type's PackedLayout
+//
+//   kBlockElements, kGroupElements   columns of a block; activations per float scale
+//   kWords, kHasHalf                 as in the type's PackedLayout
 //   add_block<kNumX>(words, halves, x, block_idx, acc)
+//
 // V is the instruction set's:
-//   Int, Float, kLanes (divides 16)      registers of lanes of 32 bits
-//   kMaxX                                rows of x in a register tile
-//   max_quads(bits)                      quads of k that one Sum holds for unsigned weights <
-//   2^bits add_products(sum, first, u8, s8)     sum + the products of four bytes in each lane;
-//   without
-//                                        `sum` if `first`
-//   add_scaled(isum, sum, scale)         isum + scale * sum
-//   widen(sum)                           a Sum of scale one as int32
-//   scale(words, i), signed_scale        byte i of each lane as add_scaled wants it
-//   pair(words, i), signed_pair          bytes i and i + 1 of each lane as two int16
-//   add_pairs(isum, a, b)                isum + products of two int16 in each lane
-//   even_bytes(words), odd_bytes         bytes 0 and 2, 1 and 3 of each lane as signed int16
-//   prefetch(p)                          the cache line of p is read soon, by the second-level
-//   cache
+//
+//   Int, Float, kLanes           registers of lanes of 32 bits; kLanes divides 16
+//   kMaxX                        rows of x in a register tile
+//   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
+//   add_products(sum, first, u8, s8)
+//                                sum + the products of four bytes in each lane; without `sum` if
+//                                `first`
+//   add_scaled(isum, sum, scale) isum + scale * sum
+//   widen(sum)                   a Sum of scale one as int32
+//   scale(words, i), signed_scale(words, i)
+//                                byte i of each lane as add_scaled wants it
+//   pair(words, i), signed_pair(words, i)
+//                                bytes i and i + 1 of each lane as two int16
+//   add_pairs(isum, a, b)        isum + products of two int16 in each lane
+//   even_bytes(words), odd_bytes(words)
+//                                bytes 0 and 2, 1 and 3 of each lane as signed int16
+//   prefetch(p)                  the second-level cache will soon be asked for the line of p
+//
 // and the usual names for the rest. Everything has internal linkage, as in vec.h.
 #pragma once
 

@@ -5,8 +5,7 @@
 //   words  [block][word][16 rows][4 bytes]   the words of a block that hold integers
 //   halves [block][16 rows][2 bytes]         its binary16 scale, for types that keep it apart
 // so that a vector of 32-bit lanes, lane r belonging to row r, holds four consecutive bytes of each
-// row and a slice is one linear stream. A slice has exactly the bytes of its 16
-// rows in the file.
+// row and a slice is one linear stream. A slice has exactly the bytes of its 16 rows in the file.
 //
 // A matrix in this form is distinct from one in the file's: only MatmulKernel::packed reads it.
 #pragma once
@@ -19,6 +18,8 @@
 namespace ruvllm::kernels {
 
 inline constexpr int kSliceRows = 16;
+// Columns of a slice that products with many rows of x pack and multiply at a time; whole blocks.
+inline constexpr int kSliceChunkElements = 1024;
 
 struct PackedLayout {
   int32_t block_elements = 0;
@@ -32,7 +33,6 @@ struct PackedLayout {
 
   bool has_half() const { return half_offset >= 0; }
   size_t words_bytes() const { return static_cast<size_t>(num_words) * 4 * kSliceRows; }
-  size_t halves_bytes() const { return has_half() ? 2 * kSliceRows : 0; }
 };
 
 // The layout of a type, or none: num_words is 0.

@@ -11,9 +11,13 @@
 namespace ruvllm::kernels {
 namespace {
 
-// Columns of a slice that all rows of x walk over before the next ones: they stay in the
-// first-level cache.
-constexpr int kChunkElements = 1024;
+template <class Format>
+constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
+template <class Format>
+constexpr size_t kHalvesBytes = Format::kHasHalf ? 2 * kSliceRows : 0;
+// The blocks that all rows of x walk over before the next ones stay in the first-level cache.
+template <class Format>
+constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;
 
 // Consecutive blocks of one slice.
 struct SlicePart {
@@ -29,8 +33,6 @@ template <class V, class Format, size_t kNumX>
 RUVLLM_NEVER_INLINE void multiply_part(const MatmulArgs& args, const SlicePart& part,
                                        size_t first_x, float* dst) {
   using Float = typename V::Float;
-  constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
-  constexpr size_t kHalvesBytes = Format::kHasHalf ? 2 * kSliceRows : 0;
   XRow x[kNumX];
   for (size_t i = 0; i < kNumX; ++i) x[i] = x_row(args, first_x + i, Format::kGroupElements);
   for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
@@ -45,8 +47,8 @@ RUVLLM_NEVER_INLINE void multiply_part(const MatmulArgs& args, const SlicePart& 
     const uint8_t* halves = part.halves + 2 * lane;
     for (int b = 0; b < part.num_blocks; ++b) {
       Format::template add_block<kNumX>(words, halves, x, part.first_block + b, acc);
-      words += kWordsBytes;
-      halves += kHalvesBytes;
+      words += kWordsBytes<Format>;
+      halves += kHalvesBytes<Format>;
     }
     for (size_t i = 0; i < kNumX; ++i) {
       V::store_floats(out + i * args.dst_stride, acc[i], num_rows);
@@ -78,28 +80,26 @@ RUVLLM_ALWAYS_INLINE void multiply_all_x(const MatmulArgs& args, const SlicePart
   }
 }
 
-template <class V, class Format>
-RUVLLM_ALWAYS_INLINE int chunk_blocks(const MatmulArgs& args) {
-  const int num_blocks = args.num_cols / Format::kBlockElements;
-  constexpr int kMax = kChunkElements / Format::kBlockElements;
-  return args.num_x_rows <= static_cast<int32_t>(V::kMaxX) || num_blocks < kMax ? num_blocks : kMax;
+// Of the slice that begins at `row`, those that exist.
+RUVLLM_ALWAYS_INLINE int rows_of_slice(const MatmulArgs& args, int32_t row) {
+  return args.num_weight_rows - row < kSliceRows ? args.num_weight_rows - row : kSliceRows;
 }
 
 // MatmulKernel::packed
 template <class V, class Format>
 void matmul_packed(const MatmulArgs& args) {
-  constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
-  constexpr size_t kHalvesBytes = Format::kHasHalf ? 2 * kSliceRows : 0;
   const int num_blocks = args.num_cols / Format::kBlockElements;
-  const int step = chunk_blocks<V, Format>(args);
+  // Few rows of x take a slice in one pass, in the order of memory.
+  const bool is_one_pass = args.num_x_rows <= static_cast<int32_t>(V::kMaxX);
+  const int step = is_one_pass ? num_blocks : kChunkBlocks<Format>;
   for (int32_t r = 0; r < args.num_weight_rows; r += kSliceRows) {
     const auto* slice = reinterpret_cast<const uint8_t*>(args.weights) +
                         static_cast<size_t>(r) * args.weight_row_stride;
-    const uint8_t* halves = slice + static_cast<size_t>(num_blocks) * kWordsBytes;
-    const int num_rows = args.num_weight_rows - r < kSliceRows ? args.num_weight_rows - r : 16;
+    const uint8_t* halves = slice + static_cast<size_t>(num_blocks) * kWordsBytes<Format>;
+    const int num_rows = rows_of_slice(args, r);
     for (int b = 0; b < num_blocks; b += step) {
-      const SlicePart part = {slice + static_cast<size_t>(b) * kWordsBytes,
-                              halves + static_cast<size_t>(b) * kHalvesBytes,
+      const SlicePart part = {slice + static_cast<size_t>(b) * kWordsBytes<Format>,
+                              halves + static_cast<size_t>(b) * kHalvesBytes<Format>,
                               num_blocks - b < step ? num_blocks - b : step, b, num_rows};
       multiply_all_x<V, Format>(args, part, args.dst + r);
     }
@@ -109,19 +109,18 @@ void matmul_packed(const MatmulArgs& args) {
 // MatmulKernel::gemm
 template <class V, class Format>
 void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
-  constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
-  constexpr int kStep = kChunkElements / Format::kBlockElements;
+  constexpr int kStep = kChunkBlocks<Format>;
   const int num_blocks = args.num_cols / Format::kBlockElements;
   auto* scratch = reinterpret_cast<const uint8_t*>(args.scratch);
   for (int32_t r = 0; r < args.num_weight_rows; r += kSliceRows) {
     const std::byte* rows = args.weights + static_cast<size_t>(r) * args.weight_row_stride;
-    const int num_rows = args.num_weight_rows - r < kSliceRows ? args.num_weight_rows - r : 16;
+    const int num_rows = rows_of_slice(args, r);
     for (int b = 0; b < num_blocks; b += kStep) {
       const int count = num_blocks - b < kStep ? num_blocks - b : kStep;
       V::pack_slice(layout, rows + static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes),
                     args.weight_row_stride, num_rows, count, args.scratch);
-      const SlicePart part = {scratch, scratch + static_cast<size_t>(count) * kWordsBytes, count, b,
-                              num_rows};
+      const SlicePart part = {scratch, scratch + static_cast<size_t>(count) * kWordsBytes<Format>,
+                              count, b, num_rows};
       multiply_all_x<V, Format>(args, part, args.dst + r);
     }
   }
