@@ -68,12 +68,19 @@ void finish_logits(const PassContext& c, ThreadTeam::Worker& worker, int64_t num
 
 }  // namespace
 
-void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
-                const ops::BatchView& batch) noexcept {
+void run_layers(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch,
+                const NarrowedBatch* narrowed) noexcept {
   embed(c, worker, batch);
+  const ops::BatchView* rest = &batch;
   for (int32_t layer_idx = 0; layer_idx < c.config.num_layers; ++layer_idx) {
-    run_attention_block(c, worker, batch, layer_idx);
-    run_feed_forward_block(c, worker, batch.num_rows, layer_idx);
+    run_attention_inputs(c, worker, batch, layer_idx);
+    if (narrowed != nullptr && layer_idx == c.config.num_layers - 1) {
+      rest = &narrowed->view();
+      if (rest->num_rows == 0) return;
+      worker.barrier([&] { narrowed->gather(c); });
+    }
+    run_attention_outputs(c, worker, *rest, layer_idx);
+    run_feed_forward_block(c, worker, *rest, layer_idx);
   }
 }
 
