@@ -1,17 +1,15 @@
 #include "model/decoder/narrowed_batch.h"
 
 #include <cstddef>
-#include <cstring>
 #include <numeric>
-
-#include "model/decoder/pass_context.h"
 
 namespace ruvllm::model {
 
 void NarrowedBatch::reserve(int32_t max_rows) {
   const size_t count = static_cast<size_t>(max_rows);
-  for (std::vector<int32_t>* per_row : {&tokens_, &positions_, &row_spans_})
+  for (std::vector<int32_t>* per_row : {&tokens_, &positions_, &row_spans_}) {
     per_row->reserve(count);
+  }
   spans_.reserve(count);
   counting_.resize(count);
   std::iota(counting_.begin(), counting_.end(), 0);
@@ -42,18 +40,6 @@ void NarrowedBatch::narrow(const ops::BatchView& batch, std::span<const int32_t>
   }
   view_ = {static_cast<int32_t>(rows.size()),   tokens_.data(), positions_.data(),
            static_cast<int32_t>(spans_.size()), spans_.data(),  row_spans_.data()};
-}
-
-void NarrowedBatch::gather(const PassContext& c) const noexcept {
-  const auto move_row = [](float* rows, int32_t dim, int32_t from, int32_t to) {
-    std::memmove(row_of(rows, to, dim), row_of(rows, from, dim),
-                 static_cast<size_t>(dim) * sizeof(float));
-  };
-  for (size_t i = 0; i < source_rows_.size(); ++i) {
-    const int32_t to = static_cast<int32_t>(i);  // <= from: what is overwritten was moved before
-    move_row(c.workspace.residual, c.config.hidden_dim, source_rows_[i], to);
-    move_row(c.workspace.q, c.config.q_dim(), source_rows_[i], to);
-  }
 }
 
 }  // namespace ruvllm::model

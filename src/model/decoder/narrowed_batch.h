@@ -13,8 +13,6 @@
 
 namespace ruvllm::model {
 
-struct PassContext;
-
 class NarrowedBatch {
  public:
   // Room for the most rows that can remain; narrow() allocates nothing then.
@@ -23,15 +21,12 @@ class NarrowedBatch {
   // `rows`: ascending, of `batch`; both must stay as they are until the pass has ended.
   void narrow(const ops::BatchView& batch, std::span<const int32_t> rows) noexcept;
 
-  // The rows as they lie after gather().
+  // The rows as they lie once each has moved from source_rows()[i] to i.
   const ops::BatchView& view() const { return view_; }
   std::span<const int32_t> rows() const {  // 0, 1, 2, ...
     return {counting_.data(), static_cast<size_t>(view_.num_rows)};
   }
-
-  // Moves what the last layer still needs of the rows, residual stream and queries, to the front.
-  // One thread's work.
-  void gather(const PassContext& c) const noexcept;
+  std::span<const int32_t> source_rows() const { return source_rows_; }
 
  private:
   std::span<const int32_t> source_rows_;
