@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "engine/step_loop.h"
 #include "formats/gguf/gguf.h"
@@ -152,7 +152,8 @@ void run_prompt(const model::Model& model, device::CpuDevice& device,
   const int32_t count = static_cast<int32_t>(tokens.size());
   auto workspace = model::Workspace::create(device, config, model.weights(),
                                             {count, count, device.team().num_threads(), count});
-  auto pool = cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 8);
+  auto pool = cache::KvCache::create(
+      {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 8});
   ASSERT_TRUE(workspace.has_value() && pool.has_value());
   const std::vector<uint32_t> block_table = {5, 1, 7, 0};
   std::vector<int32_t> positions(tokens.size()), row_spans(tokens.size(), 0);
@@ -213,7 +214,8 @@ TEST_P(GoldenTest, LastLayerOfFewRowsHasTheSameBits) {
   const model::ModelConfig& config = model_->config();
   auto workspace = model::Workspace::create(*device_, config, model_->weights(),
                                             {count, 4, device_->team().num_threads(), count});
-  auto pool = cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 8);
+  auto pool = cache::KvCache::create(
+      {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 8});
   ASSERT_TRUE(workspace.has_value() && pool.has_value());
   const std::vector<uint32_t> block_table = {2, 6, 1, 0};
   std::vector<int32_t> positions(tokens.size()), row_spans(tokens.size(), 0);

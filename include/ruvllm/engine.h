@@ -18,6 +18,7 @@
 #include <ruvllm/chat.h>
 #include <ruvllm/error.h>
 #include <ruvllm/export.h>
+#include <ruvllm/kv_cache.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/tokenizer.h>
@@ -44,6 +45,7 @@ struct EngineOptions {
   WeightForm weights = WeightForm::kAuto;
   // Of packed copies, which double a matrix; 0: half of the memory that is available at the start.
   uint64_t max_packed_bytes = 0;
+  KvCacheConfig kv_cache = {};
   // "": the file's own, or that of its family; else a family's name (chat_template_families) or a
   // Jinja template.
   std::string chat_template = {};

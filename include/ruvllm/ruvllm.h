@@ -8,6 +8,7 @@
 #include <ruvllm/error.h>
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
+#include <ruvllm/kv_cache.h>
 #include <ruvllm/kernels/attention.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/quantize.h>

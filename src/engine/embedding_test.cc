@@ -12,7 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "engine/step_loop.h"
 #include "formats/gguf/gguf.h"
@@ -136,7 +136,8 @@ class EmbeddingGoldenTest : public testing::TestWithParam<Case> {
         model::Workspace::create(*loaded_.device, config, loaded_.model->weights(),
                                  {count, 1, loaded_.device->team().num_threads(), count});
     auto pool =
-        cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 8);
+        cache::KvCache::create(
+      {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 8});
     EXPECT_TRUE(workspace.has_value() && pool.has_value());
     const std::vector<uint32_t> block_table = {5, 1, 7, 0};
     std::vector<int32_t> positions(tokens.size()), row_spans(tokens.size(), 0);

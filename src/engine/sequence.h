@@ -10,6 +10,7 @@
 #include "adapters/adapter.h"
 #include "base/core/error.h"
 #include "base/threads/spsc_ring.h"
+#include "cache/sequence_pages.h"
 #include "engine/pooling.h"
 #include "events/token_event.h"
 #include "model/config.h"
@@ -40,7 +41,8 @@ struct SequenceResult {
   uint64_t lora_us = 0;  // of the steps that it had adapters in
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
-  double nll_sum = 0.0;          // score
+  uint64_t kv_bytes = 0;  // that its keys and values took at its end
+  double nll_sum = 0.0;   // score
   std::vector<float> embedding;  // embed: [hidden], or [prompt, hidden] for Pooling::kNone
   std::optional<Error> failure;  // of kModelDamaged
 };
@@ -57,7 +59,7 @@ struct Sequence {
   SequenceRequest request;
   std::shared_ptr<SequenceChannel> channel;
   std::vector<int32_t> tokens;  // prompt and generated
-  std::vector<uint32_t> block_table;
+  cache::SequencePages pages;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;
   uint32_t max_total = 0;        // tokens at which it ends

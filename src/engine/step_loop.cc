@@ -38,6 +38,34 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return static_cast<size_t>(end - a.begin());
 }
 
+// For max_sequences full contexts. With a store each needs in binary16 only its first page, what the
+// rows of a step write and what lies between them and the store.
+Result<cache::KvCache> create_cache(const model::ModelConfig& config,
+                                    const StepLoopOptions& options) {
+  const uint64_t pages_of_one = cache::pages_for_tokens(options.context_length);
+  const uint64_t pages = pages_of_one * options.max_sequences;
+  if (pages > UINT32_MAX) {
+    return fail(ErrorCode::kOutOfMemory, "{} sequences of {} tokens need {} cache pages",
+                options.max_sequences, options.context_length, pages);
+  }
+  cache::KvCacheOptions cache_options;
+  cache_options.shape = {config.num_layers, config.num_kv_heads, config.head_dim};
+  cache_options.num_pages = static_cast<uint32_t>(pages);
+  cache_options.format = options.kv_store;
+  cache_options.tiers = options.kv_tiers;
+  if (options.kv_store != kernels::KvStoreFormat::kF16) {
+    const uint64_t tail_tokens =
+        static_cast<uint64_t>(options.kv_tiers.tail_tokens + options.kv_tiers.batch_tokens);
+    constexpr uint64_t kBorders = 3;  // the first page, and those that both ends share
+    const uint64_t tail_pages = cache::pages_for_tokens(tail_tokens) + kBorders;
+    const uint64_t needed = tail_pages * 2 * options.max_sequences +
+                            cache::pages_for_tokens(options.max_batch_tokens);
+    cache_options.num_pages = static_cast<uint32_t>(std::min(pages, needed));
+    cache_options.num_stored_pages = static_cast<uint32_t>(pages);
+  }
+  return cache::KvCache::create(cache_options);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
@@ -47,14 +75,7 @@ Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
   RUVLLM_CHECK(options.max_batch_tokens >= options.max_sequences);
   const model::ModelConfig& config = model.config();
   RUVLLM_CHECK(config.causal || options.max_batch_tokens >= options.context_length);
-  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
-  const uint64_t pages = static_cast<uint64_t>(cache::pages_for_tokens(options.context_length)) *
-                         options.max_sequences;
-  if (pages > UINT32_MAX) {
-    return fail(ErrorCode::kOutOfMemory, "{} sequences of {} tokens need {} cache pages",
-                options.max_sequences, options.context_length, pages);
-  }
-  RUVLLM_ASSIGN(cache::PagePool pool, cache::PagePool::create(shape, static_cast<uint32_t>(pages)));
+  RUVLLM_ASSIGN(cache::KvCache cache, create_cache(config, options));
   RUVLLM_ASSIGN(
       auto workspace,
       model::Workspace::create(device, config, model.weights(),
@@ -63,18 +84,18 @@ Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
                                 .num_threads = device.team().num_threads(),
                                 .context_length = static_cast<int32_t>(options.context_length)}));
   std::unique_ptr<StepLoop> loop(
-      new StepLoop(model, device, options, std::move(pool), std::move(workspace)));
+      new StepLoop(model, device, options, std::move(cache), std::move(workspace)));
   RUVLLM_ASSIGN(loop->thread_, start_thread([raw = loop.get()] { raw->thread_main(); }));
   return loop;
 }
 
 StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
-                   const StepLoopOptions& options, cache::PagePool pool,
+                   const StepLoopOptions& options, cache::KvCache cache,
                    std::unique_ptr<model::Workspace> workspace)
     : model_(model),
       device_(device),
       options_(options),
-      pool_(std::move(pool)),
+      cache_(std::move(cache)),
       workspace_(std::move(workspace)),
       sampler_(device.kernels().elementwise, model.config().vocab_size) {
   running_.reserve(options.max_sequences);
@@ -213,7 +234,7 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
   }
   sequence->tokens.reserve(sequence->max_total);
   sequence->tokens = request.prompt;
-  sequence->block_table.reserve(cache::pages_for_tokens(sequence->max_total));
+  sequence->pages.plan(sequence->max_total);
   sequence->channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
   if (request.generates()) adopt_prefix(*sequence);
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
@@ -226,43 +247,32 @@ void StepLoop::adopt_prefix(Sequence& sequence) {
   auto best = retained_.end();
   for (auto it = retained_.begin(); it != retained_.end(); ++it) {
     if (!adapters::same_set(it->adapters.get(), sequence.request.adapters.get())) continue;
-    const size_t length = common_prefix(it->tokens, sequence.tokens);
-    if (length > best_length) {
+    // The last token is computed in any case: its logits are wanted.
+    const size_t length =
+        std::min(common_prefix(it->tokens, sequence.tokens), sequence.tokens.size() - 1);
+    if (length > best_length &&
+        it->pages.can_continue_at(cache_, static_cast<int32_t>(length))) {
       best_length = length;
       best = it;
     }
   }
-  // The last token is computed in any case: its logits are wanted.
-  best_length = std::min(best_length, sequence.tokens.size() - 1);
   if (best_length < static_cast<size_t>(kernels::kPageTokens)) return;
   sequence.num_computed = static_cast<int32_t>(best_length);
-  const size_t kept = cache::pages_for_tokens(best_length);
-  for (size_t i = 0; i < best->pages.size(); ++i) {
-    if (i < kept) {
-      sequence.block_table.push_back(best->pages[i]);
-    } else {
-      pool_.give_back(best->pages[i]);
-    }
-  }
+  sequence.pages.adopt(cache_, best->pages, sequence.num_computed);
   retained_.erase(best);
 }
 
-// Pages for tokens [0, num_tokens). The pool holds max_sequences full contexts, so after the
+// Pages for tokens [0, num_tokens). The cache holds max_sequences full contexts, so after the
 // retained ones are gone a running sequence always finds a page.
 void StepLoop::reserve_pages(Sequence& sequence, int32_t num_tokens) {
-  const size_t needed = cache::pages_for_tokens(static_cast<uint64_t>(num_tokens));
-  while (sequence.block_table.size() < needed) {
-    uint32_t page = 0;
-    while (!pool_.take(page)) {
-      RUVLLM_CHECK(!retained_.empty());
-      drop_oldest_retained();
-    }
-    sequence.block_table.push_back(page);
+  while (!sequence.pages.reserve(cache_, num_tokens)) {
+    RUVLLM_CHECK(!retained_.empty());
+    drop_oldest_retained();
   }
 }
 
 void StepLoop::drop_oldest_retained() {
-  for (const uint32_t page : retained_.front().pages) pool_.give_back(page);
+  retained_.front().pages.release(cache_);
   retained_.pop_front();
 }
 
@@ -288,8 +298,9 @@ void StepLoop::build_batch() {
       }
     }
     const adapters::AdapterSet* adapters = sequence.request.adapters.get();
-    spans_.push_back({first_row, scheduled.num_rows, first, sequence.block_table.data(),
-                      adapters != nullptr ? &adapters->view() : nullptr});
+    spans_.push_back({first_row, scheduled.num_rows, first, sequence.pages.block_table(),
+                      adapters != nullptr ? &adapters->view() : nullptr,
+                      sequence.pages.store_table(), sequence.pages.first_unstored_page()});
     rows_read_later_ |= !sequence.request.generates();
     const bool reaches_end = end == static_cast<int32_t>(sequence.tokens.size());
     if (reaches_end && sequence.request.generates()) {
@@ -317,7 +328,7 @@ void StepLoop::run_step() {
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   workspace_->lora_ns = 0;
   const uint64_t begin = monotonic_us();
-  model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_,
+  model_.step(device_, *workspace_, batch, cache_.view(), logit_rows_,
               rows_read_later_ ? model::RowsAfter::kReadable : model::RowsAfter::kDone);
   if (!state_rows_.empty()) model_.final_states(device_, *workspace_, state_rows_);
   // Asked before a token goes out, and again because scoring reads weights while it commits.
@@ -328,7 +339,7 @@ void StepLoop::run_step() {
   }
   if (!intact) mark_damaged(intact.error());
   finish_marked();
-  cache_bytes_used_.store(pool_.bytes_used(), std::memory_order_relaxed);
+  cache_bytes_used_.store(cache_.bytes_used(), std::memory_order_relaxed);
 }
 
 void StepLoop::commit(uint64_t step_us) {
@@ -344,6 +355,7 @@ void StepLoop::commit(uint64_t step_us) {
     result.lora_us += lora_us;
     (decoding ? result.decode_us : result.prefill_us) += step_us - lora_us;
     sequence.num_computed += scheduled_[i].num_rows;
+    sequence.pages.advance(cache_, sequence.num_computed, sequence.num_computed);
     if (!sequence.request.generates() ||
         sequence.num_computed != static_cast<int32_t>(sequence.tokens.size())) {
       continue;
@@ -437,15 +449,16 @@ void StepLoop::finish_marked() {
 
 void StepLoop::finish(size_t running_idx, EndReason reason) {
   Sequence& sequence = *running_[running_idx];
+  sequence.channel->result.kv_bytes = sequence.pages.bytes(cache_);
   const bool keep = sequence.request.generates() && reason != EndReason::kNumericError &&
                     reason != EndReason::kModelDamaged;
   if (keep) {
     sequence.tokens.resize(static_cast<size_t>(sequence.num_computed));
     retained_.push_back({std::move(sequence.tokens), std::move(sequence.request.adapters),
-                         std::move(sequence.block_table)});
+                         std::move(sequence.pages)});
     if (retained_.size() > options_.max_sequences) drop_oldest_retained();
   } else {
-    for (const uint32_t page : sequence.block_table) pool_.give_back(page);
+    sequence.pages.release(cache_);
   }
   sequence.channel->ring.push(end_event(reason));
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));

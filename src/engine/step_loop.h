@@ -13,7 +13,8 @@
 #include <vector>
 
 #include "base/core/error.h"
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
+#include "cache/sequence_pages.h"
 #include "device/cpu_device.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
@@ -28,6 +29,9 @@ struct StepLoopOptions {
   uint32_t max_sequences = 1;
   uint32_t max_batch_tokens = 512;  // rows of a step; at least a context if the model is not causal
   uint32_t max_queued = 512;
+  // Where keys and values go that lie further back than the tail; kF16: nowhere.
+  kernels::KvStoreFormat kv_store = kernels::KvStoreFormat::kF16;
+  ops::KvTiers kv_tiers;
 };
 
 class StepLoop {
@@ -44,7 +48,7 @@ class StepLoop {
   Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
 
   const StepLoopOptions& options() const { return options_; }
-  uint64_t cache_bytes_reserved() const { return pool_.bytes_reserved(); }
+  uint64_t cache_bytes_reserved() const { return cache_.bytes_reserved(); }
   uint64_t cache_bytes_used() const { return cache_bytes_used_.load(std::memory_order_relaxed); }
   uint64_t workspace_bytes() const { return workspace_->bytes(); }
 
@@ -54,11 +58,11 @@ class StepLoop {
   struct Retained {
     std::vector<int32_t> tokens;                           // those with keys and values
     std::shared_ptr<const adapters::AdapterSet> adapters;  // that made them
-    std::vector<uint32_t> pages;
+    cache::SequencePages pages;
   };
 
   StepLoop(const model::Model& model, device::CpuDevice& device, const StepLoopOptions& options,
-           cache::PagePool pool, std::unique_ptr<model::Workspace> workspace);
+           cache::KvCache cache, std::unique_ptr<model::Workspace> workspace);
 
   Status check(const SequenceRequest& request) const;
   void thread_main();
@@ -82,7 +86,7 @@ class StepLoop {
   const model::Model& model_;
   device::CpuDevice& device_;
   StepLoopOptions options_;
-  cache::PagePool pool_;
+  cache::KvCache cache_;
   std::unique_ptr<model::Workspace> workspace_;
   Sampler sampler_;
   std::atomic<uint64_t> cache_bytes_used_{0};

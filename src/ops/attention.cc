@@ -18,6 +18,7 @@ struct Scratch {
   float* sinks;
   int32_t* first_visible;
   int32_t* num_visible;
+  int32_t* store_end;
 };
 
 size_t packed_floats(const AttentionShape& shape) {
@@ -34,7 +35,8 @@ Scratch carve(const kernels::AttentionKernels& kernels, const AttentionShape& sh
   float* dst = q + packed_floats(shape);
   float* sinks = dst + packed_floats(shape);
   int32_t* first_visible = reinterpret_cast<int32_t*>(sinks + kMaxAttentionRows);
-  return {scratch, q, dst, sinks, first_visible, first_visible + kMaxAttentionRows};
+  return {scratch, q, dst, sinks, first_visible, first_visible + kMaxAttentionRows,
+          first_visible + 2 * kMaxAttentionRows};
 }
 
 // Query rows of one span and KV head, counted as token * group + head in group, in tiles.
@@ -122,6 +124,11 @@ kernels::AttentionArgs pack_tile(const Pass& pass, const Tile& tile) {
                 row_bytes(pass));
     scratch.num_visible[i] = num_visible(shape, *tile.span, flat);
     scratch.first_visible[i] = first_visible(shape, scratch.num_visible[i]);
+    if (pass.kv.has_store()) {
+      const int32_t position =
+          tile.span->first_position + static_cast<int32_t>(flat / group);
+      scratch.store_end[i] = pass.kv.tiers.stored_pages(position) * kPageTokens;
+    }
     if (shape.sinks != nullptr) {
       scratch.sinks[i] = shape.sinks[static_cast<int64_t>(tile.kv_head_idx) * group + flat % group];
     }
@@ -136,9 +143,21 @@ kernels::AttentionArgs pack_tile(const Pass& pass, const Tile& tile) {
   args.scale = shape.scale;
   args.soft_cap = shape.soft_cap;
   args.sinks = shape.sinks != nullptr ? scratch.sinks : nullptr;
-  const size_t k_offset = pass.kv.head_offset(pass.layer_idx, tile.kv_head_idx);
-  args.kv = {pass.kv.pool, pass.kv.page_stride, k_offset, k_offset + pass.kv.v_offset,
+  const KvPages& pages = pass.kv.pages;
+  const size_t k_offset = pages.head_offset(pass.layer_idx, tile.kv_head_idx);
+  args.kv = {pages.pool, pages.page_stride, k_offset, k_offset + pages.v_offset,
              tile.span->block_table};
+  if (pass.kv.has_store()) {
+    const KvPages& store = pass.kv.store;
+    const size_t stored_k_offset = store.head_offset(pass.layer_idx, tile.kv_head_idx);
+    args.stored = {store.pool,
+                   store.page_stride,
+                   stored_k_offset,
+                   stored_k_offset + store.v_offset,
+                   tile.span->store_table,
+                   pass.kv.format};
+    args.store_end = scratch.store_end;
+  }
   args.dst = scratch.dst;
   args.dst_stride = static_cast<size_t>(shape.head_dim);
   args.scratch = scratch.kernel;
@@ -221,12 +240,17 @@ void run_in_parts(ThreadTeam::Worker& worker, const Pass& pass, int64_t num_tile
   });
 }
 
+int64_t pages_to_quantize(const KvView& kv, const SpanView& span) {
+  const int32_t last_position = span.first_position + span.num_rows - 1;
+  return std::max(0, kv.tiers.stored_pages(last_position) - span.first_unstored_page);
+}
+
 }  // namespace
 
 size_t attention_scratch_bytes(const kernels::AttentionKernels& kernels,
                                const AttentionShape& shape) {
   return kernel_bytes(kernels, shape) + 2 * packed_floats(shape) * sizeof(float) +
-         kMaxAttentionRows * (sizeof(float) + 2 * sizeof(int32_t));
+         kMaxAttentionRows * (sizeof(float) + 3 * sizeof(int32_t));
 }
 
 size_t attention_parts_floats(const AttentionShape& shape, uint32_t num_threads,
@@ -241,18 +265,40 @@ size_t attention_parts_floats(const AttentionShape& shape, uint32_t num_threads,
 void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionShape& shape,
                   const KvView& kv, int32_t layer_idx, const uint32_t* block_table,
                   int32_t position, const float* k, const float* v) noexcept {
-  std::byte* page = kv.pool + block_table[position / kPageTokens] * kv.page_stride;
+  const uint32_t page = block_table[position / kPageTokens];
   const size_t slot = static_cast<size_t>(position % kPageTokens);
   const size_t head_dim = static_cast<size_t>(shape.head_dim);
   for (int32_t head = 0; head < shape.num_kv_heads; ++head) {
-    std::byte* base = page + kv.head_offset(layer_idx, head);
+    std::byte* base = kv.pages.head(page, layer_idx, head);
     uint16_t* keys = reinterpret_cast<uint16_t*>(base);                  // [head_dim, kPageTokens]
-    uint16_t* values = reinterpret_cast<uint16_t*>(base + kv.v_offset);  // [kPageTokens, head_dim]
+    uint16_t* values = reinterpret_cast<uint16_t*>(base + kv.pages.v_offset);  // [kPageTokens, head_dim]
     const float* k_head = k + static_cast<size_t>(head) * head_dim;
     const float* v_head = v + static_cast<size_t>(head) * head_dim;
     kernels.store_f16(k_head, shape.head_dim, keys + slot, kPageTokens);
     kernels.store_f16(v_head, shape.head_dim, values + slot * head_dim, 1);
   }
+}
+
+void quantize_pages(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,
+                    const AttentionShape& shape, const BatchView& batch, const KvView& kv,
+                    int32_t layer_idx) noexcept {
+  if (!kv.has_store()) return;
+  int64_t num_pages = 0;
+  for (int32_t i = 0; i < batch.num_spans; ++i) num_pages += pages_to_quantize(kv, batch.spans[i]);
+  if (num_pages == 0) return;
+  worker.for_chunks(num_pages * shape.num_kv_heads, 1, [&](int64_t item, int64_t) {
+    const int32_t head = static_cast<int32_t>(item % shape.num_kv_heads);
+    int64_t index = item / shape.num_kv_heads;
+    const SpanView* span = batch.spans;
+    for (; index >= pages_to_quantize(kv, *span); ++span) index -= pages_to_quantize(kv, *span);
+    const int64_t page_idx = span->first_unstored_page + index;
+    const std::byte* source = kv.pages.head(span->block_table[page_idx], layer_idx, head);
+    std::byte* stored = kv.store.head(span->store_table[page_idx], layer_idx, head);
+    kernels.quantize_page(kv.format, reinterpret_cast<const uint16_t*>(source),
+                          reinterpret_cast<const uint16_t*>(source + kv.pages.v_offset),
+                          shape.head_dim, stored, stored + kv.store.v_offset);
+  });
+  worker.barrier();
 }
 
 void run_attention(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,

@@ -33,6 +33,12 @@ void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionSha
                   const KvView& kv, int32_t layer_idx, const uint32_t* block_table,
                   int32_t position, const float* k, const float* v) noexcept;
 
+// Quantizes the pages that the spans' rows read from the store and that are not there yet. Keys and
+// values of all rows must be stored. Runs over the team; ends with a barrier if there were any.
+void quantize_pages(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,
+                    const AttentionShape& shape, const BatchView& batch, const KvView& kv,
+                    int32_t layer_idx) noexcept;
+
 // Where threads leave their parts of the keys until all are there; shared by the team. Without
 // room enough, no row's keys are shared out.
 struct AttentionParts {

@@ -162,10 +162,9 @@ TEST_P(AttentionTest, SpansReadTheirOwnPages) {
   constexpr int32_t kTokens[2] = {70, 41};
   constexpr int32_t kNewRows[2] = {37, 1};
   constexpr size_t kHeadBytes = 2 * 16 * 32 * sizeof(uint16_t);
-  const KvView layout{nullptr, 2 * kHeadBytes, 2 * kHeadBytes, kHeadBytes, kHeadBytes / 2};
-  std::vector<std::byte> pool(16 * layout.page_stride, std::byte{0xff});  // NaN wherever unwritten
-  KvView kv = layout;
-  kv.pool = pool.data();
+  std::vector<std::byte> pool(16 * 2 * kHeadBytes, std::byte{0xff});  // NaN wherever unwritten
+  KvView kv;
+  kv.pages = {pool.data(), 2 * kHeadBytes, 2 * kHeadBytes, kHeadBytes, kHeadBytes / 2};
   const std::vector<uint32_t> tables[2] = {{9, 2, 14}, {5, 0}};
   std::vector<std::vector<float>> keys, values;
   for (uint32_t s = 0; s < 2; ++s) {
@@ -234,7 +233,8 @@ TEST(Attention, SharedKeysHaveTheBitsOfOneThread) {
   constexpr int32_t kNewRows[2] = {2, 1};
   constexpr size_t kHeadBytes = 2 * 24 * 32 * sizeof(uint16_t);
   std::vector<std::byte> pool(120 * kHeadBytes);
-  const KvView kv{pool.data(), kHeadBytes, kHeadBytes, kHeadBytes, kHeadBytes / 2};
+  KvView kv;
+  kv.pages = {pool.data(), kHeadBytes, kHeadBytes, kHeadBytes, kHeadBytes / 2};
   std::vector<uint32_t> tables[2];
   for (uint32_t page = 0; page < 120; ++page) tables[page < 82 ? 0 : 1].push_back(page * 7 % 120);
   const SpanView spans[2] = {{0, kNewRows[0], kTokens[0] - kNewRows[0], tables[0].data()},

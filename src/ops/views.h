@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/kv_store.h"
+#include "ops/kv_tiers.h"
+
 namespace ruvllm::ops {
 
 struct LoraView;
@@ -15,6 +18,10 @@ struct SpanView {
   int32_t first_position = 0;             // of the first row in its sequence
   const uint32_t* block_table = nullptr;  // pages of positions [0, first_position + num_rows)
   const LoraView* lora = nullptr;         // adapters of the sequence (ops/lora.h) or none
+  // With a store: its pages, by the same indices. Those from first_unstored_page on that the last
+  // row reads from the store are quantized in this pass.
+  const uint32_t* store_table = nullptr;
+  int32_t first_unstored_page = 0;
 };
 
 // All rows of one forward pass.
@@ -27,10 +34,10 @@ struct BatchView {
   const int32_t* row_spans = nullptr;  // [num_rows]: the span of each row
 };
 
-// Where the keys and values of all layers lie (page layout: kernels/cpu/attention.h).
-struct KvView {
+// Pages of one form: keys and values of 32 tokens for all layers and KV heads each.
+struct KvPages {
   std::byte* pool = nullptr;
-  size_t page_stride = 0;   // bytes; a page holds all layers and KV heads of 32 tokens
+  size_t page_stride = 0;   // bytes
   size_t layer_stride = 0;  // within a page
   size_t head_stride = 0;   // within a layer: K, then V
   size_t v_offset = 0;      // within a head
@@ -39,6 +46,19 @@ struct KvView {
     return static_cast<size_t>(layer_idx) * layer_stride +
            static_cast<size_t>(kv_head_idx) * head_stride;
   }
+  std::byte* head(uint32_t page, int32_t layer_idx, int32_t kv_head_idx) const {
+    return pool + page * page_stride + head_offset(layer_idx, kv_head_idx);
+  }
+};
+
+// The cache of all sequences.
+struct KvView {
+  KvPages pages;  // binary16 (layout of a head: kernels/cpu/attention.h)
+  KvPages store;  // quantized (kernels/cpu/kv_store.h); without a pool, there is none
+  kernels::KvStoreFormat format = kernels::KvStoreFormat::kF16;
+  KvTiers tiers;
+
+  bool has_store() const { return store.pool != nullptr; }
 };
 
 }  // namespace ruvllm::ops

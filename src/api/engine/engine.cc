@@ -2,10 +2,11 @@
 #include <cstdio>
 
 #include "api/engine/engine_impl.h"
+#include "api/engine/kv_cache.h"
 #include "api/models/checkpoint/open_model.h"
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
 #include "text/template/families/families.h"
 #include <ruvllm/engine.h>
 
@@ -31,8 +32,10 @@ Status check_options(const EngineOptions& options) {
   return {};
 }
 
-// The context asked for, or the model's own as far as half of the free memory goes.
-Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config) {
+// The context asked for, or the model's own (at most the cache's max_tokens) as far as half of the
+// free memory goes.
+Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config,
+                                kernels::KvStoreFormat store) {
   const uint32_t trained = static_cast<uint32_t>(config.context_length);
   if (options.context_length > trained) {
     return fail(ErrorCode::kInvalidArgument,
@@ -41,11 +44,16 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
   }
   if (options.context_length != 0) return options.context_length;
   const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
-  const uint64_t token_bytes = std::max<uint64_t>(shape.bytes() / kernels::kPageTokens, 1);
+  const uint64_t page_bytes =
+      store == kernels::KvStoreFormat::kF16 ? shape.bytes() : shape.stored_bytes(store);
+  const uint64_t token_bytes = std::max<uint64_t>(page_bytes / kernels::kPageTokens, 1);
   const uint64_t affordable =
       memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
   constexpr uint64_t kSmallest = 512;
-  return static_cast<uint32_t>(std::min<uint64_t>(trained, std::max(affordable, kSmallest)));
+  const uint32_t wanted = options.kv_cache.max_tokens == 0
+                              ? trained
+                              : std::min(trained, options.kv_cache.max_tokens);
+  return static_cast<uint32_t>(std::min<uint64_t>(wanted, std::max(affordable, kSmallest)));
 }
 
 model::ModelOptions model_options(const EngineOptions& options) {
@@ -119,10 +127,14 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
                                                       .chat_template = options.chat_template}));
   RUVLLM_TRY(impl->load_default_adapters(options.adapters));
   engine::StepLoopOptions loop_options;
-  RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
+  RUVLLM_ASSIGN(const api::KvStoreOptions store, api::kv_store_options(options.kv_cache));
+  loop_options.kv_store = store.format;
+  loop_options.kv_tiers = store.tiers;
+  RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, config, store.format));
   loop_options.max_sequences = options.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
-  if (!config.causal) {  // a text runs in one step
+  if (!config.causal) {  // a text runs in one step, and all of it reads all of it
+    loop_options.kv_store = kernels::KvStoreFormat::kF16;
     loop_options.max_batch_tokens =
         std::max(loop_options.max_batch_tokens, loop_options.context_length);
   }

@@ -4,7 +4,6 @@
 
 #include "api/engine/engine_impl.h"
 #include "base/system/clock.h"
-#include "cache/page_pool.h"
 
 namespace ruvllm {
 
@@ -24,11 +23,6 @@ Result<Scorer> Engine::score(std::vector<TokenId> tokens, const ScoreOptions& op
   RUVLLM_ASSIGN(impl->adapters, impl_->adapter_set(options.adapters));
   impl->vocab_size = impl_->info.vocab_size;
   impl->progress.tokens_total = impl->tokens.size();
-  const model::ModelConfig& config = impl_->model->config();
-  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
-  impl->progress.kv_bytes =
-      cache::pages_for_tokens(std::min<uint64_t>(options.context_length, impl->tokens.size())) *
-      shape.bytes();
   if (!options.logits_path.empty()) {
     impl->logits_file = std::fopen(options.logits_path.c_str(), "wb");
     if (impl->logits_file == nullptr) {
@@ -89,6 +83,7 @@ Result<bool> Scorer::step() {
   }
   progress.nll_sum += channel->result.nll_sum;
   progress.num_scored += count - 1;
+  progress.kv_bytes = std::max(progress.kv_bytes, channel->result.kv_bytes);
   progress.tokens_done += count;
   progress.seconds = static_cast<double>(monotonic_us() - impl.start_us) / 1e6;
   return progress.tokens_done < impl.tokens.size();

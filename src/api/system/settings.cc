@@ -48,9 +48,11 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "cpu_isa") return text(settings.cpu_isa);
   if (key == "weights") return text(settings.weights);
   if (key == "packed_mib") return count(settings.packed_mib);
+  if (key == "kv_store") return text(settings.kv_store);
+  if (key == "kv_tail") return count(settings.kv_tail);
   return key_failure(path, key,
                      "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
-                     "packed_mib");
+                     "packed_mib, kv_store, kv_tail");
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -75,6 +77,10 @@ Status read_environment(Settings& settings) {
   if (const auto weights = environment("RUVLLM_WEIGHTS")) settings.weights = weights;
   if (const auto packed_mib = environment("RUVLLM_PACKED_MIB")) {
     RUVLLM_ASSIGN(settings.packed_mib, parse_count(*packed_mib, "RUVLLM_PACKED_MIB"));
+  }
+  if (const auto kv_store = environment("RUVLLM_KV_STORE")) settings.kv_store = kv_store;
+  if (const auto kv_tail = environment("RUVLLM_KV_TAIL")) {
+    RUVLLM_ASSIGN(settings.kv_tail, parse_count(*kv_tail, "RUVLLM_KV_TAIL"));
   }
   if (const auto threads = environment("RUVLLM_THREADS")) {
     RUVLLM_ASSIGN(settings.threads, parse_count(*threads, "RUVLLM_THREADS"));

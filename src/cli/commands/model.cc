@@ -26,6 +26,7 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.cpu_isa = context.options.cpu_isa;
   options.weights = context.options.weights;
   options.max_packed_bytes = uint64_t{context.options.packed_mib} << 20;
+  options.kv_cache = context.options.kv_cache;
   return options;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/options/common.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <string_view>
@@ -16,6 +17,14 @@ constexpr std::array<std::pair<std::string_view, WeightForm>, 3> kWeightForms = 
     {{"auto", WeightForm::kAuto},
      {"mapped", WeightForm::kMapped},
      {"packed", WeightForm::kPacked}}};
+
+constexpr std::array<std::pair<std::string_view, Precision>, 6> kKvStores = {
+    {{"f16", Precision::FP16},
+     {"q8", Precision::Q8},
+     {"k8v4", Precision::K8V4},
+     {"q4", Precision::Q4},
+     {"q3", Precision::Q3},
+     {"q2", Precision::Q2}}};
 
 void add_count(CommandParser& command, const char* name, std::optional<uint32_t>& target,
                const char* help) {
@@ -42,6 +51,35 @@ Result<Value> named_value(const std::array<std::pair<std::string_view, Value>, k
   return fail(ErrorCode::kInvalidArgument,
               "{}: '{}' in the environment or the settings file is not {}", setting, text,
               expected);
+}
+
+void add_kv_flags(CommandParser& command, CommonFlags& flags) {
+  command
+      .add_option("--kv-store", flags.kv_store,
+                  "Keys and values behind the tail: f16, q8, k8v4 (keys 8 bits, values 4), q4, q3, "
+                  "q2; or a use: chat-short, chat-long, document-qa, code-completion")
+      .choices({"f16", "q8", "k8v4", "q4", "q3", "q2", "chat-short", "chat-long", "document-qa",
+                "code-completion"})
+      .value_name("STORE")
+      .group(kCommonGroup);
+  add_count(command, "--kv-tail", flags.kv_tail,
+            "Last tokens that stay in f16 when there is a store");
+}
+
+// A precision, or a preset's name; the tail goes over a preset's.
+Result<KvCacheConfig> kv_cache_config(const std::string& store, std::optional<uint32_t> tail) {
+  KvCacheConfig config;
+  const auto preset =
+      std::ranges::find(kv_cache_presets(), std::string_view(store), &KvCachePreset::name);
+  if (preset != kv_cache_presets().end()) {
+    config = preset->config;
+  } else {
+    RUVLLM_ASSIGN(config.store_precision,
+                  named_value(kKvStores, store, "kv_store",
+                              "f16, q8, k8v4, q4, q3, q2 or the name of a use"));
+  }
+  config.tail_length = tail.value_or(config.tail_length);
+  return config;
 }
 
 }  // namespace
@@ -74,6 +112,7 @@ void add_common_flags(CommandParser& command, CommonFlags& flags, CommonSet set)
     add_count(command, "--packed-mib", flags.packed_mib,
               "Room for packed copies in MiB; 0: half of the free memory");
   }
+  if (set == CommonSet::kAll) add_kv_flags(command, flags);
   command.add_option("--config", flags.config_path, "Settings file (TOML)")
       .value_name("FILE")
       .group(kCommonGroup);
@@ -87,6 +126,9 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   options.ctx = flags.ctx.value_or(settings.ctx.value_or(0));
   options.cpu_isa = flags.cpu_isa.value_or(settings.cpu_isa.value_or(""));
   options.packed_mib = flags.packed_mib.value_or(settings.packed_mib.value_or(0));
+  RUVLLM_ASSIGN(options.kv_cache,
+                kv_cache_config(flags.kv_store.value_or(settings.kv_store.value_or("f16")),
+                                flags.kv_tail ? flags.kv_tail : settings.kv_tail));
   RUVLLM_ASSIGN(options.device,
                 named_value(kDevices, flags.device.value_or(settings.device.value_or("cpu")),
                             "device", "cpu, cuda or metal"));

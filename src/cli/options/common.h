@@ -21,6 +21,8 @@ struct CommonFlags {
   std::optional<std::string> cpu_isa;
   std::optional<std::string> weights;
   std::optional<uint32_t> packed_mib;
+  std::optional<std::string> kv_store;
+  std::optional<uint32_t> kv_tail;
   std::string config_path;
   bool json = false;
 };
@@ -48,6 +50,7 @@ struct CommonOptions {
   std::string cpu_isa;
   WeightForm weights = WeightForm::kAuto;
   uint32_t packed_mib = 0;  // 0: half of the memory that is available
+  KvCacheConfig kv_cache;
 };
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
 

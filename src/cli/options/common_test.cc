@@ -22,14 +22,14 @@ std::optional<CommonFlags> parse(const std::vector<std::string>& arguments,
 TEST(CommonFlags, UnsetUnlessGiven) {
   const CommonFlags flags = parse({}).value();
   EXPECT_FALSE(flags.model || flags.threads || flags.ctx || flags.device || flags.cpu_isa ||
-               flags.weights || flags.packed_mib);
+               flags.weights || flags.packed_mib || flags.kv_store || flags.kv_tail);
   EXPECT_FALSE(flags.json);
 }
 
 TEST(CommonFlags, AllForms) {
   const CommonFlags flags =
       parse({"-m", "a.gguf", "-t", "3", "--ctx=64", "--device", "cuda", "--cpu-isa", "generic",
-             "--weights", "mapped", "--packed-mib", "7", "--json", "--config", "c.toml"})
+             "--weights", "mapped", "--packed-mib", "7", "--kv-store", "q4", "--kv-tail", "64", "--json", "--config", "c.toml"})
           .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);
@@ -38,6 +38,8 @@ TEST(CommonFlags, AllForms) {
   EXPECT_EQ(flags.cpu_isa, "generic");
   EXPECT_EQ(flags.weights, "mapped");
   EXPECT_EQ(flags.packed_mib, 7u);
+  EXPECT_EQ(flags.kv_store, "q4");
+  EXPECT_EQ(flags.kv_tail, 64u);
   EXPECT_EQ(flags.config_path, "c.toml");
   EXPECT_TRUE(flags.json);
 }
@@ -48,6 +50,7 @@ TEST(CommonFlags, RefusesNonsense) {
   EXPECT_FALSE(parse({"--threads", "4294967296"}));
   EXPECT_FALSE(parse({"--device", "tpu"}));
   EXPECT_FALSE(parse({"--weights", "folded"}));
+  EXPECT_FALSE(parse({"--kv-store", "q5"}));
   EXPECT_FALSE(parse({"--model", "x"}, CommonSet::kOutputOnly));
 }
 
@@ -66,6 +69,7 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   settings.cpu_isa = "avx2";
   settings.weights = "packed";
   settings.packed_mib = 300;
+  settings.kv_store = "document-qa";
   const auto from_settings = merge_settings({}, settings);
   EXPECT_EQ(from_settings->model, "file.gguf");
   EXPECT_EQ(from_settings->threads, 2u);
@@ -74,6 +78,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_settings->cpu_isa, "avx2");
   EXPECT_EQ(from_settings->weights, WeightForm::kPacked);
   EXPECT_EQ(from_settings->packed_mib, 300u);
+  EXPECT_EQ(from_settings->kv_cache.store_precision, Precision::Q4);
+  EXPECT_EQ(from_settings->kv_cache.tail_length, 512u);
 
   const auto from_flags = merge_settings(
       parse({"-m", "f.gguf", "-t", "0", "--ctx", "9", "--device", "cpu", "--cpu-isa", "generic"})

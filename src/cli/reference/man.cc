@@ -131,15 +131,17 @@ Settings:
 .BR ctx ,
 .BR device ,
 .BR cpu_isa ,
-.B weights
+.BR weights ,
+.BR packed_mib ,
+.B kv_store
 and
-.BR packed_mib .
+.BR kv_tail .
 .TP
 .I $XDG_DATA_HOME/ruvllm/history
 Lines typed in chats.
 .SH ENVIRONMENT
 .TP
-.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB
+.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL
 As the flags of these names.
 .TP
 .B RUVLLM_CONFIG

@@ -102,6 +102,8 @@ void run_attention_inputs(const PassContext& c, ThreadTeam::Worker& worker,
   add_adapters(c, worker, batch, layer_idx, qkv_adapters, ws.hidden_in, config.hidden_dim);
   row_phase(worker, rows, layer.attn_output,
             [&](int32_t row) { finish_qkv_row(c, batch, row, layer_idx); });
+  ops::quantize_pages(worker, c.kernels.attention, attention_shape(c, layer_idx), batch, c.kv,
+                      layer_idx);
   tap_rows(c, worker, "q", layer_idx, ws.q, rows, config.q_dim());
   tap_rows(c, worker, "k", layer_idx, ws.k, rows, config.kv_dim());
   tap_rows(c, worker, "v", layer_idx, ws.v, rows, config.kv_dim());

@@ -16,7 +16,7 @@
 #include "api/models/checkpoint/open_model.h"
 #include "api/models/quantize/importance.h"
 #include "base/core/error.h"
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/gguf_writer.h"
@@ -149,7 +149,7 @@ struct ImportanceCollector::Impl {
   std::unique_ptr<device::CpuDevice> device;
   std::unique_ptr<const model::Model> model;
   std::unique_ptr<model::Workspace> workspace;
-  std::optional<cache::PagePool> pool;
+  std::optional<cache::KvCache> pool;
   std::vector<uint32_t> block_table;  // of one window; its pages are filled anew for each
   std::optional<SquareSums> sums;     // once the model is loaded
   uint64_t tokens_done = 0;
@@ -231,11 +231,12 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
                 model::Workspace::create(*impl->device, config, impl->model->weights(), limits));
   const uint32_t num_pages = cache::pages_for_tokens(options.context_length);
   RUVLLM_ASSIGN(impl->pool,
-                cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim},
-                                        num_pages));
+                cache::KvCache::create(
+                    {.shape = {config.num_layers, config.num_kv_heads, config.head_dim},
+                     .num_pages = num_pages}));
   impl->block_table.resize(num_pages);
   for (uint32_t& page : impl->block_table) {
-    if (!impl->pool->take(page)) {
+    if (!impl->pool->pages().take(page)) {
       return fail(ErrorCode::kInternal, "the cache has fewer pages than a window");
     }
   }

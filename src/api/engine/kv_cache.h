@@ -1,0 +1,18 @@
+// The public configuration of the cache in the engine's terms.
+#pragma once
+
+#include "base/core/error.h"
+#include "engine/step_loop.h"
+#include <ruvllm/kv_cache.h>
+
+namespace ruvllm::api {
+
+struct KvStoreOptions {
+  kernels::KvStoreFormat format = kernels::KvStoreFormat::kF16;
+  ops::KvTiers tiers;
+};
+
+// Checks everything but what bytes() alone reads.
+Result<KvStoreOptions> kv_store_options(const KvCacheConfig& config);
+
+}  // namespace ruvllm::api

@@ -1,0 +1,74 @@
+#include "cache/kv_cache.h"
+
+#include "base/core/check.h"
+#include "kernels/cpu/attention.h"
+
+namespace ruvllm::cache {
+namespace {
+
+constexpr uint64_t kPageTokens = kernels::kPageTokens;
+
+uint64_t half_head_bytes(const PageShape& shape) {
+  return static_cast<uint64_t>(shape.head_dim) * kPageTokens * sizeof(uint16_t);
+}
+
+// Heads within layers within pages; `keys_bytes` of a head, then its values.
+ops::KvPages lay_out(const PagePool& pool, const PageShape& shape, size_t head_bytes,
+                     size_t keys_bytes) {
+  const size_t layer_stride = head_bytes * static_cast<size_t>(shape.num_kv_heads);
+  return {pool.data(), pool.page_bytes(), layer_stride, head_bytes, keys_bytes};
+}
+
+}  // namespace
+
+uint64_t PageShape::bytes() const {
+  return static_cast<uint64_t>(num_layers) * static_cast<uint64_t>(num_kv_heads) * 2 *
+         half_head_bytes(*this);
+}
+
+uint64_t PageShape::stored_bytes(kernels::KvStoreFormat format) const {
+  return static_cast<uint64_t>(num_layers) * static_cast<uint64_t>(num_kv_heads) *
+         (kernels::stored_keys_bytes(format, head_dim) +
+          kernels::stored_values_bytes(format, head_dim));
+}
+
+uint32_t pages_for_tokens(uint64_t num_tokens) {
+  return static_cast<uint32_t>((num_tokens + kPageTokens - 1) / kPageTokens);
+}
+
+Result<KvCache> KvCache::create(const KvCacheOptions& options) {
+  RUVLLM_ASSIGN(PagePool pages, PagePool::create(options.shape.bytes(), options.num_pages));
+  std::optional<PagePool> store;
+  if (options.format != kernels::KvStoreFormat::kF16) {
+    RUVLLM_CHECK(options.tiers.tail_tokens >= kernels::kPageTokens &&
+                 options.tiers.batch_tokens > 0 &&
+                 options.tiers.batch_tokens % kernels::kPageTokens == 0);
+    RUVLLM_ASSIGN(store, PagePool::create(options.shape.stored_bytes(options.format),
+                                          options.num_stored_pages));
+  }
+  return KvCache(options, std::move(pages), std::move(store));
+}
+
+ops::KvView KvCache::view() const {
+  const PageShape& shape = options_.shape;
+  const size_t half = half_head_bytes(shape);
+  ops::KvView view;
+  view.pages = lay_out(pages_, shape, 2 * half, half);
+  if (!store_) return view;
+  const size_t keys = kernels::stored_keys_bytes(options_.format, shape.head_dim);
+  const size_t values = kernels::stored_values_bytes(options_.format, shape.head_dim);
+  view.store = lay_out(*store_, shape, keys + values, keys);
+  view.format = options_.format;
+  view.tiers = options_.tiers;
+  return view;
+}
+
+uint64_t KvCache::bytes_reserved() const {
+  return pages_.bytes_reserved() + (store_ ? store_->bytes_reserved() : 0);
+}
+
+uint64_t KvCache::bytes_used() const {
+  return pages_.bytes_used() + (store_ ? store_->bytes_used() : 0);
+}
+
+}  // namespace ruvllm::cache
