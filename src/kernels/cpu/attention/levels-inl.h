@@ -1,5 +1,5 @@
 // Levels of a run of the store (cpu/kv_store.h) as floats, in portable C++. ISAs that can do better
-// specialise Levels in their attention_levels.h.
+// specialise Levels in levels_*.h, included only by their sources.
 #pragma once
 
 #include <cstddef>

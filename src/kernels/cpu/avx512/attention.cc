@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention/kernels-inl.h"
-#include "kernels/cpu/avx2/attention_levels.h"
+#include "kernels/cpu/attention/levels_avx2.h"
+#include "kernels/cpu/attention/levels_avx512.h"
 #include "kernels/cpu/avx2/vec_avx2.h"
-#include "kernels/cpu/avx512/attention_levels.h"
 #include "kernels/cpu/avx512/vec_avx512.h"
 
 namespace ruvllm::kernels {
