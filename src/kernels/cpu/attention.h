@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/kv_store.h"
+
 namespace ruvllm::kernels {
 
 inline constexpr int32_t kPageTokens = 32;
@@ -30,6 +32,16 @@ struct PagedKvHead {
   const uint32_t* block_table = nullptr;  // page of tokens [32 i, 32 i + 32) is block_table[i]
 };
 
+// Quantized pages of one KV head, laid out as kv_store.h says.
+struct StoredKvHead {
+  const std::byte* pool = nullptr;  // page p starts at pool + p * page_stride
+  size_t page_stride = 0;           // bytes
+  size_t k_offset = 0;              // bytes from the page's start, for this layer and head
+  size_t v_offset = 0;
+  const uint32_t* block_table = nullptr;  // like PagedKvHead's; read where a row reads the store
+  KvStoreFormat format = KvStoreFormat::kF16;
+};
+
 struct AttentionArgs {
   const float* q = nullptr;  // [num_rows, head_dim], not yet scaled
   size_t q_stride = 0;       // elements
@@ -45,6 +57,11 @@ struct AttentionArgs {
   // zero (https://arxiv.org/abs/2309.17453).
   const float* sinks = nullptr;
   PagedKvHead kv;
+  StoredKvHead stored;
+  // [num_rows] multiples of kPageTokens, or none: row i reads tokens [kSinkTokens, store_end[i])
+  // from `stored` and all others from `kv`. Pages are read only where a row reads them, so that kv
+  // may lack those that all rows have in the store.
+  const int32_t* store_end = nullptr;
   float* dst = nullptr;  // [num_rows, head_dim]
   size_t dst_stride = 0;
   std::byte* scratch = nullptr;  // attention_scratch_bytes(head_dim), 64-byte aligned, per thread
@@ -70,6 +87,10 @@ struct AttentionKernels {
   // scratch that grows with the number of keys between the first and the last that a row sees.
   void (*standard)(const AttentionArgs& args) noexcept = nullptr;
   size_t (*standard_scratch_bytes)(int32_t head_dim, int32_t num_keys) = nullptr;
+  // The binary16 page of a head, k [head_dim, kPageTokens] and v [kPageTokens, head_dim], in the
+  // store's form. Any format but kF16; the same bytes on every ISA.
+  void (*quantize_kv_page)(KvStoreFormat format, const uint16_t* k, const uint16_t* v,
+                           int32_t head_dim, std::byte* dst_k, std::byte* dst_v) noexcept = nullptr;
 };
 
 }  // namespace ruvllm::kernels

@@ -1,14 +1,16 @@
 // Times paged attention against the limits of the core it runs on, measured in the same process:
 // the rate of fp32 multiply-adds and the bandwidth of plain reads. Pass an ISA name to time only
-// it.
+// it, and the word "stores" for nothing but pages of the store beside binary16 pages.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <time.h>
@@ -83,20 +85,39 @@ double read_bandwidth(const std::vector<std::byte>& buffer) {
 
 struct Problem {
   int32_t num_rows, head_dim, num_keys;
+  int32_t first_key = 0;
+  KvStoreFormat format = KvStoreFormat::kF16;  // of the pool; others begin at kSinkTokens
 };
 
 struct Rates {
   double multiply_adds, bytes;  // a second
+  double seconds;               // of one head
 };
+
+// Fills the pool with quantized pages: what random bits would make of scales is NaN.
+std::vector<std::byte> stored_pages(const AttentionKernels& kernels, KvStoreFormat format,
+                                    size_t head_dim, const std::vector<std::byte>& pool) {
+  const size_t k_bytes = stored_keys_bytes(format, head_dim);
+  const size_t page_bytes = k_bytes + stored_values_bytes(format, head_dim);
+  std::vector<std::byte> stored(pool.size()), page(page_bytes);
+  const uint16_t* const numbers = reinterpret_cast<const uint16_t*>(pool.data());
+  kernels.quantize_kv_page(format, numbers, numbers, static_cast<int32_t>(head_dim), page.data(),
+                           page.data() + k_bytes);
+  for (size_t i = 0; i + page_bytes <= stored.size(); i += page_bytes) {
+    std::memcpy(stored.data() + i, page.data(), page_bytes);
+  }
+  return stored;
+}
 
 // As many pages as fit in `pool`, each of several heads like a page of all layers in the engine, so
 // that a head's pages lie apart. With a pool beyond the caches every call reads from memory.
 Rates measure(const AttentionKernels& kernels, const Problem& problem,
-              const std::vector<std::byte>& pool) {
+              const std::vector<std::byte>& pool, int repeats = 9) {
   constexpr size_t kMaxHeads = 24;  // of a page
   const size_t dim = static_cast<size_t>(problem.head_dim);
   const size_t rows = static_cast<size_t>(problem.num_rows);
-  const size_t head_bytes = 2 * dim * static_cast<size_t>(kPageTokens) * sizeof(uint16_t);
+  const size_t k_bytes = stored_keys_bytes(problem.format, dim);
+  const size_t head_bytes = k_bytes + stored_values_bytes(problem.format, dim);
   const size_t pages = static_cast<size_t>(problem.num_keys / kPageTokens);
   const size_t fitting_heads = std::max<size_t>(1, pool.size() / (head_bytes * pages));
   const size_t heads_in_page = std::min(kMaxHeads, fitting_heads);
@@ -120,11 +141,15 @@ Rates measure(const AttentionKernels& kernels, const Problem& problem,
   args.scale = 0.1f;
   args.dst = dst.data();
   args.scratch = scratch;
-  const double time = best_seconds(9, [&] {
+  const std::vector<int32_t> first(rows, problem.first_key);
+  args.first_visible = first.data();
+  if (problem.format != KvStoreFormat::kF16) args.store_end = visible.data();
+  const double time = best_seconds(repeats, [&] {
     for (size_t head = 0; head < num_heads; ++head) {
-      const size_t offset = head % heads_in_page * head_bytes;
-      args.kv = {pool.data(), heads_in_page * head_bytes, offset, offset + head_bytes / 2,
-                 block_table.data() + head / heads_in_page * pages};
+      const size_t offset = head % heads_in_page * head_bytes, stride = heads_in_page * head_bytes;
+      const uint32_t* const table = block_table.data() + head / heads_in_page * pages;
+      args.kv = {pool.data(), stride, offset, offset + k_bytes, table};
+      args.stored = {pool.data(), stride, offset, offset + k_bytes, table, problem.format};
       kernels.paged(args);
     }
   });
@@ -133,7 +158,7 @@ Rates measure(const AttentionKernels& kernels, const Problem& problem,
   const double heads = static_cast<double>(num_heads);
   const double keys = static_cast<double>(problem.num_keys);
   return {2.0 * static_cast<double>(rows * dim) * keys * heads / time,
-          static_cast<double>(head_bytes * pages) * heads / time};
+          static_cast<double>(head_bytes * pages) * heads / time, time / heads};
 }
 
 // From how many keys on flash attention is faster than standard attention.
@@ -155,13 +180,46 @@ void compare_with_standard(const AttentionKernels& kernels, const std::vector<st
   std::printf("\n");
 }
 
-int run(const char* only) {
+// Attention over pages of the store beside binary16 pages, in turns; time of the same keys.
+void compare_stores(const AttentionKernels& kernels, const std::vector<std::byte>& pool) {
+  constexpr KvStoreFormat kFormats[] = {KvStoreFormat::kF16,  KvStoreFormat::kQ8,
+                                        KvStoreFormat::kK8V4, KvStoreFormat::kQ4,
+                                        KvStoreFormat::kQ3,   KvStoreFormat::kQ2};
+  std::printf("%s: microseconds a head, from memory\n%4s %8s %6s %8s %8s %8s %8s %8s %8s\n",
+              kernels.name, "rows", "head_dim", "keys", "f16", "q8", "k8v4", "q4", "q3", "q2");
+  for (const int32_t head_dim : {64, 128}) {
+    std::vector<std::vector<std::byte>> pools;
+    for (const KvStoreFormat format : kFormats) {
+      pools.push_back(format == KvStoreFormat::kF16
+                          ? pool
+                          : stored_pages(kernels, format, static_cast<size_t>(head_dim), pool));
+    }
+    for (const auto& [rows, num_keys] :
+         {std::pair{1, 4096}, std::pair{7, 4096}, std::pair{7, 8192}, std::pair{64, 4096}}) {
+      double best[std::size(kFormats)];
+      std::fill_n(best, std::size(kFormats), 1e30);
+      for (int turn = 0; turn < 4; ++turn) {
+        for (size_t i = 0; i < std::size(kFormats); ++i) {
+          const Problem problem = {rows, head_dim, num_keys, kSinkTokens, kFormats[i]};
+          best[i] = std::min(best[i], measure(kernels, problem, pools[i], 2).seconds);
+        }
+      }
+      std::printf("%4d %8d %6d", rows, head_dim, num_keys);
+      for (const double seconds : best) std::printf(" %8.1f", seconds * 1e6);
+      std::printf("\n");
+      std::fflush(stdout);
+    }
+  }
+}
+
+int run(const char* only, bool only_stores) {
   std::vector<std::byte> large(size_t{128} << 20);
   for (size_t i = 0; i < large.size(); i += 2) {
     const uint16_t bits = static_cast<uint16_t>(0x2000u + (i * 2654435761u >> 20) % 0x1000u);
     std::memcpy(large.data() + i, &bits, sizeof(bits));
   }
   const std::vector<std::byte> small(large.begin(), large.begin() + (1 << 20) + (1 << 19));
+  const std::vector<std::byte> medium(large.begin(), large.begin() + (64 << 20));
   double peak = 0.0;
 #if defined(__x86_64__)
   if (cpu_features().avx2) peak = peak_multiply_adds();
@@ -182,6 +240,8 @@ int run(const char* only) {
               "from memory");
   for (const AttentionKernels& kernels : implementations) {
     if (only != nullptr && std::strcmp(only, kernels.name) != 0) continue;
+    compare_stores(kernels, medium);
+    if (only_stores) continue;
     for (const Problem& problem : problems) {
       std::printf("%-9s %5d %9d %6d", kernels.name, problem.num_rows, problem.head_dim,
                   problem.num_keys);
@@ -205,4 +265,6 @@ int run(const char* only) {
 }  // namespace
 }  // namespace ruvllm::kernels
 
-int main(int argc, char** argv) { return ruvllm::kernels::run(argc > 1 ? argv[1] : nullptr); }
+int main(int argc, char** argv) {
+  return ruvllm::kernels::run(argc > 1 ? argv[1] : nullptr, argc > 2);
+}

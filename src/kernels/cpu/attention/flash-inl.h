@@ -104,6 +104,10 @@ void start_attention(AttentionState<V>& state, const AttentionArgs& args) noexce
   state.args = &args;
   state.head_dim = static_cast<size_t>(args.head_dim);
   lay_out_scratch(state, args.scratch);
+  state.stored_end = 0;
+  for (int32_t row = 0; args.store_end != nullptr && row < args.num_rows; ++row) {
+    state.stored_end = maximum(state.stored_end, args.store_end[row]);
+  }
   scale_queries(state);
 }
 
@@ -129,11 +133,11 @@ template <class V>
 void compute_part(AttentionState<V>& state, const KeyRange& part, const KeyRange& keys) noexcept {
   start_part(state);
   for (int32_t first_key = part.begin; first_key < part.end; first_key += kPageTokens) {
-    const PageWindow pages = pages_from(state.args->kv, first_key, keys);
-    select_rows(state, first_key);
-    score_page(state, pages);
-    update_softmax(state);
-    add_values(state, pages);
+    visit_page(state, first_key, keys, [&](const PageWindow& pages) {
+      score_page(state, pages);
+      update_softmax(state);
+      add_values(state, pages);
+    });
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention/flash-inl.h"
+#include "kernels/cpu/attention/quantize-inl.h"
 #include "kernels/cpu/attention/standard-inl.h"
 
 namespace ruvllm::kernels {
@@ -23,6 +24,7 @@ void fill_attention_kernels(const char* name, AttentionKernels& kernels) {
   kernels.merge_parts = merge_attention_parts<V>;
   kernels.standard = standard_attention<V>;
   kernels.standard_scratch_bytes = standard_scratch_bytes;
+  kernels.quantize_kv_page = quantize_kv_page<V>;
 }
 
 }  // namespace

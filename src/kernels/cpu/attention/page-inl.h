@@ -5,13 +5,14 @@
 // ...]: scores with A = q, B = K^T, depth = head_dim, and the output with A = the weights e^(s -
 // max), B = V, depth = the keys that the row sees. Every element of C is one chain of mul_add in
 // the order of depth, so neither the shape of the tile nor reading B as binary16 or as floats
-// changes a bit.
+// changes a bit. Pages of the store are decoded to floats first, once for all rows (stored-inl.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention/stored-inl.h"
 #include "kernels/cpu/attention/tile-inl.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/vec_math-inl.h"
@@ -35,11 +36,13 @@ template <class V>
 struct AttentionState {
   const AttentionArgs* args;
   size_t head_dim;
-  float* q;       // [rows, head_dim], scaled, and divided by the cap if there is one
-  float* output;  // [rows, head_dim], not yet divided by the sum
-  float* scores;  // [rows, kPageTokens]: scores, then weights
-  float* keys;    // [head_dim, kPageTokens]
-  float* values;  // [head_dim / 32 rounded up, kPageTokens, 32]
+  float* q;              // [rows, head_dim], scaled, and divided by the cap if there is one
+  float* output;         // [rows, head_dim], not yet divided by the sum
+  float* scores;         // [rows, kPageTokens]: scores, then weights
+  float* keys;           // [head_dim, kPageTokens]
+  float* values;         // [head_dim / 32 rounded up, kPageTokens, 32]
+  float* stored_scales;  // of a page of the store
+  int32_t stored_end;    // where the last row's tokens in the store end
   float max[kMaxRows];
   float reference[kMaxRows];  // what the page's scores are taken relative to
   float rescale[kMaxRows];    // e^(old max - new max) of the current page
@@ -67,11 +70,13 @@ void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) noexcept {
   state.values = take(round_up_to_block(static_cast<int32_t>(state.head_dim)) * kKeys);
   state.q = take(kMaxRows * state.head_dim);
   state.output = take(kMaxRows * state.head_dim);
+  state.stored_scales = take(stored_scale_floats(state.head_dim));
 }
 
 inline size_t scratch_floats(int32_t head_dim) noexcept {
   const size_t dim = static_cast<size_t>(head_dim);
-  return kMaxRows * kKeys + dim * kKeys + round_up_to_block(head_dim) * kKeys + 2 * kMaxRows * dim;
+  return kMaxRows * kKeys + dim * kKeys + round_up_to_block(head_dim) * kKeys + 2 * kMaxRows * dim +
+         stored_scale_floats(dim);
 }
 
 // Scores of kRows rows, named by `rows`, with all keys of the page.
@@ -318,11 +323,11 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values,
 }
 
 template <class V, class B>
-void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_t* next_keys,
-                    const uint16_t* far_keys) noexcept {
+void compute_scores(const AttentionState<V>& state, const B* keys, const MemoryRange& next_keys,
+                    const MemoryRange& far_keys) noexcept {
   constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
   const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
-  PageStream<V> stream(next_keys, far_keys, state.head_dim * kKeys * sizeof(uint16_t), num_steps);
+  PageStream<V> stream(next_keys, far_keys, num_steps);
   for_each_row_tile(state, [&](const int32_t* rows, auto count) {
     score_tile<decltype(count)::value>(state, rows, keys, stream);
   });
@@ -330,13 +335,12 @@ void compute_scores(const AttentionState<V>& state, const B* keys, const uint16_
 
 template <class V, class B>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, const uint16_t* next_values,
-                       const uint16_t* far_values) noexcept {
+                       size_t block_stride, const MemoryRange& next_values,
+                       const MemoryRange& far_values) noexcept {
   constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
   const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
   const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
-  PageStream<V> stream(next_values, far_values, state.head_dim * kKeys * sizeof(uint16_t),
-                       num_steps);
+  PageStream<V> stream(next_values, far_values, num_steps);
   for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
     const size_t left = state.head_dim - dim;
     const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
@@ -347,16 +351,25 @@ void accumulate_output(const AttentionState<V>& state, const B* values, size_t v
   }
 }
 
+// Binary16: [head_dim, kPageTokens] and [kPageTokens, head_dim]. Stored: as kv_store.h says.
 struct Page {
-  const uint16_t* keys;    // [head_dim, kPageTokens]
-  const uint16_t* values;  // [kPageTokens, head_dim]
+  MemoryRange keys, values;
 };
 
-RUVLLM_ALWAYS_INLINE Page page_of_token(const PagedKvHead& kv, int32_t token) noexcept {
-  const size_t index = kv.block_table[token / kPageTokens];
-  const std::byte* const base = kv.pool + index * kv.page_stride;
-  return {reinterpret_cast<const uint16_t*>(base + kv.k_offset),
-          reinterpret_cast<const uint16_t*>(base + kv.v_offset)};
+// A page of `kv` or, `in_store`, of the store.
+RUVLLM_ALWAYS_INLINE Page page_of_token(const AttentionArgs& args, int32_t token,
+                                        bool in_store) noexcept {
+  const size_t head_dim = static_cast<size_t>(args.head_dim);
+  if (in_store) {
+    const StoredKvHead& kv = args.stored;
+    const std::byte* const base = kv.pool + kv.block_table[token / kPageTokens] * kv.page_stride;
+    return {{base + kv.k_offset, stored_keys_bytes(kv.format, head_dim)},
+            {base + kv.v_offset, stored_values_bytes(kv.format, head_dim)}};
+  }
+  const PagedKvHead& kv = args.kv;
+  const std::byte* const base = kv.pool + kv.block_table[token / kPageTokens] * kv.page_stride;
+  const size_t num_bytes = head_dim * kKeys * sizeof(uint16_t);
+  return {{base + kv.k_offset, num_bytes}, {base + kv.v_offset, num_bytes}};
 }
 
 struct KeyRange {
@@ -366,41 +379,59 @@ struct KeyRange {
 // A page and those to prefetch while it is processed.
 struct PageWindow {
   Page current, next, far;
+  bool in_store;  // of the current one
 };
 
-RUVLLM_ALWAYS_INLINE PageWindow pages_from(const PagedKvHead& kv, int32_t first_key,
-                                           const KeyRange& keys) noexcept {
-  const int32_t last = keys.end - 1;
-  return {page_of_token(kv, first_key), page_of_token(kv, minimum(first_key + kPageTokens, last)),
-          page_of_token(kv, minimum(first_key + kFarPages * kPageTokens, last))};
+// Some row reads the token's page from the store.
+template <class V>
+RUVLLM_ALWAYS_INLINE bool may_be_stored(const AttentionState<V>& state, int32_t token) noexcept {
+  return token >= kSinkTokens && token < state.stored_end;
+}
+
+template <class V>
+RUVLLM_ALWAYS_INLINE PageWindow pages_from(const AttentionState<V>& state, int32_t first_key,
+                                           bool in_store, const KeyRange& keys) noexcept {
+  const int32_t next = minimum(first_key + kPageTokens, keys.end - 1);
+  const int32_t far = minimum(first_key + kFarPages * kPageTokens, keys.end - 1);
+  const AttentionArgs& args = *state.args;
+  return {page_of_token(args, first_key, in_store),
+          page_of_token(args, next, may_be_stored(state, next)),
+          page_of_token(args, far, may_be_stored(state, far)), in_store};
 }
 
 template <class V>
 void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  if (state.num_active == 0) return;  // between the windows of rows that lie far apart
-  const uint16_t* const keys = pages.current.keys;
-  if (state.num_active <= V::kMaxRowsDirect) {
-    compute_scores(state, keys, pages.next.keys, pages.far.keys);
+  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(pages.current.keys.begin);
+  if (!pages.in_store && state.num_active <= V::kMaxRowsDirect) {
+    return compute_scores(state, keys, pages.next.keys, pages.far.keys);
+  }
+  if (pages.in_store) {
+    decode_stored_keys<V>(state.args->stored.format, pages.current.keys.begin, state.head_dim,
+                          state.stored_scales, state.keys);
   } else {
     convert_keys(state, keys);
-    compute_scores(state, static_cast<const float*>(state.keys), pages.next.keys, pages.far.keys);
   }
+  compute_scores(state, static_cast<const float*>(state.keys), pages.next.keys, pages.far.keys);
 }
 
 // Adds the page's values with the weights that its scores have become.
 template <class V>
 void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  if (state.num_active == 0) return;
-  const uint16_t* const values = pages.current.values;
-  if (state.num_active <= V::kMaxRowsDirect) {
+  const uint16_t* const values = reinterpret_cast<const uint16_t*>(pages.current.values.begin);
+  if (!pages.in_store && state.num_active <= V::kMaxRowsDirect) {
     accumulate_output(state, values, state.head_dim, kKeys, pages.next.values, pages.far.values);
     return;
   }
-  int32_t num_keys = 0;
-  for (int32_t i = 0; i < state.num_active; ++i) {
-    num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
+  if (pages.in_store) {
+    decode_stored_values<V>(state.args->stored.format, pages.current.values.begin, state.head_dim,
+                            state.stored_scales, state.values);
+  } else {
+    int32_t num_keys = 0;
+    for (int32_t i = 0; i < state.num_active; ++i) {
+      num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
+    }
+    convert_values(state, values, num_keys);
   }
-  convert_values(state, values, num_keys);
   accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
                     pages.next.values, pages.far.values);
 }
@@ -409,17 +440,34 @@ RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t ro
   return args.first_visible == nullptr ? 0 : args.first_visible[row];
 }
 
-// Selects the rows that see a key of the page starting at token `first_key`.
+// Selects the rows that see a key of the page starting at token `first_key` and read that page from
+// the store or, not `in_store`, from the binary16 pages.
 template <class V>
-void select_rows(AttentionState<V>& state, int32_t first_key) noexcept {
+void select_rows(AttentionState<V>& state, int32_t first_key, bool in_store) noexcept {
+  const AttentionArgs& args = *state.args;
+  const bool page_may_be_stored = may_be_stored(state, first_key);
   state.num_active = 0;
-  for (int32_t row = 0; row < state.args->num_rows; ++row) {
-    const int32_t visible = state.args->num_visible[row] - first_key;
-    const int32_t hidden = first_visible(*state.args, row) - first_key;
+  if (in_store && !page_may_be_stored) return;
+  for (int32_t row = 0; row < args.num_rows; ++row) {
+    if (page_may_be_stored && (args.store_end[row] > first_key) != in_store) continue;
+    const int32_t visible = args.num_visible[row] - first_key;
+    const int32_t hidden = first_visible(args, row) - first_key;
     if (visible <= 0 || hidden >= kPageTokens) continue;
     state.first_keys[row] = maximum(hidden, 0);
     state.visible_keys[row] = minimum(visible, kPageTokens);
     state.active[state.num_active++] = row;
+  }
+}
+
+// Calls visit(pages) for the rows that read the page at `first_key` as binary16, and for those that
+// read it from the store. No row sees a page between the windows of rows that lie far apart.
+template <class V, class Visit>
+RUVLLM_ALWAYS_INLINE void visit_page(AttentionState<V>& state, int32_t first_key,
+                                     const KeyRange& keys, const Visit& visit) noexcept {
+  for (int pass = 0; pass < 2; ++pass) {
+    const bool in_store = pass == 1;
+    select_rows(state, first_key, in_store);
+    if (state.num_active > 0) visit(pages_from(state, first_key, in_store, keys));
   }
 }
 

@@ -43,20 +43,22 @@ void standard_attention(const AttentionArgs& args) noexcept {
   float* const all_scores = reinterpret_cast<float*>(args.scratch) + scratch_floats(args.head_dim);
   state.scores = all_scores;
   for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
-    select_rows(state, first_key);
-    score_page(state, pages_from(args.kv, first_key, keys));
-    if (args.soft_cap > 0.0f) cap_scores(state);
-    for (int32_t i = 0; i < state.num_active; ++i) {
-      update_max(state, static_cast<size_t>(state.active[i]));
-    }
+    visit_page(state, first_key, keys, [&](const PageWindow& pages) {
+      score_page(state, pages);
+      if (args.soft_cap > 0.0f) cap_scores(state);
+      for (int32_t i = 0; i < state.num_active; ++i) {
+        update_max(state, static_cast<size_t>(state.active[i]));
+      }
+    });
     state.scores += kMaxRows * kKeys;
   }
   for (int32_t row = 0; row < args.num_rows; ++row) state.rescale[row] = 1.0f;
   state.scores = all_scores;
   for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
-    select_rows(state, first_key);
-    weigh_page(state);
-    add_values(state, pages_from(args.kv, first_key, keys));
+    visit_page(state, first_key, keys, [&](const PageWindow& pages) {
+      weigh_page(state);
+      add_values(state, pages);
+    });
     state.scores += kMaxRows * kKeys;
   }
   add_part(state, keys);

@@ -18,6 +18,11 @@ RUVLLM_ALWAYS_INLINE V load_operand(const B* src) {
   }
 }
 
+struct MemoryRange {
+  const std::byte* begin;
+  size_t num_bytes;
+};
+
 // Coming pages arrive from memory while this one is multiplied: their addresses are ones that the
 // processor's own prefetchers cannot guess, and asking for all lines at once would stall, so every
 // step of a tile asks for a little. Two distances, because the first-level cache has too few miss
@@ -27,18 +32,18 @@ template <class V>
 struct PageStream {
   const std::byte* next;
   const std::byte* far;
-  size_t step;  // bytes
+  size_t next_step, far_step;  // bytes
 
-  PageStream(const uint16_t* next_page, const uint16_t* far_page, size_t page_bytes,
-             size_t num_steps)
-      : next(reinterpret_cast<const std::byte*>(next_page)),
-        far(reinterpret_cast<const std::byte*>(far_page)),
-        step(page_bytes / num_steps) {}
+  PageStream(const MemoryRange& next_page, const MemoryRange& far_page, size_t num_steps)
+      : next(next_page.begin),
+        far(far_page.begin),
+        next_step(next_page.num_bytes / num_steps),
+        far_step(far_page.num_bytes / num_steps) {}
   RUVLLM_ALWAYS_INLINE void advance() {
     V::prefetch(next);
     V::prefetch_far(far);
-    next += step;
-    far += step;
+    next += next_step;
+    far += far_step;
   }
 };
 

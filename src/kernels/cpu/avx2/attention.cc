@@ -1,6 +1,7 @@
 #include "kernels/cpu/avx2/attention.h"
 
 #include "kernels/cpu/attention/kernels-inl.h"
+#include "kernels/cpu/attention/levels_avx2.h"
 #include "kernels/cpu/avx2/vec_avx2.h"
 
 namespace ruvllm::kernels {

@@ -1,6 +1,7 @@
 #include "kernels/cpu/neon/attention.h"
 
 #include "kernels/cpu/attention/kernels-inl.h"
+#include "kernels/cpu/attention/levels_neon.h"
 #include "kernels/cpu/neon/vec_neon.h"
 
 namespace ruvllm::kernels {
