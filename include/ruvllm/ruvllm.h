@@ -8,8 +8,8 @@
 #include <ruvllm/error.h>
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
-#include <ruvllm/kv_cache.h>
 #include <ruvllm/kernels/attention.h>
+#include <ruvllm/kv_cache.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>

@@ -27,9 +27,9 @@ uint64_t PageShape::bytes() const {
 }
 
 uint64_t PageShape::stored_bytes(kernels::KvStoreFormat format) const {
+  const size_t dim = static_cast<size_t>(head_dim);
   return static_cast<uint64_t>(num_layers) * static_cast<uint64_t>(num_kv_heads) *
-         (kernels::stored_keys_bytes(format, head_dim) +
-          kernels::stored_values_bytes(format, head_dim));
+         (kernels::stored_keys_bytes(format, dim) + kernels::stored_values_bytes(format, dim));
 }
 
 uint32_t pages_for_tokens(uint64_t num_tokens) {
@@ -40,8 +40,7 @@ Result<KvCache> KvCache::create(const KvCacheOptions& options) {
   RUVLLM_ASSIGN(PagePool pages, PagePool::create(options.shape.bytes(), options.num_pages));
   std::optional<PagePool> store;
   if (options.format != kernels::KvStoreFormat::kF16) {
-    RUVLLM_CHECK(options.tiers.tail_tokens >= kernels::kPageTokens &&
-                 options.tiers.batch_tokens > 0 &&
+    RUVLLM_CHECK(options.tiers.tail_tokens >= 0 && options.tiers.batch_tokens > 0 &&
                  options.tiers.batch_tokens % kernels::kPageTokens == 0);
     RUVLLM_ASSIGN(store, PagePool::create(options.shape.stored_bytes(options.format),
                                           options.num_stored_pages));
@@ -55,8 +54,9 @@ ops::KvView KvCache::view() const {
   ops::KvView view;
   view.pages = lay_out(pages_, shape, 2 * half, half);
   if (!store_) return view;
-  const size_t keys = kernels::stored_keys_bytes(options_.format, shape.head_dim);
-  const size_t values = kernels::stored_values_bytes(options_.format, shape.head_dim);
+  const size_t dim = static_cast<size_t>(shape.head_dim);
+  const size_t keys = kernels::stored_keys_bytes(options_.format, dim);
+  const size_t values = kernels::stored_values_bytes(options_.format, dim);
   view.store = lay_out(*store_, shape, keys + values, keys);
   view.format = options_.format;
   view.tiers = options_.tiers;

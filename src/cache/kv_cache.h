@@ -32,9 +32,9 @@ uint32_t pages_for_tokens(uint64_t num_tokens);
 
 struct KvCacheOptions {
   PageShape shape;
-  uint32_t num_pages = 0;  // in binary16
+  uint32_t num_pages = 0;                                        // in binary16
   kernels::KvStoreFormat format = kernels::KvStoreFormat::kF16;  // kF16: no store
-  ops::KvTiers tiers;
+  ops::KvTiers tiers = {};
   uint32_t num_stored_pages = 0;
 };
 

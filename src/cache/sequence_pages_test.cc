@@ -4,8 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include "base/numeric/random.h"
-
 namespace ruvllm::cache {
 namespace {
 

@@ -135,9 +135,8 @@ class EmbeddingGoldenTest : public testing::TestWithParam<Case> {
     auto workspace =
         model::Workspace::create(*loaded_.device, config, loaded_.model->weights(),
                                  {count, 1, loaded_.device->team().num_threads(), count});
-    auto pool =
-        cache::KvCache::create(
-      {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 8});
+    auto pool = cache::KvCache::create(
+        {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 8});
     EXPECT_TRUE(workspace.has_value() && pool.has_value());
     const std::vector<uint32_t> block_table = {5, 1, 7, 0};
     std::vector<int32_t> positions(tokens.size()), row_spans(tokens.size(), 0);

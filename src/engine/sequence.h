@@ -41,8 +41,8 @@ struct SequenceResult {
   uint64_t lora_us = 0;  // of the steps that it had adapters in
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
-  uint64_t kv_bytes = 0;  // that its keys and values took at its end
-  double nll_sum = 0.0;   // score
+  uint64_t kv_bytes = 0;         // that its keys and values took at its end
+  double nll_sum = 0.0;          // score
   std::vector<float> embedding;  // embed: [hidden], or [prompt, hidden] for Pooling::kNone
   std::optional<Error> failure;  // of kModelDamaged
 };

@@ -38,8 +38,8 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return static_cast<size_t>(end - a.begin());
 }
 
-// For max_sequences full contexts. With a store each needs in binary16 only its first page, what the
-// rows of a step write and what lies between them and the store.
+// For max_sequences full contexts. With a store each needs in binary16 only its first page, what
+// the rows of a step write and what lies between them and the store.
 Result<cache::KvCache> create_cache(const model::ModelConfig& config,
                                     const StepLoopOptions& options) {
   const uint64_t pages_of_one = cache::pages_for_tokens(options.context_length);
@@ -58,8 +58,8 @@ Result<cache::KvCache> create_cache(const model::ModelConfig& config,
         static_cast<uint64_t>(options.kv_tiers.tail_tokens + options.kv_tiers.batch_tokens);
     constexpr uint64_t kBorders = 3;  // the first page, and those that both ends share
     const uint64_t tail_pages = cache::pages_for_tokens(tail_tokens) + kBorders;
-    const uint64_t needed = tail_pages * 2 * options.max_sequences +
-                            cache::pages_for_tokens(options.max_batch_tokens);
+    const uint64_t needed =
+        tail_pages * 2 * options.max_sequences + cache::pages_for_tokens(options.max_batch_tokens);
     cache_options.num_pages = static_cast<uint32_t>(std::min(pages, needed));
     cache_options.num_stored_pages = static_cast<uint32_t>(pages);
   }
@@ -250,8 +250,7 @@ void StepLoop::adopt_prefix(Sequence& sequence) {
     // The last token is computed in any case: its logits are wanted.
     const size_t length =
         std::min(common_prefix(it->tokens, sequence.tokens), sequence.tokens.size() - 1);
-    if (length > best_length &&
-        it->pages.can_continue_at(cache_, static_cast<int32_t>(length))) {
+    if (length > best_length && it->pages.can_continue_at(cache_, static_cast<int32_t>(length))) {
       best_length = length;
       best = it;
     }

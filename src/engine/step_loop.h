@@ -31,7 +31,7 @@ struct StepLoopOptions {
   uint32_t max_queued = 512;
   // Where keys and values go that lie further back than the tail; kF16: nowhere.
   kernels::KvStoreFormat kv_store = kernels::KvStoreFormat::kF16;
-  ops::KvTiers kv_tiers;
+  ops::KvTiers kv_tiers = {};
 };
 
 class StepLoop {

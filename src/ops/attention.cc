@@ -35,7 +35,12 @@ Scratch carve(const kernels::AttentionKernels& kernels, const AttentionShape& sh
   float* dst = q + packed_floats(shape);
   float* sinks = dst + packed_floats(shape);
   int32_t* first_visible = reinterpret_cast<int32_t*>(sinks + kMaxAttentionRows);
-  return {scratch, q, dst, sinks, first_visible, first_visible + kMaxAttentionRows,
+  return {scratch,
+          q,
+          dst,
+          sinks,
+          first_visible,
+          first_visible + kMaxAttentionRows,
           first_visible + 2 * kMaxAttentionRows};
 }
 
@@ -125,8 +130,7 @@ kernels::AttentionArgs pack_tile(const Pass& pass, const Tile& tile) {
     scratch.num_visible[i] = num_visible(shape, *tile.span, flat);
     scratch.first_visible[i] = first_visible(shape, scratch.num_visible[i]);
     if (pass.kv.has_store()) {
-      const int32_t position =
-          tile.span->first_position + static_cast<int32_t>(flat / group);
+      const int32_t position = tile.span->first_position + static_cast<int32_t>(flat / group);
       scratch.store_end[i] = pass.kv.tiers.stored_pages(position) * kPageTokens;
     }
     if (shape.sinks != nullptr) {
@@ -270,8 +274,9 @@ void store_kv_row(const kernels::ElementwiseKernels& kernels, const AttentionSha
   const size_t head_dim = static_cast<size_t>(shape.head_dim);
   for (int32_t head = 0; head < shape.num_kv_heads; ++head) {
     std::byte* base = kv.pages.head(page, layer_idx, head);
-    uint16_t* keys = reinterpret_cast<uint16_t*>(base);                  // [head_dim, kPageTokens]
-    uint16_t* values = reinterpret_cast<uint16_t*>(base + kv.pages.v_offset);  // [kPageTokens, head_dim]
+    uint16_t* keys = reinterpret_cast<uint16_t*>(base);  // [head_dim, kPageTokens]
+    uint16_t* values =
+        reinterpret_cast<uint16_t*>(base + kv.pages.v_offset);  // [kPageTokens, head_dim]
     const float* k_head = k + static_cast<size_t>(head) * head_dim;
     const float* v_head = v + static_cast<size_t>(head) * head_dim;
     kernels.store_f16(k_head, shape.head_dim, keys + slot, kPageTokens);
@@ -294,9 +299,9 @@ void quantize_pages(ThreadTeam::Worker& worker, const kernels::AttentionKernels&
     const int64_t page_idx = span->first_unstored_page + index;
     const std::byte* source = kv.pages.head(span->block_table[page_idx], layer_idx, head);
     std::byte* stored = kv.store.head(span->store_table[page_idx], layer_idx, head);
-    kernels.quantize_page(kv.format, reinterpret_cast<const uint16_t*>(source),
-                          reinterpret_cast<const uint16_t*>(source + kv.pages.v_offset),
-                          shape.head_dim, stored, stored + kv.store.v_offset);
+    kernels.quantize_kv_page(kv.format, reinterpret_cast<const uint16_t*>(source),
+                             reinterpret_cast<const uint16_t*>(source + kv.pages.v_offset),
+                             shape.head_dim, stored, stored + kv.store.v_offset);
   });
   worker.barrier();
 }

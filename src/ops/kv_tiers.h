@@ -14,9 +14,9 @@
 namespace ruvllm::ops {
 
 struct KvTiers {
-  int32_t tail_tokens = 0;                         // >= kPageTokens
-  int32_t batch_tokens = kernels::kPageTokens;     // a multiple of kPageTokens
-  static constexpr int32_t kFirstStoredPage = 1;
+  int32_t tail_tokens = 0;
+  int32_t batch_tokens = kernels::kPageTokens;  // a multiple of kPageTokens
+  static constexpr int32_t kFirstStoredPage = kernels::kSinkTokens / kernels::kPageTokens;
 
   // The row at `position` reads pages [kFirstStoredPage, stored_pages(position)) from the store.
   int32_t stored_pages(int32_t position) const {

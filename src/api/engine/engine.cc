@@ -50,9 +50,8 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
   const uint64_t affordable =
       memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
   constexpr uint64_t kSmallest = 512;
-  const uint32_t wanted = options.kv_cache.max_tokens == 0
-                              ? trained
-                              : std::min(trained, options.kv_cache.max_tokens);
+  const uint32_t wanted =
+      options.kv_cache.max_tokens == 0 ? trained : std::min(trained, options.kv_cache.max_tokens);
   return static_cast<uint32_t>(std::min<uint64_t>(wanted, std::max(affordable, kSmallest)));
 }
 

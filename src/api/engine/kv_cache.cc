@@ -47,9 +47,10 @@ Result<api::KvStoreOptions> api::kv_store_options(const KvCacheConfig& config) {
   }
   if (config.migration_batch == 0 || config.migration_batch % kPage != 0 ||
       config.migration_batch > kMaxTail) {
-    return fail(ErrorCode::kInvalidArgument,
-                "migration_batch is {}; expected a multiple of {}, the tokens of a page, at most {}",
-                config.migration_batch, kPage, kMaxTail);
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "migration_batch is {}; expected a multiple of {}, the tokens of a page, at most {}",
+        config.migration_batch, kPage, kMaxTail);
   }
   KvStoreOptions options;
   RUVLLM_ASSIGN(options.format, store_format(config.store_precision));

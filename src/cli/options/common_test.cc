@@ -28,8 +28,10 @@ TEST(CommonFlags, UnsetUnlessGiven) {
 
 TEST(CommonFlags, AllForms) {
   const CommonFlags flags =
-      parse({"-m", "a.gguf", "-t", "3", "--ctx=64", "--device", "cuda", "--cpu-isa", "generic",
-             "--weights", "mapped", "--packed-mib", "7", "--kv-store", "q4", "--kv-tail", "64", "--json", "--config", "c.toml"})
+      parse({"-m",        "a.gguf",       "-t",        "3",          "--ctx=64",
+             "--device",  "cuda",         "--cpu-isa", "generic",    "--weights",
+             "mapped",    "--packed-mib", "7",         "--kv-store", "q4",
+             "--kv-tail", "64",           "--json",    "--config",   "c.toml"})
           .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);

@@ -230,10 +230,9 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
   RUVLLM_ASSIGN(impl->workspace,
                 model::Workspace::create(*impl->device, config, impl->model->weights(), limits));
   const uint32_t num_pages = cache::pages_for_tokens(options.context_length);
-  RUVLLM_ASSIGN(impl->pool,
-                cache::KvCache::create(
-                    {.shape = {config.num_layers, config.num_kv_heads, config.head_dim},
-                     .num_pages = num_pages}));
+  RUVLLM_ASSIGN(impl->pool, cache::KvCache::create(
+                                {.shape = {config.num_layers, config.num_kv_heads, config.head_dim},
+                                 .num_pages = num_pages}));
   impl->block_table.resize(num_pages);
   for (uint32_t& page : impl->block_table) {
     if (!impl->pool->pages().take(page)) {
