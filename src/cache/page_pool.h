@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "base/core/error.h"
 #include "base/memory/buffer.h"
@@ -38,6 +39,7 @@ class PagePool {
   uint32_t num_free() const { return num_pages_ - num_fresh_used_ + num_returned_; }
   uint64_t bytes_reserved() const { return buffer_.size(); }
   uint64_t bytes_used() const { return (num_pages_ - num_free()) * shape_.bytes(); }
+  std::vector<MemoryRange> ranges() const { return {buffer_.range(), returned_.range()}; }
   ops::KvView view() const;
 
  private:

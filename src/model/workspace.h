@@ -58,6 +58,7 @@ class Workspace {
   int32_t max_logit_rows() const { return limits_.max_logit_rows; }
   int32_t context_length() const { return limits_.context_length; }
   size_t bytes() const { return arena_.bytes(); }
+  MemoryRange range() const { return arena_.range(); }
 
  private:
   Workspace() = default;
