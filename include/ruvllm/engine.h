@@ -35,7 +35,7 @@ enum class WeightForm : uint8_t {
 
 struct EngineOptions {
   std::string model_path = {};
-  uint32_t num_threads = 0;     // 0: processors allowed by affinity and cgroup quota
+  uint32_t num_threads = 0;  // 0: one a core that affinity and cgroup quota allow, fast ones first
   uint32_t context_length = 0;  // tokens of one sequence; 0: the model's, as far as memory allows
   uint32_t max_sequences = 1;   // running at once; more wait in the queue
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together

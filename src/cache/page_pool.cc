@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/checked.h"
+#include "base/system/topology/memory_nodes.h"
 #include "kernels/cpu/attention.h"
 
 namespace ruvllm::cache {
@@ -31,6 +32,7 @@ Result<PagePool> PagePool::create(const PageShape& shape, uint32_t num_pages) {
   RUVLLM_ASSIGN(Buffer buffer, Buffer::allocate(*bytes, HugePages::kNo, "key-value cache"));
   RUVLLM_ASSIGN(Buffer returned, Buffer::allocate(size_t{num_pages} * sizeof(uint32_t),
                                                   HugePages::kNo, "list of free cache pages"));
+  interleave_over_nodes(buffer.range());
   return PagePool(shape, std::move(buffer), std::move(returned), num_pages);
 }
 

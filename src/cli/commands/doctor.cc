@@ -41,6 +41,11 @@ Json doctor_json(const SystemReport& system, const CommonOptions& options) {
               {"threads",
                {{"default", system.num_threads},
                 {"chosen", options.threads > 0 ? options.threads : system.num_threads}}},
+              {"topology",
+               {{"source", system.topology_source},
+                {"cores", system.physical_cores},
+                {"fast_cores", system.fast_cores},
+                {"memory_nodes", system.memory_nodes}}},
               {"memory", {{"total", system.memory_total}, {"available", system.memory_available}}},
               {"limits",
                {{"logical_processors", system.logical_processors},
@@ -69,6 +74,10 @@ std::string doctor_table(const SystemReport& system, const CommonOptions& option
        fmt::format("{} (processors {}, allowed {}, quota {})", threads, system.logical_processors,
                    system.allowed_processors,
                    system.cpu_quota > 0.0 ? fmt::format("{:.2f}", system.cpu_quota) : "none")});
+  table.add_row(
+      {"topology", fmt::format("{} cores, {} of them fast, {} memory node{} (by {})",
+                               system.physical_cores, system.fast_cores, system.memory_nodes,
+                               system.memory_nodes == 1 ? "" : "s", system.topology_source)});
   table.add_row(
       {"memory", fmt::format("{} available of {}, limit {}", format_bytes(system.memory_available),
                              format_bytes(system.memory_total), limit_text(system.memory_limit))});

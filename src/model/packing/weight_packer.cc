@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/core/checked.h"
+#include "base/system/topology/memory_nodes.h"
 #include "base/threads/start_thread.h"
 #include "kernels/cpu/packed/packed_layout.h"
 
@@ -54,6 +55,7 @@ Result<std::unique_ptr<WeightPacker>> WeightPacker::create(const formats::GgufFi
   }
   add(weights.output, weights.output.out_dim());
   RUVLLM_ASSIGN(packer->buffer_, Buffer::allocate(end, HugePages::kPrefer, "packed weights"));
+  interleave_over_nodes(packer->buffer_.range());
   for (const auto& matrix : packer->matrices_) matrix->plan->packed = &matrix->slices;
   return packer;
 }
