@@ -68,6 +68,18 @@ uint32_t count(hwloc_topology_t topology, hwloc_obj_type_t type) {
   return static_cast<uint32_t>(std::max(0, ::hwloc_get_nbobjs_by_type(topology, type)));
 }
 
+// Of objects that have some of `processors`; memory without processors of ours stays in a
+// restricted topology, and the packages around it.
+uint32_t count_of(hwloc_topology_t topology, hwloc_obj_type_t type,
+                  hwloc_const_bitmap_t processors) {
+  uint32_t number = 0;
+  for (uint32_t i = 0; i < count(topology, type); ++i) {
+    const hwloc_obj_t object = ::hwloc_get_obj_by_type(topology, type, i);
+    if (::hwloc_bitmap_intersects(object->cpuset, processors) != 0) ++number;
+  }
+  return number;
+}
+
 }  // namespace
 
 Result<CpuTopology> read_hwloc_topology(const std::string& description,
@@ -79,24 +91,16 @@ Result<CpuTopology> read_hwloc_topology(const std::string& description,
   found.num_processors = count(topology, HWLOC_OBJ_PU);
   found.num_cores = count(topology, HWLOC_OBJ_CORE);
   if (found.num_processors == 0 || found.num_cores == 0) return failure("find cores in");
-  found.num_packages = std::max(1u, count(topology, HWLOC_OBJ_PACKAGE));
+  const hwloc_const_bitmap_t all = ::hwloc_topology_get_topology_cpuset(topology);
+  found.num_packages = std::max(1u, count_of(topology, HWLOC_OBJ_PACKAGE, all));
+  found.num_memory_nodes = std::max(1u, count_of(topology, HWLOC_OBJ_NUMANODE, all));
   const Bitmap fast = fast_processors(topology);
   if (fast == nullptr) return failure("rank");
-  found.num_fast_cores = 0;
-  for (uint32_t i = 0; i < found.num_cores; ++i) {
-    const hwloc_obj_t core = ::hwloc_get_obj_by_type(topology, HWLOC_OBJ_CORE, i);
-    if (::hwloc_bitmap_intersects(core->cpuset, fast.get()) != 0) ++found.num_fast_cores;
-  }
+  found.num_fast_cores = count_of(topology, HWLOC_OBJ_CORE, fast.get());
   for (int processor = ::hwloc_bitmap_first(fast.get()); processor >= 0;
        processor = ::hwloc_bitmap_next(fast.get(), processor)) {
     found.fast_processors.push_back(static_cast<uint32_t>(processor));
   }
-  found.num_memory_nodes = 0;
-  for (uint32_t i = 0; i < count(topology, HWLOC_OBJ_NUMANODE); ++i) {
-    const hwloc_obj_t node = ::hwloc_get_obj_by_type(topology, HWLOC_OBJ_NUMANODE, i);
-    if (::hwloc_bitmap_iszero(node->cpuset) == 0) ++found.num_memory_nodes;
-  }
-  found.num_memory_nodes = std::max(1u, found.num_memory_nodes);
   return found;
 }
 
