@@ -14,7 +14,7 @@ namespace {
 // Long enough to bridge the gaps between phases, of which most are far shorter, and what a thread
 // costs that is woken from sleep. Where threads share processors, whoever waits keeps another from
 // working.
-constexpr uint64_t kSpinNs = 50'000, kSharedSpinNs = 2'000;
+constexpr uint64_t kSpinNs = 50'000, kSharedSpinNs = 10'000;
 
 uint64_t choose_spin_ns(const ThreadTeamOptions& options) {
   if (options.spin_ns != 0) return options.spin_ns;
