@@ -36,7 +36,7 @@ enum class WeightForm : uint8_t {
 
 struct EngineOptions {
   std::string model_path = {};
-  uint32_t num_threads = 0;     // 0: processors allowed by affinity and cgroup quota
+  uint32_t num_threads = 0;  // 0: one a core that affinity and cgroup quota allow, fast ones first
   uint32_t context_length = 0;  // tokens of one sequence; 0: the model's, as far as memory allows
   uint32_t max_sequences = 1;   // running at once; more wait in the queue
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
@@ -169,14 +169,32 @@ struct Embedding {
 };
 
 // Bytes by purpose.
+// Bytes of this process in physical memory, by purpose. Each is measured for itself; together they
+// are process_resident within 2 %. Several engines of one process each report their own weights,
+// cache and workspace, and the others' as `other`.
 struct MemoryReport {
+  uint64_t weights_resident = 0;    // of the mapped file; shared with all who map it
+  uint64_t weights_packed = 0;      // copies in huge pages
+  uint64_t cache_resident = 0;      // keys and values
+  uint64_t workspace_resident = 0;  // activations and logits
+  uint64_t tokenizer = 0;           // vocabulary and chat template, on the heap
+  uint64_t heap = 0;                // the rest of the heap, free blocks included
+  uint64_t code = 0;                // programs and libraries with their data
+  uint64_t stacks = 0;              // of the threads
+  uint64_t other = 0;               // mapped memory of no known owner
+  uint64_t process_resident = 0;    // what the kernel says of the whole
+
+  // Address space behind some of them.
   uint64_t weights_mapped = 0;
-  uint64_t weights_resident = 0;  // of the mapped ones
-  uint64_t weights_packed = 0;    // copies in huge pages
-  uint64_t cache_reserved = 0;    // address space of the page pool
-  uint64_t cache_used = 0;        // pages taken by sequences
+  uint64_t cache_reserved = 0;
+  uint64_t cache_used = 0;  // pages that sequences hold
   uint64_t workspace = 0;
-  uint64_t process_resident = 0;
+
+  // The sum of all purposes.
+  uint64_t accounted() const {
+    return weights_resident + weights_packed + cache_resident + workspace_resident + tokenizer +
+           heap + code + stacks + other;
+  }
 };
 
 struct EngineInfo {
@@ -223,6 +241,7 @@ struct BenchReport {
       0.0;  // read bandwidth of this machine with the engine's threads, measured
   double roofline_fraction = 0.0;  // bytes read by a decode step (batch 1) / time / bandwidth
   std::string isa;
+  MemoryReport memory;  // after the last run
 };
 
 class RUVLLM_API Engine {

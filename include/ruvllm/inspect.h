@@ -46,6 +46,10 @@ struct SystemReport {
   uint32_t logical_processors = 0;
   uint32_t allowed_processors = 0;  // by affinity
   double cpu_quota = 0.0;           // processors of the cgroup's quota; 0: no limit
+  std::string topology_source;      // "hwloc", "/sys" or "none"; of the allowed processors:
+  uint32_t physical_cores = 0;      // cores, of which each may be several processors
+  uint32_t fast_cores = 0;          // of the most capable kind
+  uint32_t memory_nodes = 0;        // NUMA
   uint32_t num_threads = 0;         // what 0 in EngineOptions means here
   uint64_t memory_total = 0;
   uint64_t memory_available = 0;

@@ -71,4 +71,13 @@ uint64_t KvCache::bytes_used() const {
   return pages_.bytes_used() + (store_ ? store_->bytes_used() : 0);
 }
 
+std::vector<MemoryRange> KvCache::ranges() const {
+  std::vector<MemoryRange> ranges = pages_.ranges();
+  if (store_) {
+    const std::vector<MemoryRange> stored = store_->ranges();
+    ranges.insert(ranges.end(), stored.begin(), stored.end());
+  }
+  return ranges;
+}
+
 }  // namespace ruvllm::cache

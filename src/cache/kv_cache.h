@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/core/error.h"
 #include "cache/page_pool.h"
@@ -52,6 +53,7 @@ class KvCache {
 
   uint64_t bytes_reserved() const;
   uint64_t bytes_used() const;
+  std::vector<MemoryRange> ranges() const;
 
  private:
   KvCache(const KvCacheOptions& options, PagePool pages, std::optional<PagePool> store)

@@ -2,6 +2,7 @@
 
 #include "base/core/check.h"
 #include "base/core/checked.h"
+#include "base/system/topology/memory_nodes.h"
 
 namespace ruvllm::cache {
 
@@ -13,6 +14,7 @@ Result<PagePool> PagePool::create(uint64_t page_bytes, uint32_t num_pages) {
   RUVLLM_ASSIGN(Buffer buffer, Buffer::allocate(*bytes, HugePages::kNo, "key-value cache"));
   RUVLLM_ASSIGN(Buffer returned, Buffer::allocate(size_t{num_pages} * sizeof(uint32_t),
                                                   HugePages::kNo, "list of free cache pages"));
+  interleave_over_nodes(buffer.range());
   return PagePool(page_bytes, std::move(buffer), std::move(returned), num_pages);
 }
 

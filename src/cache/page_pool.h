@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
+#include <vector>
 
 #include "base/core/error.h"
 #include "base/memory/buffer.h"
@@ -26,6 +28,7 @@ class PagePool {
   uint32_t num_free() const { return num_pages_ - num_fresh_used_ + num_returned_; }
   uint64_t bytes_reserved() const { return buffer_.size(); }
   uint64_t bytes_used() const { return (num_pages_ - num_free()) * page_bytes_; }
+  std::vector<MemoryRange> ranges() const { return {buffer_.range(), returned_.range()}; }
 
  private:
   PagePool(uint64_t page_bytes, Buffer buffer, Buffer returned, uint32_t num_pages)

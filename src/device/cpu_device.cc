@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "base/system/cpu_info.h"
+#include "base/system/topology/cpu_topology.h"
 #include "tensor/dtype.h"
 
 namespace ruvllm::device {
@@ -31,7 +32,16 @@ constexpr Isa kIsas[] = {
 #endif
 };
 
-constexpr uint32_t kMaxThreads = 256;
+// Threads as many as the fast cores stay on these; others may go anywhere.
+ThreadTeamOptions choose_team(uint32_t num_threads) {
+  const CpuTopology topology = cpu_topology();
+  ThreadTeamOptions team;
+  team.num_threads = num_threads != 0 ? num_threads : topology.num_threads(cpu_allowance());
+  if (topology.is_hybrid() && team.num_threads <= topology.num_fast_cores) {
+    team.processors = topology.fast_processors;
+  }
+  return team;
+}
 
 }  // namespace
 
@@ -82,13 +92,12 @@ std::vector<std::pair<std::string, std::string>> describe_kernels(
 
 Result<std::unique_ptr<CpuDevice>> CpuDevice::create(uint32_t num_threads,
                                                      std::string_view forced_isa) {
-  if (num_threads > kMaxThreads) {
+  if (num_threads > kMaxTeamThreads) {
     return fail(ErrorCode::kInvalidArgument, "{} threads asked for; the limit is {}", num_threads,
-                kMaxThreads);
+                kMaxTeamThreads);
   }
   RUVLLM_ASSIGN(KernelChoice choice, choose_kernels(forced_isa));
-  const uint32_t threads = num_threads != 0 ? num_threads : cpu_allowance().num_threads();
-  std::unique_ptr<CpuDevice> device(new CpuDevice(std::move(choice), threads));
+  std::unique_ptr<CpuDevice> device(new CpuDevice(std::move(choice), choose_team(num_threads)));
   RUVLLM_TRY(device->team_.status());
   return device;
 }

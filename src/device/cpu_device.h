@@ -32,7 +32,8 @@ std::vector<std::pair<std::string, std::string>> describe_kernels(
 
 class CpuDevice {
  public:
-  // num_threads 0: what affinity and cgroup quota allow; more than 256 is refused.
+  // num_threads 0: one a physical core, of the fast kind where there are several, as far as
+  // affinity and cgroup quota allow; more than 256 is refused.
   static Result<std::unique_ptr<CpuDevice>> create(uint32_t num_threads,
                                                    std::string_view forced_isa);
 
@@ -41,8 +42,8 @@ class CpuDevice {
   ThreadTeam& team() { return team_; }
 
  private:
-  CpuDevice(KernelChoice choice, uint32_t num_threads)
-      : choice_(std::move(choice)), team_(num_threads) {}
+  CpuDevice(KernelChoice choice, const ThreadTeamOptions& team)
+      : choice_(std::move(choice)), team_(team) {}
 
   KernelChoice choice_;
   ThreadTeam team_;

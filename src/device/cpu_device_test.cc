@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/system/cpu_info.h"
+#include "base/system/topology/cpu_topology.h"
 
 namespace ruvllm::device {
 namespace {
@@ -40,7 +41,7 @@ TEST(CpuDevice, RefusesAbsurdThreadCounts) {
   EXPECT_FALSE(CpuDevice::create(100'000, "").has_value());
   const auto device = CpuDevice::create(0, "");
   ASSERT_TRUE(device.has_value());
-  EXPECT_EQ((*device)->team().num_threads(), cpu_allowance().num_threads());
+  EXPECT_EQ((*device)->team().num_threads(), cpu_topology().num_threads(cpu_allowance()));
 }
 
 }  // namespace

@@ -98,6 +98,8 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
       cache_(std::move(cache)),
       workspace_(std::move(workspace)),
       sampler_(device.kernels().elementwise, model.config().vocab_size) {
+  waiting_.reserve(options.max_queued);
+  retained_.reserve(size_t{options.max_sequences} + 1);
   running_.reserve(options.max_sequences);
   ended_.reserve(options.max_sequences);
   entries_.reserve(options.max_sequences);
@@ -155,6 +157,7 @@ Result<std::shared_ptr<SequenceChannel>> StepLoop::submit(SequenceRequest reques
   auto sequence = std::make_unique<Sequence>();
   sequence->request = std::move(request);
   sequence->channel = std::make_shared<SequenceChannel>();
+  prepare(*sequence);
   std::shared_ptr<SequenceChannel> channel = sequence->channel;
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -208,7 +211,7 @@ void StepLoop::admit() {
   finish_marked();
   while (!waiting_.empty() && running_.size() < options_.max_sequences) {
     std::unique_ptr<Sequence> next = std::move(waiting_.front());
-    waiting_.pop_front();
+    waiting_.erase(waiting_.begin());
     if (next->channel->cancelled.load(std::memory_order_relaxed)) {
       next->channel->ring.push(end_event(EndReason::kCancelled));
     } else {
@@ -217,25 +220,30 @@ void StepLoop::admit() {
   }
 }
 
-// Everything that the sequence will ever need is reserved here, so that its steps allocate nothing.
+// Reserves everything that the sequence will ever need, on the submitter's thread, so that the
+// engine's allocates nothing for it.
+void StepLoop::prepare(Sequence& sequence) const {
+  const SequenceRequest& request = sequence.request;
+  sequence.num_prompt = static_cast<uint32_t>(request.prompt.size());
+  sequence.max_total = options_.context_length;
+  if (request.max_tokens != 0) {
+    sequence.max_total = std::min<uint32_t>(
+        sequence.max_total,
+        sequence.num_prompt + std::min(request.max_tokens, options_.context_length));
+  }
+  if (!request.generates()) sequence.max_total = sequence.num_prompt;
+  sequence.tokens.reserve(sequence.max_total);
+  sequence.tokens = request.prompt;
+  sequence.pages.plan(sequence.max_total);
+  sequence.channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
+}
+
 void StepLoop::start(std::unique_ptr<Sequence> sequence) {
   const SequenceRequest& request = sequence->request;
-  sequence->num_prompt = static_cast<uint32_t>(request.prompt.size());
-  sequence->max_total = options_.context_length;
-  if (request.max_tokens != 0) {
-    sequence->max_total = std::min<uint32_t>(
-        sequence->max_total,
-        sequence->num_prompt + std::min(request.max_tokens, options_.context_length));
-  }
-  if (!request.generates()) sequence->max_total = sequence->num_prompt;
   if (request.embed) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  sequence->tokens.reserve(sequence->max_total);
-  sequence->tokens = request.prompt;
-  sequence->pages.plan(sequence->max_total);
-  sequence->channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
   if (request.generates()) adopt_prefix(*sequence);
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   running_.push_back(std::move(sequence));
@@ -272,7 +280,7 @@ void StepLoop::reserve_pages(Sequence& sequence, int32_t num_tokens) {
 
 void StepLoop::drop_oldest_retained() {
   retained_.front().pages.release(cache_);
-  retained_.pop_front();
+  retained_.erase(retained_.begin());
 }
 
 void StepLoop::build_batch() {

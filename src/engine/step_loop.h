@@ -1,7 +1,8 @@
 // The step loop: admit, schedule, execute, sample, commit, on one engine thread.
 //
 // submit() is thread-safe and never waits for a step. Everything else belongs to the engine thread.
-// A steady decode step allocates nothing and takes no lock.
+// A steady decode step allocates nothing and takes no lock; nor does the engine thread allocate to
+// admit, prefill and end a request that generates.
 #pragma once
 
 #include <atomic>
@@ -51,6 +52,8 @@ class StepLoop {
   uint64_t cache_bytes_reserved() const { return cache_.bytes_reserved(); }
   uint64_t cache_bytes_used() const { return cache_bytes_used_.load(std::memory_order_relaxed); }
   uint64_t workspace_bytes() const { return workspace_->bytes(); }
+  std::vector<MemoryRange> cache_ranges() const { return cache_.ranges(); }
+  MemoryRange workspace_range() const { return workspace_->range(); }
 
  private:
   // A finished sequence whose pages are kept: a request that starts with the same tokens (the next
@@ -68,6 +71,7 @@ class StepLoop {
   void thread_main();
   bool wait_for_work();
   void admit();
+  void prepare(Sequence& sequence) const;
   void start(std::unique_ptr<Sequence> sequence);
   void adopt_prefix(Sequence& sequence);
   void run_step();
@@ -97,10 +101,10 @@ class StepLoop {
   std::atomic<uint32_t> inbox_events_{0};  // moves at every submit and at the end
   std::atomic<bool> stopping_{false};
 
-  std::deque<std::unique_ptr<Sequence>> waiting_;
+  std::vector<std::unique_ptr<Sequence>> waiting_;  // oldest first
   std::vector<std::unique_ptr<Sequence>> running_;
   std::vector<events::EndReason> ended_;  // for each running one, kNone: goes on
-  std::deque<Retained> retained_;         // oldest first
+  std::vector<Retained> retained_;        // oldest first
   uint32_t inbox_seen_ = 0;
 
   // The step being built; sized once.

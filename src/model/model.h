@@ -54,6 +54,7 @@ class Model {
   uint64_t bytes_per_token() const;
   // Packed copies of matrices, as far as they are made.
   uint64_t packed_bytes() const { return packer_ == nullptr ? 0 : packer_->bytes_packed(); }
+  MemoryRange packed_range() const { return packer_ == nullptr ? MemoryRange{} : packer_->range(); }
 
   // One forward pass over the batch, then workspace.logits[i] = logits of row logit_rows[i], which
   // ascend. At most workspace.max_rows() rows and max_logit_rows() logit rows. No allocation, no

@@ -31,6 +31,7 @@ size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& confi
   const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
   size_t bytes = ops::attention_scratch_bytes(device.kernels().attention, shape);
   if (config.has_output) bytes = std::max(bytes, weights.output.scratch_bytes());
+  bytes = std::max(bytes, weights.token_embedding.row_stride);
   for (const LayerWeights& layer : weights.layers) {
     layer.for_each_product([&](const ops::LinearPlan& plan, double) {
       bytes = std::max(bytes, plan.scratch_bytes());
@@ -54,18 +55,19 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
     return arena.add<float>(static_cast<size_t>(max_rows) * static_cast<size_t>(dim));
   };
   const auto residual = rows_of(config.hidden_dim), delta = rows_of(config.hidden_dim);
-  const auto q = rows_of(config.q_dim());
-  const auto k = rows_of(config.kv_dim()), v = rows_of(config.kv_dim());
+  // The attention block and the feed-forward block share two regions, for neither is read after the
+  // other has begun; and each block's results take the place of what they are made of, row by row.
   const int32_t ffn_dim = config.experts ? 0 : config.ffn_dim;
-  const auto gate = rows_of(config.has_ffn_gate ? ffn_dim : 0), up = rows_of(ffn_dim);
+  const auto q_or_gate = rows_of(std::max(config.q_dim(), ffn_dim));
+  const auto kv_or_up = rows_of(std::max(2 * config.kv_dim(), config.has_ffn_gate ? ffn_dim : 0));
   const int32_t num_angles = static_cast<int32_t>(config.ropes.size()) * (config.rope_dim / 2);
   const auto cos = rows_of(num_angles), sin = rows_of(num_angles);
   const auto logits = arena.add<float>(static_cast<size_t>(max_logit_rows) *
                                        static_cast<size_t>(config.vocab_size));
   const InputKinds kinds = kinds_of(weights);
   ws->hidden_in.plan(arena, max_rows, config.hidden_dim, kinds.hidden);
-  ws->attn_in.plan(arena, max_rows, config.q_dim(), kinds.attn);
-  ws->ffn_in.plan(arena, max_rows, ffn_dim, kinds.ffn);
+  ws->attn_in.plan_over(arena, q_or_gate, max_rows, config.q_dim(), kinds.attn);
+  ws->ffn_in.plan_over(arena, q_or_gate, max_rows, ffn_dim, kinds.ffn);
   if (config.experts) {
     ws->experts.plan(arena, max_rows, *weights.layers.front().experts, kinds.expert, kinds.ffn);
   }
@@ -82,11 +84,11 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
 
   ws->residual = arena.at(residual);
   ws->delta = arena.at(delta);
-  ws->q = arena.at(q);
-  ws->k = arena.at(k);
-  ws->v = arena.at(v);
-  ws->gate = arena.at(gate);
-  ws->up = arena.at(up);
+  ws->q = arena.at(q_or_gate);
+  ws->k = arena.at(kv_or_up);
+  ws->v = ws->k + static_cast<int64_t>(max_rows) * config.kv_dim();
+  ws->gate = ws->q;
+  ws->up = config.has_ffn_gate ? ws->k : ws->gate;
   ws->rope_cos = arena.at(cos);
   ws->rope_sin = arena.at(sin);
   ws->logits = arena.at(logits);

@@ -32,7 +32,9 @@ class Workspace {
                                                    const ModelWeights& weights,
                                                    const WorkspaceLimits& limits);
 
-  // [rows, dim] each, contiguous.
+  // [rows, dim] each, contiguous. What belongs to attention (q, k, v, attn_in) shares its memory
+  // with what belongs to the feed-forward network (gate, up, ffn_in): both write over the other's.
+  // attn_in is in the place of q, ffn_in in that of gate (of up, if there is no gate).
   float* residual = nullptr;  // [rows, hidden]
   float* delta = nullptr;     // [rows, hidden]: output of the last block, not yet added
   float* q = nullptr;         // [rows, heads * head_dim]
@@ -60,6 +62,7 @@ class Workspace {
   int32_t max_logit_rows() const { return limits_.max_logit_rows; }
   int32_t context_length() const { return limits_.context_length; }
   size_t bytes() const { return arena_.bytes(); }
+  MemoryRange range() const { return arena_.range(); }
 
  private:
   Workspace() = default;

@@ -17,9 +17,15 @@ using kernels::ActivationRows;
 
 void ActivationBuffer::plan(Arena& arena, int64_t max_rows, int64_t max_cols,
                             ActivationKinds kinds) {
+  plan_over(arena, arena.add<float>(static_cast<size_t>(max_rows * max_cols)), max_rows, max_cols,
+            kinds);
+}
+
+void ActivationBuffer::plan_over(Arena& arena, Arena::Slot<float> rows, int64_t max_rows,
+                                 int64_t max_cols, ActivationKinds kinds) {
   kinds_ = kinds;
   const size_t count = static_cast<size_t>(max_rows * max_cols);
-  f32_slot_ = arena.add<float>(count);
+  f32_slot_ = rows;
   if ((kinds & kind_bit(ActivationKind::kQ8Group32)) != 0) {
     group32_.q8_slot = arena.add<int8_t>(count);
     group32_.scales_slot = arena.add<float>(count / 32);

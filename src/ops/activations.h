@@ -21,6 +21,9 @@ class ActivationBuffer {
  public:
   // Room for max_rows rows of up to max_cols columns in all of `kinds`.
   void plan(Arena& arena, int64_t max_rows, int64_t max_cols, ActivationKinds kinds);
+  // The same, with the float rows in an array that is there already.
+  void plan_over(Arena& arena, Arena::Slot<float> rows, int64_t max_rows, int64_t max_cols,
+                 ActivationKinds kinds);
   void bind(const Arena& arena);
 
   // The float row that store_row() quantizes; written in place by the caller.

@@ -168,6 +168,7 @@ kernels::AttentionArgs pack_tile(const Pass& pass, const Tile& tile) {
   return args;
 }
 
+// In the place of the tile's own queries, which nobody else reads, if q and dst are the same.
 void store_tile(const Pass& pass, const Tile& tile) {
   for (int64_t flat = tile.begin; flat < tile.end; ++flat) {
     std::memcpy(pass.dst + row_offset(pass, tile, flat),

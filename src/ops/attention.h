@@ -50,9 +50,9 @@ struct AttentionParts {
 size_t attention_parts_floats(const AttentionShape& shape, uint32_t num_threads,
                               int32_t context_length);
 
-// q and dst: [num_rows, num_heads, head_dim]. Keys of all rows must be stored. Runs over the team
-// without a barrier at its end. Where there are too few KV heads and tiles of rows for the team,
-// threads share the keys of each, with the same bits.
+// q and dst: [num_rows, num_heads, head_dim], which may be the same array. Keys of all rows must be
+// stored. Runs over the team without a barrier at its end. Where there are too few KV heads and
+// tiles of rows for the team, threads share the keys of each, with the same bits.
 void run_attention(ThreadTeam::Worker& worker, const kernels::AttentionKernels& kernels,
                    const AttentionShape& shape, const BatchView& batch, const KvView& kv,
                    int32_t layer_idx, const float* q, float* dst, const AttentionParts& parts,

@@ -52,6 +52,14 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(out.count("\n"), 1, out)
         return json.loads(out)
 
+    def check_memory(self, memory):
+        """The purposes add up to what the process has in memory."""
+        purposes = [bytes for name, bytes in memory.items()
+                    if name not in ("sum", "process_resident", "reserved")]
+        self.assertEqual(sum(purposes), memory["sum"])
+        self.assertAlmostEqual(memory["sum"] / memory["process_resident"], 1, delta=0.02)
+        self.assertGreater(memory["weights_mapped"] + memory["weights_packed"], 25_000_000)
+
     def path(self, name, content=None):
         path = os.path.join(self.folder, name)
         if content is not None:
@@ -476,6 +484,13 @@ class Inspection(CommandTest):
         generic = self.json_of("doctor", "--cpu-isa", "generic")
         self.assertEqual(generic["isa"], "generic")
         self.assertIn(report["isa"], self.run_command("doctor")[0])
+        topology = report["topology"]
+        self.assertIn(topology["source"], ("hwloc", "/sys", "none"))
+        self.assertLessEqual(topology["fast_cores"], topology["cores"])
+        self.assertLessEqual(report["threads"]["default"], topology["fast_cores"])
+        self.assertNotIn("model_memory", report)
+        self.check_memory(self.json_of("doctor", MODEL)["model_memory"])
+        self.assertIn("workspace", self.run_command("doctor", MODEL)[0])
 
     def test_flag_over_environment_over_file(self):
         config = self.path("config.toml", 'threads = 3\ncpu_isa = "generic"\n')
@@ -712,6 +727,7 @@ class Measures(CommandTest):
             "isa",
         ):
             self.assertIn(field, out)
+        self.check_memory(out["memory"])
         self.assertEqual([row["batch"] for row in out["decode"]], [1, 2])
         for row in out["decode"]:
             self.assertEqual(set(row), {"batch", "tok_s", "ms_p50", "ms_p99"})

@@ -171,6 +171,7 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
                              percentile(times.step_ms, 0.99)});
   }
   report.peak_rss_bytes = process_peak_resident_bytes();
+  report.memory = memory();
   ThreadTeam team(impl_->info.num_threads);  // the engine's own belongs to its step loop
   RUVLLM_ASSIGN(report.bandwidth_gb_s, api::measure_read_bandwidth(team));
   for (const BenchDecode& decode : report.decode) {

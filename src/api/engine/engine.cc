@@ -4,6 +4,7 @@
 #include "api/engine/engine_impl.h"
 #include "api/engine/kv_cache.h"
 #include "api/models/checkpoint/open_model.h"
+#include "base/memory/memory_map.h"
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
 #include "cache/kv_cache.h"
@@ -73,6 +74,11 @@ model::ModelOptions model_options(const EngineOptions& options) {
   return out;
 }
 
+uint64_t heap_growth(uint64_t before) {
+  const uint64_t now = heap_use().in_use;
+  return now > before ? now - before : 0;
+}
+
 Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
   const size_t rows = static_cast<size_t>(model.config().vocab_size);
   if (tokenizer.vocab_size() <= rows) return {};
@@ -114,16 +120,20 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, options.cpu_isa));
   RUVLLM_ASSIGN(api::OpenedModel opened,
                 api::open_model(options.model_path, api::OpenScope::kWeights));
+  const uint64_t heap_before = heap_use().in_use;
   RUVLLM_ASSIGN(impl->text_tokenizer, api::load_tokenizer(opened));
+  impl->tokenizer_bytes = heap_growth(heap_before);
   RUVLLM_ASSIGN(impl->model,
                 model::Model::load(std::move(opened.file), *impl->device, model_options(options)));
   RUVLLM_TRY(check_vocabulary(*impl->model, *impl->text_tokenizer));
   impl->tokenizer = std::make_unique<Tokenizer>(impl->text_tokenizer);
   const model::ModelConfig& config = impl->model->config();
+  const uint64_t heap_before_chat = heap_use().in_use;
   RUVLLM_ASSIGN(impl->chat, api::ChatEncoder::create(impl->text_tokenizer,
                                                      {.architecture = config.architecture,
                                                       .model_name = config.name,
                                                       .chat_template = options.chat_template}));
+  impl->tokenizer_bytes += heap_growth(heap_before_chat);
   RUVLLM_TRY(impl->load_default_adapters(options.adapters));
   engine::StepLoopOptions loop_options;
   RUVLLM_ASSIGN(const api::KvStoreOptions store, api::kv_store_options(options.kv_cache));
@@ -144,18 +154,6 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
 
 const EngineInfo& Engine::info() const { return impl_->info; }
 const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
-
-MemoryReport Engine::memory() const {
-  MemoryReport report;
-  report.weights_mapped = impl_->model->file().mapped_bytes();
-  report.weights_resident = impl_->model->file().resident_bytes();
-  report.weights_packed = impl_->model->packed_bytes();
-  report.cache_reserved = impl_->loop->cache_bytes_reserved();
-  report.cache_used = impl_->loop->cache_bytes_used();
-  report.workspace = impl_->loop->workspace_bytes();
-  report.process_resident = process_resident_bytes();
-  return report;
-}
 
 Result<std::string> Engine::apply_chat_template(std::span<const ChatMessage> messages,
                                                 const ChatTemplateOptions& options) const {

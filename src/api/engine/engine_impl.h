@@ -30,6 +30,7 @@ struct Engine::Impl {
   adapters::AdapterRegistry registry;
   std::shared_ptr<const adapters::AdapterSet> default_adapters;  // of EngineOptions; may be none
   std::unique_ptr<engine::StepLoop> loop;
+  uint64_t tokenizer_bytes = 0;  // on the heap, with the chat template
 
   EngineInfo describe(double load_ms) const;
   Status load_default_adapters(const std::vector<AdapterSource>& sources);

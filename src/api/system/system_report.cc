@@ -1,5 +1,6 @@
 #include "base/system/cpu_info.h"
 #include "base/system/memory_info.h"
+#include "base/system/topology/cpu_topology.h"
 #include "device/cpu_device.h"
 #include <ruvllm/inspect.h>
 #include <ruvllm/settings.h>
@@ -17,7 +18,12 @@ Result<SystemReport> describe_system(const std::string& cpu_isa) {
   report.logical_processors = allowance.logical_processors;
   report.allowed_processors = allowance.affinity_processors;
   report.cpu_quota = allowance.cgroup_quota;
-  report.num_threads = allowance.num_threads();
+  const CpuTopology topology = cpu_topology();
+  report.topology_source = topology.source;
+  report.physical_cores = topology.num_cores;
+  report.fast_cores = topology.num_fast_cores;
+  report.memory_nodes = topology.num_memory_nodes;
+  report.num_threads = topology.num_threads(allowance);
   report.memory_total = memory.total;
   report.memory_available = memory.available;
   report.memory_limit = memory.cgroup_limit;

@@ -50,6 +50,7 @@ class Arena {
   }
 
   size_t bytes() const { return size_; }
+  MemoryRange range() const { return buffer_.range(); }
 
  private:
   Buffer buffer_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 
 #include <sched.h>
 #include <unistd.h>
@@ -53,11 +54,9 @@ CpuFeatures detect() {
   return found;
 }
 
-uint32_t affinity_processors(uint32_t logical) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return logical;
-  return static_cast<uint32_t>(std::max(1, CPU_COUNT(&set)));
+uint32_t online_processors() {
+  const long logical = ::sysconf(_SC_NPROCESSORS_ONLN);
+  return logical > 0 ? static_cast<uint32_t>(logical) : 1;
 }
 
 // The tightest quota from our cgroup up to the root; version 2, then version 1.
@@ -103,11 +102,26 @@ uint32_t CpuAllowance::num_threads() const {
   return std::max(threads, 1u);
 }
 
+std::vector<uint32_t> allowed_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<uint32_t> processors;
+  if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
+    for (uint32_t i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &set)) processors.push_back(i);
+    }
+  }
+  if (processors.empty()) {  // more than the set holds
+    processors.resize(online_processors());
+    std::iota(processors.begin(), processors.end(), 0u);
+  }
+  return processors;
+}
+
 CpuAllowance cpu_allowance() {
   CpuAllowance allowance;
-  const long logical = ::sysconf(_SC_NPROCESSORS_ONLN);
-  allowance.logical_processors = logical > 0 ? static_cast<uint32_t>(logical) : 1;
-  allowance.affinity_processors = affinity_processors(allowance.logical_processors);
+  allowance.logical_processors = online_processors();
+  allowance.affinity_processors = static_cast<uint32_t>(allowed_processors().size());
   allowance.cgroup_quota = cgroup_cpu_quota();
   return allowance;
 }

@@ -34,6 +34,9 @@ struct CpuAllowance {
 };
 CpuAllowance cpu_allowance();
 
+// The numbers of the processors in this process's affinity mask; never empty.
+std::vector<uint32_t> allowed_processors();
+
 std::string cpu_name();
 
 // "max 100000" or "150000 100000" (cgroup v2 cpu.max) as processors; 0 for no limit or nonsense.

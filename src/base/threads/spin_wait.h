@@ -1,4 +1,5 @@
-// Waits until an atomic no longer holds `old_value`: spins for about 50 us, then sleeps.
+// Waits for an atomic word to reach a state: spins for a while, then sleeps (docs/threads.md says
+// how long and why).
 #pragma once
 
 #include <atomic>
@@ -16,29 +17,22 @@ inline void cpu_relax() {
 #endif
 }
 
-inline void spin_then_wait(const std::atomic<uint32_t>& value, uint32_t old_value) {
-  constexpr uint64_t kSpinNs = 50'000;
-  constexpr int kSpinsBetweenClockReads = 64;
+// Until done(word). Whoever changes the word must notify its waiters.
+template <typename Done>
+void spin_then_wait(const std::atomic<uint32_t>& word, uint64_t spin_ns, Done&& done) {
+  constexpr int kSpinsBetweenClockReads = 32;
   const uint64_t start = monotonic_ns();
   do {
     for (int i = 0; i < kSpinsBetweenClockReads; ++i) {
-      if (value.load(std::memory_order_acquire) != old_value) return;
+      if (done(word.load(std::memory_order_acquire))) return;
       cpu_relax();
     }
-  } while (monotonic_ns() - start < kSpinNs);
-  while (value.load(std::memory_order_acquire) == old_value) {
-    value.wait(old_value, std::memory_order_acquire);
+  } while (monotonic_ns() - start < spin_ns);
+  for (;;) {
+    const uint32_t value = word.load(std::memory_order_acquire);
+    if (done(value)) return;
+    word.wait(value, std::memory_order_acquire);
   }
-}
-
-// Before it waits: does `idle` again and again, a step of well under a microsecond that returns
-// whether there is more to do.
-template <typename Idle>
-void spin_then_wait(const std::atomic<uint32_t>& value, uint32_t old_value, Idle&& idle) {
-  do {
-    if (value.load(std::memory_order_acquire) != old_value) return;
-  } while (idle());
-  spin_then_wait(value, old_value);
 }
 
 }  // namespace ruvllm

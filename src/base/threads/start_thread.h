@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/core/error.h"
+#include "base/threads/thread_stack.h"
 
 namespace ruvllm {
 
@@ -13,7 +14,10 @@ namespace ruvllm {
 template <typename Function>
 Result<std::thread> start_thread(Function&& function) {
   try {
-    return std::thread(std::forward<Function>(function));
+    return std::thread([run = std::forward<Function>(function)]() mutable {
+      const ThreadStackRecord stack;
+      run();
+    });
   } catch (const std::system_error& error) {
     return fail(ErrorCode::kResourceExhausted,
                 "the system starts no more threads ({}); use fewer with --threads, or raise the "

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/memory_report.h"
 #include "cli/commands/model.h"
 #include "cli/options/request/adapter.h"
 #include "cli/terminal/text.h"
@@ -44,7 +45,8 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
               {"prompt_tokens", options.prompt_tokens},
               {"generated_tokens", options.generated_tokens},
               {"depth", options.depth},
-              {"repetitions", options.repetitions}};
+              {"repetitions", options.repetitions},
+              {"memory", memory_json(report.memory)}};
 }
 
 std::string bench_table(const BenchReport& report, const BenchOptions& options,
@@ -70,7 +72,7 @@ std::string bench_table(const BenchReport& report, const BenchOptions& options,
   facts.add_row({"peak memory", format_bytes(report.peak_rss_bytes)});
   facts.add_row({"bandwidth", fmt::format("{:.1f} GB/s, decode uses {:.0f}%", report.bandwidth_gb_s,
                                           report.roofline_fraction * 100.0)});
-  return facts.render() + "\n" + speeds.render();
+  return facts.render() + "\n" + speeds.render() + "\n" + memory_table(report.memory);
 }
 
 Status bench(const BenchFlags& flags, CommandContext& context) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -8,8 +9,10 @@
 #include <sys/resource.h>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/memory_report.h"
 #include "cli/commands/model.h"
 #include "cli/terminal/text.h"
+#include <ruvllm/engine.h>
 #include <ruvllm/inspect.h>
 
 namespace ruvllm::cli {
@@ -38,6 +41,11 @@ Json doctor_json(const SystemReport& system, const CommonOptions& options) {
               {"threads",
                {{"default", system.num_threads},
                 {"chosen", options.threads > 0 ? options.threads : system.num_threads}}},
+              {"topology",
+               {{"source", system.topology_source},
+                {"cores", system.physical_cores},
+                {"fast_cores", system.fast_cores},
+                {"memory_nodes", system.memory_nodes}}},
               {"memory", {{"total", system.memory_total}, {"available", system.memory_available}}},
               {"limits",
                {{"logical_processors", system.logical_processors},
@@ -67,6 +75,10 @@ std::string doctor_table(const SystemReport& system, const CommonOptions& option
                    system.allowed_processors,
                    system.cpu_quota > 0.0 ? fmt::format("{:.2f}", system.cpu_quota) : "none")});
   table.add_row(
+      {"topology", fmt::format("{} cores, {} of them fast, {} memory node{} (by {})",
+                               system.physical_cores, system.fast_cores, system.memory_nodes,
+                               system.memory_nodes == 1 ? "" : "s", system.topology_source)});
+  table.add_row(
       {"memory", fmt::format("{} available of {}, limit {}", format_bytes(system.memory_available),
                              format_bytes(system.memory_total), limit_text(system.memory_limit))});
   table.add_row({"limits", fmt::format("address space {}, locked memory {}, open files {}",
@@ -80,17 +92,32 @@ std::string doctor_table(const SystemReport& system, const CommonOptions& option
   return table.render();
 }
 
-Status doctor(CommandContext& context) {
+// What a model takes when it is loaded and has not yet run.
+Result<MemoryReport> model_memory(const CommandContext& context, const std::string& model) {
+  RUVLLM_ASSIGN(EngineOptions options, engine_options(context, model));
+  if (options.weights == WeightForm::kAuto) options.weights = WeightForm::kPacked;
+  RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(options));
+  return engine->memory();
+}
+
+Status doctor(CommandContext& context, const std::string& model) {
   RUVLLM_ASSIGN(const SystemReport system, describe_system(context.options.cpu_isa));
   const char* device = device_name(context.options.device);
   if (std::ranges::find(system.devices, device) == system.devices.end()) {
     return fail(ErrorCode::kUnsupported, "device '{}' is not available here; there are: {}", device,
                 fmt::join(system.devices, " "));
   }
+  Json json = doctor_json(system, context.options);
+  std::string text = doctor_table(system, context.options);
+  if (!model.empty()) {
+    RUVLLM_ASSIGN(const MemoryReport memory, model_memory(context, model));
+    json["model_memory"] = memory_json(memory);
+    text += "\n" + memory_table(memory);
+  }
   if (context.output.json()) {
-    context.output.write_json(doctor_json(system, context.options));
+    context.output.write_json(json);
   } else {
-    context.output.write(doctor_table(system, context.options));
+    context.output.write(text);
   }
   return {};
 }
@@ -100,8 +127,12 @@ Status doctor(CommandContext& context) {
 void add_doctor_command(CommandLine& line) {
   CommandLine::Command& command =
       line.add("doctor", "Show what this machine offers and what was chosen", CommonSet::kAll);
-  command.parser.footer("Examples:\n  ruvllm doctor --json");
-  command.run = [](CommandContext& context) { return doctor(context); };
+  auto model = std::make_shared<std::string>();
+  add_model_argument(command.parser, *model);
+  command.parser.footer(
+      "With MODEL: also what it takes in memory.\n\n"
+      "Examples:\n  ruvllm doctor --json\n  ruvllm doctor model.gguf");
+  command.run = [model](CommandContext& context) { return doctor(context, *model); };
 }
 
 }  // namespace ruvllm::cli

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "kernels/cpu/packed/packed_layout.h"
 #include "model/decoder/attention_block.h"
 #include "model/decoder/feed_forward_block.h"
 #include "model/decoder/residual.h"
@@ -29,13 +30,31 @@ void add_to_embedding(const PassContext& c, int32_t row, int32_t position) noexc
   c.kernels.elementwise.add(learned, hidden, residual);
 }
 
+// A token's row of the embedding, as the file has it. Where the output matrix is the same and is
+// packed, from there: reading the file would bring its pages into memory a second time. `scratch`
+// has room for a row.
+const std::byte* embedding_row(const PassContext& c, int32_t token, std::byte* scratch) noexcept {
+  const MatrixView& table = c.weights.token_embedding;
+  const ops::LinearPlan& output = c.weights.output;
+  const size_t row = static_cast<size_t>(token);
+  const bool is_tied = c.config.has_output && output.weight.row(0) == table.row(0);
+  const std::byte* packed = is_tied ? output.packed_slices() : nullptr;
+  if (packed == nullptr) return table.row(row);
+  constexpr size_t kSliceRows = kernels::kSliceRows;
+  const kernels::PackedLayout& layout = output.kernel->layout;
+  kernels::unpack_row(layout, packed + row / kSliceRows * kSliceRows * table.row_stride,
+                      static_cast<int32_t>(row % kSliceRows),
+                      output.in_dim() / layout.block_elements, scratch);
+  return scratch;
+}
+
 void embed(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch) noexcept {
   const int32_t hidden = c.config.hidden_dim, angles = c.config.rope_dim / 2;
   Workspace& ws = c.workspace;
   row_phase(worker, batch.num_rows, c.weights.layers[0].q, [&](int32_t row) {
     const MatrixView& table = c.weights.token_embedding;
     float* residual = row_of(ws.residual, row, hidden);
-    decode_row(table.dtype, table.row(static_cast<size_t>(batch.tokens[row])),
+    decode_row(table.dtype, embedding_row(c, batch.tokens[row], ws.thread_scratch(worker.index())),
                static_cast<size_t>(hidden), residual);
     if (c.config.embedding_scale != 1.0f) {
       c.kernels.elementwise.scale(c.config.embedding_scale, hidden, residual);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/core/checked.h"
+#include "base/system/topology/memory_nodes.h"
 #include "base/threads/start_thread.h"
 #include "kernels/cpu/packed/packed_layout.h"
 
@@ -13,6 +14,8 @@ namespace {
 using kernels::kSliceRows;
 
 constexpr size_t kAlignment = 64;
+// Of mapped pages, given back at once: few calls, and little memory.
+constexpr size_t kReleaseBytes = size_t{1} << 20;
 
 // Rows are counted in whole slices. None if the size overflows.
 std::optional<size_t> packed_bytes(const ops::LinearPlan& plan) {
@@ -52,6 +55,7 @@ Result<std::unique_ptr<WeightPacker>> WeightPacker::create(const formats::GgufFi
   }
   add(weights.output, weights.output.out_dim());
   RUVLLM_ASSIGN(packer->buffer_, Buffer::allocate(end, HugePages::kPrefer, "packed weights"));
+  interleave_over_nodes(packer->buffer_.range());
   for (const auto& matrix : packer->matrices_) matrix->plan->packed = &matrix->slices;
   return packer;
 }
@@ -79,13 +83,20 @@ void WeightPacker::pack(Matrix& matrix) noexcept {
   const size_t stride = plan.weight.row_stride;
   const int32_t num_blocks = plan.in_dim() / kernel.layout.block_elements;
   std::byte* slices = buffer_.data() + matrix.offset;
+  size_t released = 0;  // rows whose pages were given back
   for (int32_t row = 0; row < plan.out_dim(); row += kSliceRows) {
     const auto at = static_cast<size_t>(row);
+    // Given back on the way, so that an output matrix, a third of some models, is not in memory
+    // twice. A product that still reads them gets them back from the page cache.
+    if ((at - released) * stride >= kReleaseBytes) {
+      file_.release_pages({plan.weight.row(released), (at - released) * stride});
+      released = at;
+    }
     kernel.pack_slice(kernel.layout, plan.weight.row(at), stride,
                       std::min(kSliceRows, plan.out_dim() - row), num_blocks, slices + at * stride);
   }
   matrix.slices.store(slices, std::memory_order_release);
-  // A product that still reads them gets them back from the page cache.
+  // All of them once more: products that ran meanwhile may have brought some back.
   file_.release_pages({plan.weight.row(0), plan.weight.num_rows * stride});
   bytes_packed_.fetch_add(plan.weight.num_rows * stride, std::memory_order_relaxed);
 }

@@ -34,6 +34,7 @@ class WeightPacker {
   Status start();
 
   uint64_t bytes_reserved() const { return buffer_.size(); }
+  MemoryRange range() const { return buffer_.range(); }
   uint64_t bytes_packed() const { return bytes_packed_.load(std::memory_order_relaxed); }
 
  private:

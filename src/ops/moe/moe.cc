@@ -189,6 +189,7 @@ class MoeRun {
   // Calls run_piece(group, piece) for all pieces of all groups, over the team.
   template <typename RunPiece>
   void run_products(int64_t Group::* end, RunPiece&& run_piece) noexcept {
+    if (!worker_.takes_part()) return;  // the groups may be a later layer's by now
     const Group* groups = ws_.groups_;
     const Group* groups_end = groups + ws_.num_groups_;
     worker_.for_chunks(groups_end[-1].*end, 1, [&](int64_t index, int64_t) {

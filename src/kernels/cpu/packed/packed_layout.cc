@@ -67,4 +67,21 @@ void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_
   }
 }
 
+void unpack_row(const PackedLayout& layout, const std::byte* slice, int32_t row_in_slice,
+                int32_t num_blocks, std::byte* row) noexcept {
+  const size_t r = static_cast<size_t>(row_in_slice);
+  const std::byte* halves = slice + static_cast<size_t>(num_blocks) * layout.words_bytes();
+  for (size_t b = 0; b < static_cast<size_t>(num_blocks); ++b) {
+    std::byte* block = row + b * static_cast<size_t>(layout.block_bytes);
+    for (size_t w = 0; w < static_cast<size_t>(layout.num_words); ++w) {
+      std::byte* word = block + layout.word_offset + 4 * w;
+      std::memcpy(word, slice + b * layout.words_bytes() + 4 * (w * kSliceRows + r), 4);
+      if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
+    }
+    if (layout.has_half()) {
+      std::memcpy(block + layout.half_offset, halves + 2 * (b * kSliceRows + r), 2);
+    }
+  }
+}
+
 }  // namespace ruvllm::kernels

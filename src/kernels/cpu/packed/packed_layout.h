@@ -46,4 +46,8 @@ using PackSliceFn = void (*)(const PackedLayout& layout, const std::byte* rows, 
 void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
                         int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept;
 
+// The way back for one row: `row` gets the num_blocks * block_bytes bytes of row `row_in_slice`.
+void unpack_row(const PackedLayout& layout, const std::byte* slice, int32_t row_in_slice,
+                int32_t num_blocks, std::byte* row) noexcept;
+
 }  // namespace ruvllm::kernels
