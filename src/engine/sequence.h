@@ -11,6 +11,7 @@
 #include "base/core/error.h"
 #include "base/threads/spsc_ring.h"
 #include "engine/pooling.h"
+#include "engine/speculation/sequence_drafts.h"
 #include "events/token_event.h"
 #include "model/config.h"
 #include <ruvllm/sampling.h>
@@ -40,6 +41,8 @@ struct SequenceResult {
   uint64_t lora_us = 0;  // of the steps that it had adapters in
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
+  uint32_t drafted_tokens = 0;   // speculation: rows computed for guesses
+  uint32_t accepted_tokens = 0;  // of them, those that were right
   double nll_sum = 0.0;          // score
   std::vector<float> embedding;  // embed: [hidden], or [prompt, hidden] for Pooling::kNone
   std::optional<Error> failure;  // of kModelDamaged
@@ -60,8 +63,9 @@ struct Sequence {
   std::vector<uint32_t> block_table;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;
-  uint32_t max_total = 0;        // tokens at which it ends
-  std::optional<Pooler> pooler;  // if it embeds
+  uint32_t max_total = 0;                // tokens at which it ends
+  std::optional<Pooler> pooler;          // if it embeds
+  std::optional<SequenceDrafts> drafts;  // if it generates and speculation is on
 };
 
 }  // namespace ruvllm::engine

@@ -18,6 +18,7 @@
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "engine/sequence.h"
+#include "engine/speculation/speculator.h"
 #include "model/model.h"
 #include "model/workspace.h"
 
@@ -28,6 +29,7 @@ struct StepLoopOptions {
   uint32_t max_sequences = 1;
   uint32_t max_batch_tokens = 512;  // rows of a step; at least a context if the model is not causal
   uint32_t max_queued = 512;
+  SpeculationOptions speculation;
 };
 
 class StepLoop {
@@ -55,10 +57,12 @@ class StepLoop {
     std::vector<int32_t> tokens;                           // those with keys and values
     std::shared_ptr<const adapters::AdapterSet> adapters;  // that made them
     std::vector<uint32_t> pages;
+    DraftCache draft_cache;  // of the draft model, if there is one
   };
 
   StepLoop(const model::Model& model, device::CpuDevice& device, const StepLoopOptions& options,
-           cache::PagePool pool, std::unique_ptr<model::Workspace> workspace);
+           cache::PagePool pool, std::unique_ptr<model::Workspace> workspace,
+           std::unique_ptr<Speculator> speculator);
 
   Status check(const SequenceRequest& request) const;
   void thread_main();
@@ -67,12 +71,15 @@ class StepLoop {
   void start(std::unique_ptr<Sequence> sequence);
   void adopt_prefix(Sequence& sequence);
   void run_step();
+  void propose_drafts();
   void build_batch();
   void drop_oldest_retained();
   void reserve_pages(Sequence& sequence, int32_t num_tokens);
+  void give_back_pages(Sequence& sequence);
   void commit(uint64_t step_us);
   // All return how the sequence ended, kNone if it goes on.
   events::EndReason commit_generated(Sequence& sequence, float* logits);
+  events::EndReason commit_token(Sequence& sequence, float* logits);
   events::EndReason commit_embedding(Sequence& sequence, const ops::SpanView& span);
   events::EndReason commit_score(Sequence& sequence, const ops::SpanView& span);
   void finish(size_t running_idx, events::EndReason reason);
@@ -85,6 +92,7 @@ class StepLoop {
   cache::PagePool pool_;
   std::unique_ptr<model::Workspace> workspace_;
   Sampler sampler_;
+  std::unique_ptr<Speculator> speculator_;  // none: plain decoding
   std::atomic<uint64_t> cache_bytes_used_{0};
 
   // Shared with submitters, under the mutex; the counter lets the loop look without locking.
