@@ -120,6 +120,18 @@ StepLoop::~StepLoop() {
   thread_.join();
 }
 
+const DraftModel* StepLoop::drafter() const {
+  return speculator_ == nullptr ? nullptr : speculator_->draft_model();
+}
+
+uint64_t StepLoop::cache_bytes_reserved() const {
+  return pool_.bytes_reserved() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_reserved());
+}
+
+uint64_t StepLoop::workspace_bytes() const {
+  return workspace_->bytes() + (drafter() == nullptr ? 0 : drafter()->workspace_bytes());
+}
+
 Status StepLoop::check(const SequenceRequest& request) const {
   const model::ModelConfig& config = model_.config();
   const int32_t vocab_size = config.vocab_size;
@@ -380,7 +392,9 @@ void StepLoop::run_step() {
   }
   if (!intact) mark_damaged(intact.error());
   finish_marked();
-  cache_bytes_used_.store(pool_.bytes_used(), std::memory_order_relaxed);
+  cache_bytes_used_.store(
+      pool_.bytes_used() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_used()),
+      std::memory_order_relaxed);
 }
 
 void StepLoop::propose_drafts() {

@@ -29,7 +29,7 @@ struct StepLoopOptions {
   uint32_t max_sequences = 1;
   uint32_t max_batch_tokens = 512;  // rows of a step; at least a context if the model is not causal
   uint32_t max_queued = 512;
-  SpeculationOptions speculation;
+  SpeculationOptions speculation = {};
 };
 
 class StepLoop {
@@ -46,9 +46,10 @@ class StepLoop {
   Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
 
   const StepLoopOptions& options() const { return options_; }
-  uint64_t cache_bytes_reserved() const { return pool_.bytes_reserved(); }
+  // Of the draft model's cache and workspace, too.
+  uint64_t cache_bytes_reserved() const;
   uint64_t cache_bytes_used() const { return cache_bytes_used_.load(std::memory_order_relaxed); }
-  uint64_t workspace_bytes() const { return workspace_->bytes(); }
+  uint64_t workspace_bytes() const;
 
  private:
   // A finished sequence whose pages are kept: a request that starts with the same tokens (the next
@@ -65,6 +66,7 @@ class StepLoop {
            std::unique_ptr<Speculator> speculator);
 
   Status check(const SequenceRequest& request) const;
+  const DraftModel* drafter() const;  // or none
   void thread_main();
   bool wait_for_work();
   void admit();

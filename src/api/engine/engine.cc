@@ -31,8 +31,14 @@ Status check_options(const EngineOptions& options) {
   return {};
 }
 
+uint64_t token_cache_bytes(const model::ModelConfig& config) {
+  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
+  return shape.bytes() / kernels::kPageTokens;
+}
+
 // The context asked for, or the model's own as far as half of the free memory goes.
-Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config) {
+Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config,
+                                const model::Model* draft_model) {
   const uint32_t trained = static_cast<uint32_t>(config.context_length);
   if (options.context_length > trained) {
     return fail(ErrorCode::kInvalidArgument,
@@ -40,12 +46,26 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
                 options.context_length, trained);
   }
   if (options.context_length != 0) return options.context_length;
-  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
-  const uint64_t token_bytes = std::max<uint64_t>(shape.bytes() / kernels::kPageTokens, 1);
+  uint64_t token_bytes = std::max<uint64_t>(token_cache_bytes(config), 1);
+  if (draft_model != nullptr) token_bytes += token_cache_bytes(draft_model->config());
   const uint64_t affordable =
       memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
   constexpr uint64_t kSmallest = 512;
   return static_cast<uint32_t>(std::min<uint64_t>(trained, std::max(affordable, kSmallest)));
+}
+
+Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
+  const size_t rows = static_cast<size_t>(model.config().vocab_size);
+  if (tokenizer.vocab_size() <= rows) return {};
+  return fail(ErrorCode::kCorrupt,
+              "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
+              model.file().path(), tokenizer.vocab_size(), rows);
+}
+
+}  // namespace
+
+uint64_t packed_room(const EngineOptions& options) {
+  return options.max_packed_bytes != 0 ? options.max_packed_bytes : memory_info().budget / 2;
 }
 
 model::ModelOptions model_options(const EngineOptions& options) {
@@ -61,20 +81,9 @@ model::ModelOptions model_options(const EngineOptions& options) {
       out.weight_form = model::WeightForm::kPacked;
       break;
   }
-  out.max_packed_bytes =
-      options.max_packed_bytes != 0 ? options.max_packed_bytes : memory_info().budget / 2;
+  out.max_packed_bytes = packed_room(options);
   return out;
 }
-
-Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
-  const size_t rows = static_cast<size_t>(model.config().vocab_size);
-  if (tokenizer.vocab_size() <= rows) return {};
-  return fail(ErrorCode::kCorrupt,
-              "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
-              model.file().path(), tokenizer.vocab_size(), rows);
-}
-
-}  // namespace
 
 EngineInfo Engine::Impl::describe(double load_ms) const {
   const model::ModelConfig& config = model->config();
@@ -89,6 +98,7 @@ EngineInfo Engine::Impl::describe(double load_ms) const {
   described.vocab_size = static_cast<uint32_t>(config.vocab_size);
   described.embedding_length = static_cast<uint32_t>(config.hidden_dim);
   described.generates_text = config.generates_text();
+  if (draft_model != nullptr) described.draft_model_name = draft_model->config().name;
   described.num_parameters = model->num_parameters();
   described.load_ms = load_ms;
   described.chat_template_source = chat->source_name();
@@ -118,16 +128,20 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
                                                       .model_name = config.name,
                                                       .chat_template = options.chat_template}));
   RUVLLM_TRY(impl->load_default_adapters(options.adapters));
+  RUVLLM_TRY(impl->load_draft_model(options));
   engine::StepLoopOptions loop_options;
-  RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, impl->model->config()));
+  RUVLLM_ASSIGN(loop_options.context_length,
+                choose_context(options, config, impl->draft_model.get()));
   loop_options.max_sequences = options.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
+  loop_options.speculation = impl->speculation(options);
   if (!config.causal) {  // a text runs in one step
     loop_options.max_batch_tokens =
         std::max(loop_options.max_batch_tokens, loop_options.context_length);
   }
   RUVLLM_ASSIGN(impl->loop, engine::StepLoop::create(*impl->model, *impl->device, loop_options));
   impl->info = impl->describe(static_cast<double>(monotonic_us() - begin) / 1000.0);
+  impl->info.speculation = config.causal ? options.speculation : Speculation::kOff;
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
@@ -142,6 +156,11 @@ MemoryReport Engine::memory() const {
   report.cache_reserved = impl_->loop->cache_bytes_reserved();
   report.cache_used = impl_->loop->cache_bytes_used();
   report.workspace = impl_->loop->workspace_bytes();
+  if (impl_->draft_model != nullptr) {
+    report.weights_mapped += impl_->draft_model->file().mapped_bytes();
+    report.weights_resident += impl_->draft_model->file().resident_bytes();
+    report.weights_packed += impl_->draft_model->packed_bytes();
+  }
   report.process_resident = process_resident_bytes();
   return report;
 }

@@ -87,6 +87,10 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   options.ctx = flags.ctx.value_or(settings.ctx.value_or(0));
   options.cpu_isa = flags.cpu_isa.value_or(settings.cpu_isa.value_or(""));
   options.packed_mib = flags.packed_mib.value_or(settings.packed_mib.value_or(0));
+  if (settings.speculate) {
+    RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
+  }
+  options.draft = settings.draft.value_or("");
   RUVLLM_ASSIGN(options.device,
                 named_value(kDevices, flags.device.value_or(settings.device.value_or("cpu")),
                             "device", "cpu, cuda or metal"));

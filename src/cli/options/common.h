@@ -48,6 +48,9 @@ struct CommonOptions {
   std::string cpu_isa;
   WeightForm weights = WeightForm::kAuto;
   uint32_t packed_mib = 0;  // 0: half of the memory that is available
+  // For the flags of request/speculation.h, which not all commands have.
+  std::optional<Speculation> speculate;
+  std::string draft;
 };
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
 

@@ -66,6 +66,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   settings.cpu_isa = "avx2";
   settings.weights = "packed";
   settings.packed_mib = 300;
+  settings.speculate = "lookup";
+  settings.draft = "small.gguf";
   const auto from_settings = merge_settings({}, settings);
   EXPECT_EQ(from_settings->model, "file.gguf");
   EXPECT_EQ(from_settings->threads, 2u);
@@ -74,6 +76,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_settings->cpu_isa, "avx2");
   EXPECT_EQ(from_settings->weights, WeightForm::kPacked);
   EXPECT_EQ(from_settings->packed_mib, 300u);
+  EXPECT_EQ(from_settings->speculate, Speculation::kLookup);
+  EXPECT_EQ(from_settings->draft, "small.gguf");
 
   const auto from_flags = merge_settings(
       parse({"-m", "f.gguf", "-t", "0", "--ctx", "9", "--device", "cpu", "--cpu-isa", "generic"})
@@ -84,6 +88,10 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_flags->ctx, 9u);
   EXPECT_EQ(from_flags->device, DeviceType::Cpu);
   EXPECT_EQ(from_flags->cpu_isa, "generic");
+
+  settings.speculate = "perhaps";
+  EXPECT_FALSE(merge_settings({}, settings));
+  settings.speculate = "off";
 
   settings.weights = "folded";
   EXPECT_FALSE(merge_settings({}, settings));
