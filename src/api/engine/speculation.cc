@@ -74,8 +74,8 @@ Status Engine::Impl::load_draft_model(const EngineOptions& options) {
                 "with --draft, or choose lookup");
   }
   RUVLLM_ASSIGN(api::OpenedModel opened, api::open_model(path, api::OpenScope::kWeights));
-  RUVLLM_ASSIGN(const auto tokenizer, api::load_tokenizer(opened));
-  RUVLLM_TRY(check_same_vocabulary(path, tokenizer->spec(), text_tokenizer->spec()));
+  RUVLLM_ASSIGN(const auto draft_tokenizer, api::load_tokenizer(opened));
+  RUVLLM_TRY(check_same_vocabulary(path, draft_tokenizer->spec(), text_tokenizer->spec()));
   // It has what room for packed copies the model leaves.
   EngineOptions own = options;
   const uint64_t room = packed_room(options);

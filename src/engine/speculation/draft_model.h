@@ -15,7 +15,7 @@
 #include "cache/page_pool.h"
 #include "device/cpu_device.h"
 #include "engine/sampler.h"
-#include "engine/speculation/step_cost.h"
+#include "engine/speculation/planning/step_cost.h"
 #include "model/model.h"
 #include "model/workspace.h"
 #include "ops/views.h"

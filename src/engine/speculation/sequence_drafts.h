@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/speculation/acceptance.h"
 #include "engine/speculation/ngram_index.h"
+#include "engine/speculation/planning/acceptance.h"
 
 namespace ruvllm::engine {
 

@@ -17,10 +17,10 @@
 #include "device/cpu_device.h"
 #include "engine/scheduler.h"
 #include "engine/sequence.h"
-#include "engine/speculation/acceptance.h"
 #include "engine/speculation/draft_model.h"
-#include "engine/speculation/draft_planner.h"
-#include "engine/speculation/step_cost.h"
+#include "engine/speculation/planning/acceptance.h"
+#include "engine/speculation/planning/draft_planner.h"
+#include "engine/speculation/planning/step_cost.h"
 #include "model/model.h"
 
 namespace ruvllm::engine {

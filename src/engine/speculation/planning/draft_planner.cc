@@ -1,4 +1,4 @@
-#include "engine/speculation/draft_planner.h"
+#include "engine/speculation/planning/draft_planner.h"
 
 #include <algorithm>
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/speculation/acceptance.h"
-#include "engine/speculation/step_cost.h"
+#include "engine/speculation/planning/acceptance.h"
+#include "engine/speculation/planning/step_cost.h"
 
 namespace ruvllm::engine {
 

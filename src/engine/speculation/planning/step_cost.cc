@@ -1,4 +1,4 @@
-#include "engine/speculation/step_cost.h"
+#include "engine/speculation/planning/step_cost.h"
 
 #include <algorithm>
 #include <bit>

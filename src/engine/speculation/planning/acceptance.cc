@@ -1,4 +1,4 @@
-#include "engine/speculation/acceptance.h"
+#include "engine/speculation/planning/acceptance.h"
 
 #include <algorithm>
 
