@@ -34,6 +34,17 @@ enum class WeightForm : uint8_t {
   kPacked,  // packed before the first token
 };
 
+// Where guesses of the next tokens come from, which the model then checks several at a time.
+// Answers have the same tokens with all of them; how many guesses pay is measured while it runs.
+enum class Speculation : uint8_t {
+  kOff,
+  kLookup,  // from what followed the same tokens earlier in prompt and answer
+  kDraft,   // from a smaller model, EngineOptions::draft_model_path
+  kAuto,    // from both, as far as there is a smaller model
+};
+RUVLLM_API const char* speculation_name(Speculation speculation);  // "off", "lookup", ...
+RUVLLM_API Result<Speculation> speculation_of_name(std::string_view name);
+
 struct EngineOptions {
   std::string model_path = {};
   uint32_t num_threads = 0;  // 0: one a core that affinity and cgroup quota allow, fast ones first
@@ -51,6 +62,8 @@ struct EngineOptions {
   std::string chat_template = {};
   // Loaded at once and used, all together, by requests that do not choose their own.
   std::vector<AdapterSource> adapters = {};
+  Speculation speculation = Speculation::kAuto;
+  std::string draft_model_path = {};  // with the model's own vocabulary; read for kDraft and kAuto
 };
 
 // The names of the chat templates that are built in: "chatml", "llama3", ...
@@ -89,6 +102,8 @@ struct GenerationSummary {
   uint32_t prompt_tokens = 0;
   uint32_t cached_prompt_tokens = 0;  // prompt tokens whose keys and values were still in the cache
   uint32_t completion_tokens = 0;
+  uint32_t drafted_tokens = 0;   // guesses that were checked (Speculation)
+  uint32_t accepted_tokens = 0;  // of them, those that were right: each saved a step
   uint64_t seed = 0;
   LatencyBreakdown latency;
 };
@@ -206,8 +221,10 @@ struct EngineInfo {
   uint32_t context_length = 0;
   uint32_t model_context_length = 0;
   uint32_t vocab_size = 0;
-  uint32_t embedding_length = 0;  // dimensions of an embedding
-  bool generates_text = true;     // false: an encoder, for embed() only
+  uint32_t embedding_length = 0;                // dimensions of an embedding
+  bool generates_text = true;                   // false: an encoder, for embed() only
+  Speculation speculation = Speculation::kOff;  // kAuto: lookup, and a draft model if it is named
+  std::string draft_model_name;
   uint64_t num_parameters = 0;
   double load_ms = 0.0;
   // Whether conversations go through a template that was made for this model: false where the file
@@ -231,6 +248,8 @@ struct BenchDecode {
   double tok_s = 0.0;   // of all sequences together, median of the repetitions
   double ms_p50 = 0.0;  // a step
   double ms_p99 = 0.0;
+  uint64_t drafted_tokens = 0;  // of all sequences and repetitions
+  uint64_t accepted_tokens = 0;
 };
 struct BenchReport {
   double prefill_tok_s = 0.0;

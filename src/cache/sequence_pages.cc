@@ -45,13 +45,16 @@ void SequencePages::advance(KvCache& cache, int32_t num_tokens, int32_t next_pos
   }
 }
 
+void SequencePages::rewind(KvCache& cache, int32_t num_tokens) {
+  give_back_from(cache.pages(), block_table_, pages_for_tokens(static_cast<uint64_t>(num_tokens)));
+}
+
 bool SequencePages::can_continue_at(const KvCache& cache, int32_t num_tokens) const {
   return !cache.has_store() || cache.tiers().stored_pages(num_tokens) >= first_kept_;
 }
 
 void SequencePages::adopt(KvCache& cache, SequencePages& source, int32_t num_tokens) {
-  const size_t num_pages = pages_for_tokens(static_cast<uint64_t>(num_tokens));
-  give_back_from(cache.pages(), source.block_table_, num_pages);
+  source.rewind(cache, num_tokens);
   block_table_.assign(source.block_table_.begin(), source.block_table_.end());
   first_kept_ = source.first_kept_;
   num_stored_ = source.num_stored_;

@@ -24,6 +24,9 @@ class SequencePages {
   // the store. Binary16 pages that no row from next_position on reads go back.
   void advance(KvCache& cache, int32_t num_tokens, int32_t next_position);
 
+  // Gives back the binary16 pages that hold none of the first num_tokens.
+  void rewind(KvCache& cache, int32_t num_tokens);
+
   // True if a sequence that begins with the first num_tokens of this one and goes on there finds
   // all that it reads.
   bool can_continue_at(const KvCache& cache, int32_t num_tokens) const;
@@ -33,6 +36,7 @@ class SequencePages {
   void adopt(KvCache& cache, SequencePages& source, int32_t num_tokens);
   void release(KvCache& cache);
 
+  size_t num_pages() const { return block_table_.size(); }
   uint64_t bytes(const KvCache& cache) const;  // of the pages it holds now
   const uint32_t* block_table() const { return block_table_.data(); }
   const uint32_t* store_table() const { return store_table_.data(); }

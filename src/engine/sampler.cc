@@ -163,19 +163,28 @@ int32_t Sampler::draw_token(const SamplingParams& params, double uniform, size_t
   return candidates_[count - 1].id;
 }
 
+int32_t Sampler::choose(const SamplingParams& params, uint64_t seed, uint64_t draw,
+                        std::span<const int32_t> history, float* logits) {
+  for (const auto& [id, bias] : params.logit_bias) logits[id] += bias;
+  apply_penalties(params, history, logits);
+  if (params.temperature == 0.0f) return arg_max(logits);
+  const size_t count = truncate(params, logits);
+  return draw_token(params, RandomStream(seed).uniform(draw), count);
+}
+
+bool Sampler::draw(const SamplingParams& params, uint64_t seed, uint64_t draw,
+                   std::span<const int32_t> history, float* logits, int32_t& id) {
+  if (!all_finite(logits)) return false;
+  id = choose(params, seed, draw, history, logits);
+  return true;
+}
+
 bool Sampler::sample(const SamplingParams& params, uint64_t seed, uint64_t draw,
                      std::span<const int32_t> history, float* logits, events::TokenEvent& event) {
   if (!all_finite(logits)) return false;
   const bool wants_logprobs = params.num_logprobs >= 0;
   if (wants_logprobs) std::copy_n(logits, vocab_size_, unpenalized_.begin());
-  for (const auto& [id, bias] : params.logit_bias) logits[id] += bias;
-  apply_penalties(params, history, logits);
-  if (params.temperature == 0.0f) {
-    event.id = arg_max(logits);
-  } else {
-    const size_t count = truncate(params, logits);
-    event.id = draw_token(params, RandomStream(seed).uniform(draw), count);
-  }
+  event.id = choose(params, seed, draw, history, logits);
   if (wants_logprobs) record_logprobs(params.num_logprobs, unpenalized_.data(), event);
   return true;
 }

@@ -28,6 +28,10 @@ class Sampler {
   bool sample(const SamplingParams& params, uint64_t seed, uint64_t draw,
               std::span<const int32_t> history, float* logits, events::TokenEvent& event);
 
+  // The token alone, as sample() would choose it. false: the logits are not finite.
+  bool draw(const SamplingParams& params, uint64_t seed, uint64_t draw,
+            std::span<const int32_t> history, float* logits, int32_t& id);
+
   // Natural log of the probability of `token`; NaN if the logits are not finite.
   double log_probability(const float* logits, int32_t token) const;
 
@@ -37,6 +41,9 @@ class Sampler {
     int32_t id;
   };
   bool all_finite(const float* logits) const;
+  // Of finite logits.
+  int32_t choose(const SamplingParams& params, uint64_t seed, uint64_t draw,
+                 std::span<const int32_t> history, float* logits);
   int32_t arg_max(const float* logits) const;
   void record_logprobs(int32_t num_logprobs, const float* logits, events::TokenEvent& event);
   void apply_penalties(const SamplingParams& params, std::span<const int32_t> history,

@@ -18,6 +18,23 @@ TEST(Scheduler, DecodesComeBeforePrompts) {
   EXPECT_EQ(spans[1].num_rows, 63);
 }
 
+TEST(Scheduler, DraftsHaveWhatRoomTheDecodesLeave) {
+  std::vector<SchedulerEntry> entries = {{10, 9}, {20, 19}, {30, 29}, {40, 39, true}};
+  for (SchedulerEntry& entry : entries) entry.num_drafts = 4;
+  std::vector<ScheduledSpan> spans;
+  schedule(entries, 64, spans);
+  ASSERT_EQ(spans.size(), 3u);
+  for (const ScheduledSpan& span : spans) EXPECT_EQ(span.num_rows, 5);
+  schedule(entries, 9, spans);  // six beside the three decodes
+  ASSERT_EQ(spans.size(), 3u);
+  EXPECT_EQ(spans[0].num_rows, 5);
+  EXPECT_EQ(spans[1].num_rows, 3);
+  EXPECT_EQ(spans[2].num_rows, 1);
+  schedule(entries, 2, spans);
+  ASSERT_EQ(spans.size(), 2u);
+  EXPECT_EQ(spans[0].num_rows + spans[1].num_rows, 2);
+}
+
 // In order of arrival, short ones too, so that none waits for ever.
 TEST(Scheduler, WholeEntriesRunInOneStepOrWait) {
   std::vector<SchedulerEntry> entries = {{30, 0}, {40, 0}, {1, 0}, {5, 0}};

@@ -12,6 +12,7 @@
 #include "base/threads/spsc_ring.h"
 #include "cache/sequence_pages.h"
 #include "engine/pooling.h"
+#include "engine/speculation/sequence_drafts.h"
 #include "events/token_event.h"
 #include "model/config.h"
 #include <ruvllm/sampling.h>
@@ -42,6 +43,8 @@ struct SequenceResult {
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
   uint64_t kv_bytes = 0;         // that its keys and values took at its end
+  uint32_t drafted_tokens = 0;   // speculation: rows computed for guesses
+  uint32_t accepted_tokens = 0;  // of them, those that were right
   double nll_sum = 0.0;          // score
   std::vector<float> embedding;  // embed: [hidden], or [prompt, hidden] for Pooling::kNone
   std::optional<Error> failure;  // of kModelDamaged
@@ -62,8 +65,9 @@ struct Sequence {
   cache::SequencePages pages;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;
-  uint32_t max_total = 0;        // tokens at which it ends
-  std::optional<Pooler> pooler;  // if it embeds
+  uint32_t max_total = 0;                // tokens at which it ends
+  std::optional<Pooler> pooler;          // if it embeds
+  std::optional<SequenceDrafts> drafts;  // if it generates and speculation is on
 };
 
 }  // namespace ruvllm::engine

@@ -15,10 +15,26 @@ namespace {
 using events::EndReason;
 using events::TokenEvent;
 
-// Rows whose logits are held at once: all running sequences, and a block of scored rows.
-int32_t max_logit_rows(const StepLoopOptions& options) {
-  constexpr uint32_t kScoreRows = 64;
-  return static_cast<int32_t>(std::max(options.max_sequences, kScoreRows));
+SpeculatorLimits speculator_limits(const StepLoopOptions& options, const model::Model& model) {
+  return {.context_length = options.context_length,
+          .max_sequences = options.max_sequences,
+          .max_rows = options.max_batch_tokens,
+          .vocab_size = model.config().vocab_size,
+          .bytes_per_token = model.bytes_per_token()};
+}
+
+bool speculates(const StepLoopOptions& options, const model::Model& model) {
+  return options.speculation.is_on() && model.config().causal;
+}
+
+// Rows whose logits are held at once: all running sequences with their drafts, and a block of
+// scored rows.
+int32_t max_logit_rows(const StepLoopOptions& options, const model::Model& model) {
+  constexpr int32_t kScoreRows = 64;
+  const int32_t drafts = speculates(options, model)
+                             ? Speculator::max_draft_rows(speculator_limits(options, model))
+                             : 0;
+  return std::max(static_cast<int32_t>(options.max_sequences) + drafts, kScoreRows);
 }
 
 uint64_t fresh_seed() {
@@ -80,24 +96,31 @@ Result<std::unique_ptr<StepLoop>> StepLoop::create(const model::Model& model,
       auto workspace,
       model::Workspace::create(device, config, model.weights(),
                                {.max_rows = static_cast<int32_t>(options.max_batch_tokens),
-                                .max_logit_rows = max_logit_rows(options),
+                                .max_logit_rows = max_logit_rows(options, model),
                                 .num_threads = device.team().num_threads(),
                                 .context_length = static_cast<int32_t>(options.context_length)}));
-  std::unique_ptr<StepLoop> loop(
-      new StepLoop(model, device, options, std::move(cache), std::move(workspace)));
+  std::unique_ptr<Speculator> speculator;
+  if (speculates(options, model)) {
+    RUVLLM_ASSIGN(speculator, Speculator::create(device, options.speculation,
+                                                 speculator_limits(options, model)));
+  }
+  std::unique_ptr<StepLoop> loop(new StepLoop(model, device, options, std::move(cache),
+                                              std::move(workspace), std::move(speculator)));
   RUVLLM_ASSIGN(loop->thread_, start_thread([raw = loop.get()] { raw->thread_main(); }));
   return loop;
 }
 
 StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
                    const StepLoopOptions& options, cache::KvCache cache,
-                   std::unique_ptr<model::Workspace> workspace)
+                   std::unique_ptr<model::Workspace> workspace,
+                   std::unique_ptr<Speculator> speculator)
     : model_(model),
       device_(device),
       options_(options),
       cache_(std::move(cache)),
       workspace_(std::move(workspace)),
-      sampler_(device.kernels().elementwise, model.config().vocab_size) {
+      sampler_(device.kernels().elementwise, model.config().vocab_size),
+      speculator_(std::move(speculator)) {
   waiting_.reserve(options.max_queued);
   retained_.reserve(size_t{options.max_sequences} + 1);
   running_.reserve(options.max_sequences);
@@ -109,8 +132,8 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
   for (std::vector<int32_t>* per_row : {&tokens_, &positions_, &row_spans_, &state_rows_}) {
     per_row->reserve(rows);
   }
-  logit_rows_.reserve(static_cast<size_t>(max_logit_rows(options)));
-  score_rows_.reserve(static_cast<size_t>(max_logit_rows(options)));
+  logit_rows_.reserve(static_cast<size_t>(max_logit_rows(options, model)));
+  score_rows_.reserve(static_cast<size_t>(max_logit_rows(options, model)));
 }
 
 StepLoop::~StepLoop() {
@@ -118,6 +141,33 @@ StepLoop::~StepLoop() {
   inbox_events_.fetch_add(1, std::memory_order_release);
   inbox_events_.notify_one();
   thread_.join();
+}
+
+const DraftModel* StepLoop::drafter() const {
+  return speculator_ == nullptr ? nullptr : speculator_->draft_model();
+}
+
+uint64_t StepLoop::cache_bytes_reserved() const {
+  return cache_.bytes_reserved() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_reserved());
+}
+
+uint64_t StepLoop::workspace_bytes() const {
+  return workspace_->bytes() + (drafter() == nullptr ? 0 : drafter()->workspace_bytes());
+}
+
+std::vector<MemoryRange> StepLoop::cache_ranges() const {
+  std::vector<MemoryRange> ranges = cache_.ranges();
+  if (drafter() != nullptr) {
+    const std::vector<MemoryRange> drafts = drafter()->cache_ranges();
+    ranges.insert(ranges.end(), drafts.begin(), drafts.end());
+  }
+  return ranges;
+}
+
+std::vector<MemoryRange> StepLoop::workspace_ranges() const {
+  std::vector<MemoryRange> ranges = {workspace_->range()};
+  if (drafter() != nullptr) ranges.push_back(drafter()->workspace_range());
+  return ranges;
 }
 
 Status StepLoop::check(const SequenceRequest& request) const {
@@ -244,7 +294,10 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  if (request.generates()) adopt_prefix(*sequence);
+  if (request.generates()) {
+    if (speculator_ != nullptr) speculator_->start(*sequence);
+    adopt_prefix(*sequence);
+  }
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   running_.push_back(std::move(sequence));
   ended_.push_back(EndReason::kNone);
@@ -266,6 +319,7 @@ void StepLoop::adopt_prefix(Sequence& sequence) {
   if (best_length < static_cast<size_t>(kernels::kPageTokens)) return;
   sequence.num_computed = static_cast<int32_t>(best_length);
   sequence.pages.adopt(cache_, best->pages, sequence.num_computed);
+  if (speculator_ != nullptr) speculator_->adopt(sequence, best->draft_cache);
   retained_.erase(best);
 }
 
@@ -279,7 +333,9 @@ void StepLoop::reserve_pages(Sequence& sequence, int32_t num_tokens) {
 }
 
 void StepLoop::drop_oldest_retained() {
-  retained_.front().pages.release(cache_);
+  Retained& oldest = retained_.front();
+  oldest.pages.release(cache_);
+  if (speculator_ != nullptr) speculator_->rewind(oldest.draft_cache, 0);
   retained_.erase(retained_.begin());
 }
 
@@ -294,10 +350,14 @@ void StepLoop::build_batch() {
   for (const ScheduledSpan& scheduled : scheduled_) {
     Sequence& sequence = *running_[static_cast<size_t>(scheduled.entry_idx)];
     const int32_t first = sequence.num_computed, end = first + scheduled.num_rows;
+    const int32_t known = static_cast<int32_t>(sequence.tokens.size());
+    if (sequence.drafts) sequence.drafts->num_drafts = std::max(end - known, 0);
     reserve_pages(sequence, end);
     const int32_t first_row = static_cast<int32_t>(tokens_.size());
     for (int32_t position = first; position < end; ++position) {
-      tokens_.push_back(sequence.tokens[static_cast<size_t>(position)]);
+      tokens_.push_back(position < known
+                            ? sequence.tokens[static_cast<size_t>(position)]
+                            : sequence.drafts->ids[static_cast<size_t>(position - known)]);
       positions_.push_back(position);
       row_spans_.push_back(static_cast<int32_t>(spans_.size()));
       if (sequence.pooler && sequence.pooler->wants(position)) {
@@ -309,9 +369,9 @@ void StepLoop::build_batch() {
                       adapters != nullptr ? &adapters->view() : nullptr,
                       sequence.pages.store_table(), sequence.pages.first_unstored_page()});
     rows_read_later_ |= !sequence.request.generates();
-    const bool reaches_end = end == static_cast<int32_t>(sequence.tokens.size());
-    if (reaches_end && sequence.request.generates()) {
-      logit_rows_.push_back(first_row + scheduled.num_rows - 1);
+    if (!sequence.request.generates()) continue;
+    for (int32_t position = known - 1; position < end; ++position) {
+      logit_rows_.push_back(first_row + position - first);
     }
   }
 }
@@ -323,6 +383,8 @@ void StepLoop::run_step() {
     entries_.push_back({static_cast<int32_t>(sequence->tokens.size()), sequence->num_computed,
                         sequence->channel->ring.free_slots() < 2, !model_.config().causal});
   }
+  const uint64_t begin_ns = monotonic_ns();
+  if (speculator_ != nullptr) propose_drafts();
   schedule(entries_, static_cast<int32_t>(options_.max_batch_tokens), scheduled_);
   if (scheduled_.empty()) {
     // Every reader is behind (or nothing runs): look again soon, without burning a processor.
@@ -334,19 +396,30 @@ void StepLoop::run_step() {
       static_cast<int32_t>(tokens_.size()), tokens_.data(), positions_.data(),
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   workspace_->lora_ns = 0;
-  const uint64_t begin = monotonic_us();
+  const uint64_t pass_begin_ns = monotonic_ns();
   model_.step(device_, *workspace_, batch, cache_.view(), logit_rows_,
               rows_read_later_ ? model::RowsAfter::kReadable : model::RowsAfter::kDone);
+  if (speculator_ != nullptr) {
+    speculator_->step_done(batch.num_rows, static_cast<int32_t>(logit_rows_.size()),
+                           static_cast<double>(monotonic_ns() - pass_begin_ns) / 1e3);
+  }
   if (!state_rows_.empty()) model_.final_states(device_, *workspace_, state_rows_);
   // Asked before a token goes out, and again because scoring reads weights while it commits.
   Status intact = model_.file().check_intact();
   if (intact) {
-    commit(monotonic_us() - begin);
+    commit((monotonic_ns() - begin_ns) / 1000);
     intact = model_.file().check_intact();
   }
   if (!intact) mark_damaged(intact.error());
   finish_marked();
-  cache_bytes_used_.store(cache_.bytes_used(), std::memory_order_relaxed);
+  cache_bytes_used_.store(
+      cache_.bytes_used() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_used()),
+      std::memory_order_relaxed);
+}
+
+void StepLoop::propose_drafts() {
+  while (!retained_.empty() && speculator_->is_short_of_pages(running_)) drop_oldest_retained();
+  speculator_->propose(running_, entries_);
 }
 
 void StepLoop::commit(uint64_t step_us) {
@@ -361,15 +434,15 @@ void StepLoop::commit(uint64_t step_us) {
     const uint64_t lora_us = sequence.request.adapters ? workspace_->lora_ns / 1000 : 0;
     result.lora_us += lora_us;
     (decoding ? result.decode_us : result.prefill_us) += step_us - lora_us;
-    sequence.num_computed += scheduled_[i].num_rows;
-    sequence.pages.advance(cache_, sequence.num_computed, sequence.num_computed);
+    const int32_t num_drafts = sequence.drafts ? sequence.drafts->num_drafts : 0;
+    sequence.num_computed += scheduled_[i].num_rows - num_drafts;
     if (!sequence.request.generates() ||
         sequence.num_computed != static_cast<int32_t>(sequence.tokens.size())) {
       continue;
     }
     const uint64_t begin = monotonic_us();
     ended_[running_idx] = commit_generated(sequence, workspace_->logits + logit_row * vocab_size);
-    ++logit_row;
+    logit_row += 1 + static_cast<size_t>(num_drafts);
     result.sampling_us += monotonic_us() - begin;
   }
   for (size_t i = 0; i < scheduled_.size(); ++i) {
@@ -377,10 +450,40 @@ void StepLoop::commit(uint64_t step_us) {
     Sequence& sequence = *running_[running_idx];
     if (sequence.request.embed) ended_[running_idx] = commit_embedding(sequence, spans_[i]);
     if (sequence.request.score) ended_[running_idx] = commit_score(sequence, spans_[i]);
+    // Of rejected drafts' rows nothing stays.
+    const int32_t end = spans_[i].first_position + spans_[i].num_rows;
+    sequence.pages.advance(cache_, end, sequence.num_computed);
+    sequence.pages.rewind(cache_, sequence.num_computed);
   }
 }
 
+// Row 0 is of the last known token, row i of draft i - 1: it counts if all before were drawn. Each
+// token is drawn as if no other row were there.
 EndReason StepLoop::commit_generated(Sequence& sequence, float* logits) {
+  if (!sequence.drafts) return commit_token(sequence, logits);
+  const size_t vocab_size = static_cast<size_t>(model_.config().vocab_size);
+  const std::span<const int32_t> drafts = sequence.drafts->drafts();
+  EndReason end = EndReason::kNone;
+  size_t num_checked = 0, num_kept = 0;
+  for (size_t row = 0; row <= drafts.size(); ++row) {
+    const size_t num_before = sequence.tokens.size();
+    end = commit_token(sequence, logits + row * vocab_size);
+    const bool has_token = sequence.tokens.size() > num_before;
+    if (has_token) speculator_->token_committed(sequence);
+    if (row == drafts.size() || end == EndReason::kNumericError) break;
+    ++num_checked;
+    if (!has_token || sequence.tokens.back() != drafts[row]) break;
+    ++num_kept;
+    ++sequence.num_computed;
+  }
+  sequence.channel->result.drafted_tokens += static_cast<uint32_t>(drafts.size());
+  sequence.channel->result.accepted_tokens += static_cast<uint32_t>(num_kept);
+  speculator_->drafts_checked(sequence, static_cast<int32_t>(num_checked),
+                              static_cast<int32_t>(num_kept));
+  return end;
+}
+
+EndReason StepLoop::commit_token(Sequence& sequence, float* logits) {
   TokenEvent event;
   const bool finite = sampler_.sample(sequence.request.sampling, sequence.channel->result.seed,
                                       sequence.tokens.size(), sequence.tokens, logits, event);
@@ -459,10 +562,15 @@ void StepLoop::finish(size_t running_idx, EndReason reason) {
   sequence.channel->result.kv_bytes = sequence.pages.bytes(cache_);
   const bool keep = sequence.request.generates() && reason != EndReason::kNumericError &&
                     reason != EndReason::kModelDamaged;
+  DraftCache draft_cache;
+  if (sequence.drafts) {
+    draft_cache = std::move(sequence.drafts->cache);
+    speculator_->rewind(draft_cache, keep ? sequence.num_computed : 0);
+  }
   if (keep) {
     sequence.tokens.resize(static_cast<size_t>(sequence.num_computed));
     retained_.push_back({std::move(sequence.tokens), std::move(sequence.request.adapters),
-                         std::move(sequence.pages)});
+                         std::move(sequence.pages), std::move(draft_cache)});
     if (retained_.size() > options_.max_sequences) drop_oldest_retained();
   } else {
     sequence.pages.release(cache_);

@@ -20,6 +20,7 @@
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "engine/sequence.h"
+#include "engine/speculation/speculator.h"
 #include "model/model.h"
 #include "model/workspace.h"
 
@@ -33,6 +34,7 @@ struct StepLoopOptions {
   // Where keys and values go that lie further back than the tail; kF16: nowhere.
   kernels::KvStoreFormat kv_store = kernels::KvStoreFormat::kF16;
   ops::KvTiers kv_tiers = {};
+  SpeculationOptions speculation = {};
 };
 
 class StepLoop {
@@ -49,11 +51,12 @@ class StepLoop {
   Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
 
   const StepLoopOptions& options() const { return options_; }
-  uint64_t cache_bytes_reserved() const { return cache_.bytes_reserved(); }
+  // Of the draft model's cache and workspace, too.
+  uint64_t cache_bytes_reserved() const;
   uint64_t cache_bytes_used() const { return cache_bytes_used_.load(std::memory_order_relaxed); }
-  uint64_t workspace_bytes() const { return workspace_->bytes(); }
-  std::vector<MemoryRange> cache_ranges() const { return cache_.ranges(); }
-  MemoryRange workspace_range() const { return workspace_->range(); }
+  uint64_t workspace_bytes() const;
+  std::vector<MemoryRange> cache_ranges() const;
+  std::vector<MemoryRange> workspace_ranges() const;
 
  private:
   // A finished sequence whose pages are kept: a request that starts with the same tokens (the next
@@ -62,12 +65,15 @@ class StepLoop {
     std::vector<int32_t> tokens;                           // those with keys and values
     std::shared_ptr<const adapters::AdapterSet> adapters;  // that made them
     cache::SequencePages pages;
+    DraftCache draft_cache;  // of the draft model, if there is one
   };
 
   StepLoop(const model::Model& model, device::CpuDevice& device, const StepLoopOptions& options,
-           cache::KvCache cache, std::unique_ptr<model::Workspace> workspace);
+           cache::KvCache cache, std::unique_ptr<model::Workspace> workspace,
+           std::unique_ptr<Speculator> speculator);
 
   Status check(const SequenceRequest& request) const;
+  const DraftModel* drafter() const;  // or none
   void thread_main();
   bool wait_for_work();
   void admit();
@@ -75,12 +81,14 @@ class StepLoop {
   void start(std::unique_ptr<Sequence> sequence);
   void adopt_prefix(Sequence& sequence);
   void run_step();
+  void propose_drafts();
   void build_batch();
   void drop_oldest_retained();
   void reserve_pages(Sequence& sequence, int32_t num_tokens);
   void commit(uint64_t step_us);
   // All return how the sequence ended, kNone if it goes on.
   events::EndReason commit_generated(Sequence& sequence, float* logits);
+  events::EndReason commit_token(Sequence& sequence, float* logits);
   events::EndReason commit_embedding(Sequence& sequence, const ops::SpanView& span);
   events::EndReason commit_score(Sequence& sequence, const ops::SpanView& span);
   void finish(size_t running_idx, events::EndReason reason);
@@ -93,6 +101,7 @@ class StepLoop {
   cache::KvCache cache_;
   std::unique_ptr<model::Workspace> workspace_;
   Sampler sampler_;
+  std::unique_ptr<Speculator> speculator_;  // none: plain decoding
   std::atomic<uint64_t> cache_bytes_used_{0};
 
   // Shared with submitters, under the mutex; the counter lets the loop look without locking.

@@ -86,13 +86,14 @@ SequenceRequest make_request(std::vector<int32_t> prompt, uint32_t max_tokens) {
 class StepLoopTest : public testing::Test {
  protected:
   // A fresh device, model and loop.
-  void start(uint32_t threads, const StepLoopOptions& options) {
+  void start(uint32_t threads, StepLoopOptions options) {
     loop_.reset();
     device_ = std::move(*device::CpuDevice::create(threads, ""));
     auto file = formats::GgufFile::open(
         fmt::format("{}/tests/golden/{}.gguf", RUVLLM_SOURCE_DIR, model_name_));
     ASSERT_TRUE(file.has_value()) << file.error().message();
     model_ = std::move(*model::Model::load(std::move(*file), *device_));
+    if (drafts_by_itself_) options.speculation.draft_model = model_.get();
     auto loop = StepLoop::create(*model_, *device_, options);
     ASSERT_TRUE(loop.has_value()) << loop.error().message();
     loop_ = std::move(*loop);
@@ -131,8 +132,11 @@ class StepLoopTest : public testing::Test {
     EXPECT_NE(expected[0], expected[1]);
   }
 
-  void expect_steady_decode_to_allocate_nothing() {
-    start(2, {.context_length = 2048, .max_sequences = 4, .max_batch_tokens = 64});
+  void expect_steady_decode_to_allocate_nothing(const SpeculationOptions& speculation = {}) {
+    start(2, {.context_length = 2048,
+              .max_sequences = 4,
+              .max_batch_tokens = 64,
+              .speculation = speculation});
     std::vector<std::shared_ptr<SequenceChannel>> channels;
     for (int32_t i = 0; i < 4; ++i) {
       SequenceRequest request = make_request(make_prompt(20, i), 200);
@@ -155,6 +159,7 @@ class StepLoopTest : public testing::Test {
   }
 
   std::string model_name_ = "qwen2-k256-mixed";
+  bool drafts_by_itself_ = false;  // the model is its own draft model
   std::unique_ptr<device::CpuDevice> device_;
   std::unique_ptr<const model::Model> model_;
   std::unique_ptr<StepLoop> loop_;
@@ -299,6 +304,18 @@ TEST_F(StepLoopTest, SteadyDecodeAllocatesNothing) {
   GTEST_SKIP() << "allocations are not counted under ThreadSanitizer";
 #endif
   expect_steady_decode_to_allocate_nothing();
+}
+
+TEST_F(StepLoopTest, SpeculationAllocatesNothing) {
+#if defined(RUVLLM_HAS_THREAD_SANITIZER)
+  GTEST_SKIP() << "allocations are not counted under ThreadSanitizer";
+#endif
+  for (const int32_t num_drafts : {0, 5}) {
+    drafts_by_itself_ = false;
+    expect_steady_decode_to_allocate_nothing({.lookup = true, .always_drafts = num_drafts});
+    drafts_by_itself_ = true;
+    expect_steady_decode_to_allocate_nothing({.lookup = true, .always_drafts = num_drafts});
+  }
 }
 
 TEST_F(ExpertStepLoopTest, SteadyDecodeAllocatesNothing) {

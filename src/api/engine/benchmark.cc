@@ -19,6 +19,7 @@ double median(std::vector<double> values) {
 }
 
 double percentile(std::vector<double>& values, double fraction) {
+  if (values.empty()) return 0.0;
   std::ranges::sort(values);
   const double rank = fraction * static_cast<double>(values.size() - 1);
   return values[static_cast<size_t>(rank + 0.5)];
@@ -84,6 +85,7 @@ Result<double> time_prefill(const Target& target, std::vector<TokenId> prompt) {
 struct DecodeTimes {
   std::vector<double> tok_s;    // of each repetition
   std::vector<double> step_ms;  // of each step
+  uint64_t drafted = 0, accepted = 0;
 };
 
 // `batch` sequences that decode together; the clock runs from the first token of the last of them,
@@ -105,14 +107,22 @@ Status time_decode(const Target& target, const std::vector<std::vector<TokenId>>
       RUVLLM_ASSIGN(const uint64_t now, next_token_ns(*channels[i]));
       if (i != last) continue;
       if (step == 0) begin = now;
-      if (step > 0) times.step_ms.push_back(static_cast<double>(now - previous) / 1e6);
+      // Tokens of one step share their time.
+      if (step > 0 && now != previous) {
+        times.step_ms.push_back(static_cast<double>(now - previous) / 1e6);
+      }
       previous = now;
     }
   }
-  const double seconds = static_cast<double>(previous - begin) / 1e9;
+  // All tokens may come of one step.
+  const double seconds = static_cast<double>(std::max<uint64_t>(previous - begin, 1)) / 1e9;
   times.tok_s.push_back(static_cast<double>(prompts.size()) * num_steps / seconds);
   for (auto& channel : channels) channel->cancelled.store(true);
-  for (auto& channel : channels) drain(*channel);
+  for (auto& channel : channels) {
+    drain(*channel);
+    times.drafted += channel->result.drafted_tokens;
+    times.accepted += channel->result.accepted_tokens;
+  }
   return {};
 }
 
@@ -168,7 +178,7 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
       RUVLLM_TRY(time_decode(target, prompts, options.generated_tokens, i > 0 ? times : warm_up));
     }
     report.decode.push_back({batch, median(times.tok_s), percentile(times.step_ms, 0.5),
-                             percentile(times.step_ms, 0.99)});
+                             percentile(times.step_ms, 0.99), times.drafted, times.accepted});
   }
   report.peak_rss_bytes = process_peak_resident_bytes();
   report.memory = memory();

@@ -33,10 +33,17 @@ Status check_options(const EngineOptions& options) {
   return {};
 }
 
+uint64_t token_cache_bytes(const model::ModelConfig& config, kernels::KvStoreFormat store) {
+  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
+  const uint64_t page_bytes =
+      store == kernels::KvStoreFormat::kF16 ? shape.bytes() : shape.stored_bytes(store);
+  return page_bytes / kernels::kPageTokens;
+}
+
 // The context asked for, or the model's own (at most the cache's max_tokens) as far as half of the
 // free memory goes.
 Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config,
-                                kernels::KvStoreFormat store) {
+                                kernels::KvStoreFormat store, const model::Model* draft_model) {
   const uint32_t trained = static_cast<uint32_t>(config.context_length);
   if (options.context_length > trained) {
     return fail(ErrorCode::kInvalidArgument,
@@ -44,16 +51,30 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
                 options.context_length, trained);
   }
   if (options.context_length != 0) return options.context_length;
-  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
-  const uint64_t page_bytes =
-      store == kernels::KvStoreFormat::kF16 ? shape.bytes() : shape.stored_bytes(store);
-  const uint64_t token_bytes = std::max<uint64_t>(page_bytes / kernels::kPageTokens, 1);
+  uint64_t token_bytes = std::max<uint64_t>(token_cache_bytes(config, store), 1);
+  if (draft_model != nullptr) {
+    token_bytes += token_cache_bytes(draft_model->config(), kernels::KvStoreFormat::kF16);
+  }
   const uint64_t affordable =
       memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
   constexpr uint64_t kSmallest = 512;
   const uint32_t wanted =
       options.kv_cache.max_tokens == 0 ? trained : std::min(trained, options.kv_cache.max_tokens);
   return static_cast<uint32_t>(std::min<uint64_t>(wanted, std::max(affordable, kSmallest)));
+}
+
+Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
+  const size_t rows = static_cast<size_t>(model.config().vocab_size);
+  if (tokenizer.vocab_size() <= rows) return {};
+  return fail(ErrorCode::kCorrupt,
+              "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
+              model.file().path(), tokenizer.vocab_size(), rows);
+}
+
+}  // namespace
+
+uint64_t packed_room(const EngineOptions& options) {
+  return options.max_packed_bytes != 0 ? options.max_packed_bytes : memory_info().budget / 2;
 }
 
 model::ModelOptions model_options(const EngineOptions& options) {
@@ -69,8 +90,7 @@ model::ModelOptions model_options(const EngineOptions& options) {
       out.weight_form = model::WeightForm::kPacked;
       break;
   }
-  out.max_packed_bytes =
-      options.max_packed_bytes != 0 ? options.max_packed_bytes : memory_info().budget / 2;
+  out.max_packed_bytes = packed_room(options);
   return out;
 }
 
@@ -78,16 +98,6 @@ uint64_t heap_growth(uint64_t before) {
   const uint64_t now = heap_use().in_use;
   return now > before ? now - before : 0;
 }
-
-Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
-  const size_t rows = static_cast<size_t>(model.config().vocab_size);
-  if (tokenizer.vocab_size() <= rows) return {};
-  return fail(ErrorCode::kCorrupt,
-              "{}: the vocabulary has {} tokens, but token_embd.weight {} rows",
-              model.file().path(), tokenizer.vocab_size(), rows);
-}
-
-}  // namespace
 
 EngineInfo Engine::Impl::describe(double load_ms) const {
   const model::ModelConfig& config = model->config();
@@ -102,6 +112,7 @@ EngineInfo Engine::Impl::describe(double load_ms) const {
   described.vocab_size = static_cast<uint32_t>(config.vocab_size);
   described.embedding_length = static_cast<uint32_t>(config.hidden_dim);
   described.generates_text = config.generates_text();
+  if (draft_model != nullptr) described.draft_model_name = draft_model->config().name;
   described.num_parameters = model->num_parameters();
   described.load_ms = load_ms;
   described.chat_template_source = chat->source_name();
@@ -135,13 +146,16 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
                                                       .chat_template = options.chat_template}));
   impl->tokenizer_bytes += heap_growth(heap_before_chat);
   RUVLLM_TRY(impl->load_default_adapters(options.adapters));
+  RUVLLM_TRY(impl->load_draft_model(options));
   engine::StepLoopOptions loop_options;
   RUVLLM_ASSIGN(const api::KvStoreOptions store, api::kv_store_options(options.kv_cache));
   loop_options.kv_store = store.format;
   loop_options.kv_tiers = store.tiers;
-  RUVLLM_ASSIGN(loop_options.context_length, choose_context(options, config, store.format));
+  RUVLLM_ASSIGN(loop_options.context_length,
+                choose_context(options, config, store.format, impl->draft_model.get()));
   loop_options.max_sequences = options.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
+  loop_options.speculation = impl->speculation(options);
   if (!config.causal) {  // a text runs in one step, and all of it reads all of it
     loop_options.kv_store = kernels::KvStoreFormat::kF16;
     loop_options.max_batch_tokens =
@@ -149,6 +163,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   }
   RUVLLM_ASSIGN(impl->loop, engine::StepLoop::create(*impl->model, *impl->device, loop_options));
   impl->info = impl->describe(static_cast<double>(monotonic_us() - begin) / 1000.0);
+  impl->info.speculation = config.causal ? options.speculation : Speculation::kOff;
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 

@@ -19,11 +19,16 @@
 
 namespace ruvllm {
 
+// Bytes that packed copies of matrices may have.
+uint64_t packed_room(const EngineOptions& options);
+model::ModelOptions model_options(const EngineOptions& options);
+
 struct Engine::Impl {
   EngineInfo info;
   // In the order of construction: the loop uses model and device.
   std::unique_ptr<device::CpuDevice> device;
   std::unique_ptr<const model::Model> model;
+  std::unique_ptr<const model::Model> draft_model;  // or none
   std::shared_ptr<const text::Tokenizer> text_tokenizer;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<api::ChatEncoder> chat;
@@ -33,6 +38,9 @@ struct Engine::Impl {
   uint64_t tokenizer_bytes = 0;  // on the heap, with the chat template
 
   EngineInfo describe(double load_ms) const;
+  // Reads the draft model that the options ask for; after the model.
+  Status load_draft_model(const EngineOptions& options);
+  engine::SpeculationOptions speculation(const EngineOptions& options) const;
   Status load_default_adapters(const std::vector<AdapterSource>& sources);
   // None: the default ones. An empty list: no adapters, nullptr.
   Result<std::shared_ptr<const adapters::AdapterSet>> adapter_set(

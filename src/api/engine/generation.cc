@@ -80,6 +80,8 @@ void Generation::Impl::finish(FinishReason reason) {
   const engine::SequenceResult& result = channel->result;
   summary.finish_reason = reason;
   summary.cached_prompt_tokens = result.cached_prompt_tokens;
+  summary.drafted_tokens = result.drafted_tokens;
+  summary.accepted_tokens = result.accepted_tokens;
   summary.seed = result.seed;
   summary.latency.prefill_us = result.prefill_us;
   summary.latency.decode_us = result.decode_us;

@@ -60,8 +60,13 @@ MemoryReport Engine::memory() const {
   std::vector<MemoryRegion> regions = process_memory_map();
   report.weights_resident = take_weights(regions, model.file());
   report.weights_packed = take_ranges(regions, std::array{model.packed_range()});
+  if (const model::Model* draft = impl_->draft_model.get(); draft != nullptr) {
+    report.weights_mapped += draft->file().mapped_bytes();
+    report.weights_resident += take_weights(regions, draft->file());
+    report.weights_packed += take_ranges(regions, std::array{draft->packed_range()});
+  }
   report.cache_resident = take_ranges(regions, loop.cache_ranges());
-  report.workspace_resident = take_ranges(regions, std::array{loop.workspace_range()});
+  report.workspace_resident = take_ranges(regions, loop.workspace_ranges());
   report.stacks = take_ranges(regions, thread_stacks());
   const auto of_kind = [&](RegionKind kind) {
     return take(regions, [&](const MemoryRegion& region) { return region.kind == kind; });

@@ -50,9 +50,11 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "packed_mib") return count(settings.packed_mib);
   if (key == "kv_store") return text(settings.kv_store);
   if (key == "kv_tail") return count(settings.kv_tail);
+  if (key == "speculate") return text(settings.speculate);
+  if (key == "draft") return text(settings.draft);
   return key_failure(path, key,
                      "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
-                     "packed_mib, kv_store, kv_tail");
+                     "packed_mib, kv_store, kv_tail, speculate, draft");
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -75,6 +77,8 @@ Status read_environment(Settings& settings) {
   if (const auto device = environment("RUVLLM_DEVICE")) settings.device = device;
   if (const auto isa = environment("RUVLLM_CPU_ISA")) settings.cpu_isa = isa;
   if (const auto weights = environment("RUVLLM_WEIGHTS")) settings.weights = weights;
+  if (const auto speculate = environment("RUVLLM_SPECULATE")) settings.speculate = speculate;
+  if (const auto draft = environment("RUVLLM_DRAFT")) settings.draft = draft;
   if (const auto packed_mib = environment("RUVLLM_PACKED_MIB")) {
     RUVLLM_ASSIGN(settings.packed_mib, parse_count(*packed_mib, "RUVLLM_PACKED_MIB"));
   }

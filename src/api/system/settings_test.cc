@@ -12,8 +12,9 @@ namespace {
 class SettingsTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE",
-                             "RUVLLM_CPU_ISA", "RUVLLM_CONFIG", "NO_COLOR"}) {
+    for (const char* name :
+         {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE", "RUVLLM_CPU_ISA",
+          "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT", "NO_COLOR"}) {
       ::unsetenv(name);
     }
     ::setenv("XDG_CONFIG_HOME", testing::TempDir().c_str(), 1);
@@ -26,7 +27,10 @@ class SettingsTest : public testing::Test {
 };
 
 TEST_F(SettingsTest, EnvironmentGoesOverFile) {
-  const std::string path = write_config("model = \"a.gguf\"\nthreads = 3\nctx = 512\n");
+  const std::string path = write_config(
+      "model = \"a.gguf\"\nthreads = 3\nctx = 512\n"
+      "speculate = \"off\"\ndraft = \"b.gguf\"\n");
+  ::setenv("RUVLLM_SPECULATE", "lookup", 1);
   ::setenv("RUVLLM_THREADS", "5", 1);
   ::setenv("NO_COLOR", "1", 1);
   const Result<Settings> settings = load_settings(path);
@@ -34,6 +38,8 @@ TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   EXPECT_EQ(settings->model, "a.gguf");
   EXPECT_EQ(settings->threads, 5u);
   EXPECT_EQ(settings->ctx, 512u);
+  EXPECT_EQ(settings->speculate, "lookup");
+  EXPECT_EQ(settings->draft, "b.gguf");
   EXPECT_FALSE(settings->device.has_value());
   EXPECT_TRUE(settings->no_color);
 }

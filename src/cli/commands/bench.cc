@@ -12,6 +12,7 @@
 #include "cli/commands/memory_report.h"
 #include "cli/commands/model.h"
 #include "cli/options/request/adapter.h"
+#include "cli/options/request/speculation.h"
 #include "cli/terminal/text.h"
 #include <ruvllm/engine.h>
 
@@ -22,6 +23,7 @@ struct BenchFlags {
   std::string model;
   BenchOptions bench;
   std::vector<AdapterSource> adapters;
+  SpeculationFlags speculation;
 };
 
 Json bench_json(const BenchReport& report, const BenchOptions& options, const EngineInfo& info) {
@@ -30,7 +32,9 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
     decode.push_back({{"batch", row.batch},
                       {"tok_s", row.tok_s},
                       {"ms_p50", row.ms_p50},
-                      {"ms_p99", row.ms_p99}});
+                      {"ms_p99", row.ms_p99},
+                      {"drafted_tokens", row.drafted_tokens},
+                      {"accepted_tokens", row.accepted_tokens}});
   }
   return Json{{"prefill_tok_s", report.prefill_tok_s},
               {"decode", decode},
@@ -39,6 +43,7 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
               {"bandwidth_gb_s", report.bandwidth_gb_s},
               {"roofline_fraction", report.roofline_fraction},
               {"isa", report.isa},
+              {"speculation", speculation_name(info.speculation)},
               {"model", info.model_name},
               {"device", info.device},
               {"threads", info.num_threads},
@@ -68,6 +73,11 @@ std::string bench_table(const BenchReport& report, const BenchOptions& options,
       {"device", fmt::format("{} ({}), {} threads", info.device, report.isa, info.num_threads)});
   facts.add_row(
       {"depth", fmt::format("{} tokens, median of {} runs", options.depth, options.repetitions)});
+  for (const BenchDecode& row : report.decode) {
+    const std::string drafts = describe_drafts(row.drafted_tokens, row.accepted_tokens);
+    if (drafts.empty()) continue;
+    facts.add_row({fmt::format("speculation, batch {}", row.batch), drafts});
+  }
   facts.add_row({"load", fmt::format("{:.1f} ms", report.load_ms)});
   facts.add_row({"peak memory", format_bytes(report.peak_rss_bytes)});
   facts.add_row({"bandwidth", fmt::format("{:.1f} GB/s, decode uses {:.0f}%", report.bandwidth_gb_s,
@@ -79,6 +89,9 @@ Status bench(const BenchFlags& flags, CommandContext& context) {
   const BenchOptions& options = flags.bench;
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, flags.model));
   engine_settings.adapters = flags.adapters;
+  // What is compared is the speed of decoding, not how often a model repeats itself.
+  RUVLLM_TRY(
+      apply_speculation(flags.speculation, context.options, Speculation::kOff, engine_settings));
   // What is measured is the state after the first second, in which the packing ends.
   if (engine_settings.weights == WeightForm::kAuto) engine_settings.weights = WeightForm::kPacked;
   engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
@@ -126,6 +139,7 @@ void add_bench_command(CommandLine& line) {
       .value_name("N")
       .show_default();
   add_adapter_flag(parser, flags->adapters);
+  add_speculation_flags(parser, flags->speculation, "off");
   parser.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");
   command.run = [flags](CommandContext& context) { return bench(*flags, context); };
 }

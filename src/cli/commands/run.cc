@@ -17,6 +17,7 @@
 #include "cli/options/request/adapter.h"
 #include "cli/options/request/chat_template.h"
 #include "cli/options/request/generation.h"
+#include "cli/options/request/speculation.h"
 #include "cli/options/values.h"
 #include "cli/terminal/text.h"
 
@@ -33,6 +34,7 @@ struct RunOptions {
   ChatTemplateFlags chat_template;
   GenerationOptions generation;
   std::vector<AdapterSource> adapters;
+  SpeculationFlags speculation;
 };
 
 // "Why is the sky blue?" is no file name; "model.gguf" and "hello" may be.
@@ -143,6 +145,8 @@ Status run(RunOptions& options, CommandContext& context) {
   RUVLLM_ASSIGN(EngineOptions engine_settings, std::move(settings));
   RUVLLM_ASSIGN(engine_settings.chat_template, resolve_chat_template(options.chat_template));
   engine_settings.adapters = options.adapters;
+  RUVLLM_TRY(
+      apply_speculation(options.speculation, context.options, Speculation::kAuto, engine_settings));
   const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
                     context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
   if (!options.prompt && !chat) {
@@ -190,6 +194,7 @@ void add_run_command(CommandLine& line) {
   add_chat_template_flags(parser, options->chat_template);
   add_generation_flags(parser, options->generation);
   add_adapter_flag(parser, options->adapters);
+  add_speculation_flags(parser, options->speculation, "auto");
   parser.footer(
       "Examples:\n"
       "  ruvllm run -p 'What is the capital of France?'\n"

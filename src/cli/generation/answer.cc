@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/options/request/speculation.h"
 #include "cli/terminal/interrupt.h"
 
 namespace ruvllm::cli {
@@ -80,7 +81,9 @@ Json answer_json(const Answer& answer, const Tokenizer& tokenizer) {
            {"usage",
             {{"prompt_tokens", summary.prompt_tokens},
              {"completion_tokens", summary.completion_tokens},
-             {"cached_prompt_tokens", summary.cached_prompt_tokens}}},
+             {"cached_prompt_tokens", summary.cached_prompt_tokens},
+             {"drafted_tokens", summary.drafted_tokens},
+             {"accepted_tokens", summary.accepted_tokens}}},
            {"latency", latency_json(summary.latency)},
            {"seed", summary.seed}};
   if (!answer.events.empty()) out["logprobs"] = logprobs_json(answer.events, tokenizer);
@@ -91,10 +94,12 @@ std::string describe_speed(const GenerationSummary& summary) {
   const uint64_t new_prompt_tokens = summary.prompt_tokens - summary.cached_prompt_tokens;
   // The first token comes out of the prefill.
   const uint64_t decoded = summary.completion_tokens > 0 ? summary.completion_tokens - 1 : 0;
-  return fmt::format("{} tokens, {:.1f} tok/s; prompt {} tokens, {:.1f} tok/s",
+  const std::string drafts = describe_drafts(summary.drafted_tokens, summary.accepted_tokens);
+  return fmt::format("{} tokens, {:.1f} tok/s; prompt {} tokens, {:.1f} tok/s{}{}",
                      summary.completion_tokens, per_second(decoded, summary.latency.decode_us),
                      summary.prompt_tokens,
-                     per_second(new_prompt_tokens, summary.latency.prefill_us));
+                     per_second(new_prompt_tokens, summary.latency.prefill_us),
+                     drafts.empty() ? "" : "; ", drafts);
 }
 
 }  // namespace ruvllm::cli

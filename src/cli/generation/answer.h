@@ -31,7 +31,7 @@ Result<Answer> generate_answer(Engine& engine, GenerationRequest request, uint64
 // Fields of design contract `run --json`.
 Json answer_json(const Answer& answer, const Tokenizer& tokenizer);
 
-// "128 tokens, 24.1 tok/s; prompt 512 tokens, 310.0 tok/s".
+// "128 tokens, 24.1 tok/s; prompt 512 tokens, 310.0 tok/s", and what speculation did if anything.
 std::string describe_speed(const GenerationSummary& summary);
 
 }  // namespace ruvllm::cli

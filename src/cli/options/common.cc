@@ -129,6 +129,10 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(options.kv_cache,
                 kv_cache_config(flags.kv_store.value_or(settings.kv_store.value_or("f16")),
                                 flags.kv_tail ? flags.kv_tail : settings.kv_tail));
+  if (settings.speculate) {
+    RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
+  }
+  options.draft = settings.draft.value_or("");
   RUVLLM_ASSIGN(options.device,
                 named_value(kDevices, flags.device.value_or(settings.device.value_or("cpu")),
                             "device", "cpu, cuda or metal"));

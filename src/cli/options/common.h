@@ -51,6 +51,9 @@ struct CommonOptions {
   WeightForm weights = WeightForm::kAuto;
   uint32_t packed_mib = 0;  // 0: half of the memory that is available
   KvCacheConfig kv_cache;
+  // For the flags of request/speculation.h, which not all commands have.
+  std::optional<Speculation> speculate;
+  std::string draft;
 };
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
 

@@ -72,6 +72,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   settings.weights = "packed";
   settings.packed_mib = 300;
   settings.kv_store = "document-qa";
+  settings.speculate = "lookup";
+  settings.draft = "small.gguf";
   const auto from_settings = merge_settings({}, settings);
   EXPECT_EQ(from_settings->model, "file.gguf");
   EXPECT_EQ(from_settings->threads, 2u);
@@ -82,6 +84,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_settings->packed_mib, 300u);
   EXPECT_EQ(from_settings->kv_cache.store_precision, Precision::Q4);
   EXPECT_EQ(from_settings->kv_cache.tail_length, 512u);
+  EXPECT_EQ(from_settings->speculate, Speculation::kLookup);
+  EXPECT_EQ(from_settings->draft, "small.gguf");
 
   const auto from_flags = merge_settings(
       parse({"-m", "f.gguf", "-t", "0", "--ctx", "9", "--device", "cpu", "--cpu-isa", "generic"})
@@ -92,6 +96,10 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_flags->ctx, 9u);
   EXPECT_EQ(from_flags->device, DeviceType::Cpu);
   EXPECT_EQ(from_flags->cpu_isa, "generic");
+
+  settings.speculate = "perhaps";
+  EXPECT_FALSE(merge_settings({}, settings));
+  settings.speculate = "off";
 
   settings.weights = "folded";
   EXPECT_FALSE(merge_settings({}, settings));

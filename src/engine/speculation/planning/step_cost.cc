@@ -1,0 +1,80 @@
+#include "engine/speculation/planning/step_cost.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace ruvllm::engine {
+namespace {
+
+constexpr int32_t kExactRows = 16;  // up to here every number has its point, then four a doubling
+
+}  // namespace
+
+int32_t StepCost::rows_of(size_t point_idx) {
+  const int32_t idx = static_cast<int32_t>(point_idx);
+  if (idx < kExactRows) return idx + 1;
+  const int32_t doubling = (idx - kExactRows) / 4, quarter = (idx - kExactRows) % 4;
+  return (kExactRows << doubling) / 4 * (5 + quarter);
+}
+
+size_t StepCost::point_near(int32_t rows) {
+  if (rows <= kExactRows) return static_cast<size_t>(rows - 1);
+  size_t idx = kExactRows - 1;
+  while (idx + 1 < kNumPoints && rows_of(idx + 1) <= rows) ++idx;
+  return idx;
+}
+
+void StepCost::rescale_others(size_t point_idx, double factor) {
+  for (size_t i = 0; i < kNumPoints; ++i) {
+    if (i != point_idx) points_[i].microseconds *= factor;
+  }
+}
+
+void StepCost::observe(int32_t rows, double microseconds, StepKind kind) {
+  const size_t idx = point_near(rows);
+  Point& point = points_[idx];
+  if (kind == StepKind::kPrompt && point.num_seen > 0) return;
+  const double time = microseconds * rows_of(idx) / rows;
+  const bool is_first =
+      point.microseconds == 0.0 || (point.num_seen == 0 && kind == StepKind::kDecode);
+  if (is_first) {
+    // One disturbed step must not put a number of rows off for ever.
+    constexpr double kMostAboveNeighbours = 1.5;
+    const double expected = predict(rows_of(idx));
+    const bool is_between = is_known() && idx > 0;
+    point.microseconds = is_between ? std::min(time, kMostAboveNeighbours * expected) : time;
+  } else {
+    constexpr double kSlowest = 0.15;  // share of a new time once many were seen
+    constexpr double kFurthest = 2.0;  // a single time counts as at most so far off
+    const double before = point.microseconds;
+    const double share = std::max(kSlowest, 1.0 / (point.num_seen + 1.0));
+    const double bounded = std::clamp(time, before / kFurthest, before * kFurthest);
+    point.microseconds = before + share * (bounded - before);
+    if (kind == StepKind::kDecode) rescale_others(idx, std::sqrt(point.microseconds / before));
+  }
+  if (kind == StepKind::kPrompt) return;
+  ++num_decodes_;
+  point.num_seen = std::min(point.num_seen + 1, 1'000);
+}
+
+double StepCost::predict(int32_t rows) const {
+  size_t below = kNumPoints, above = kNumPoints;
+  for (size_t i = 0; i < kNumPoints && above == kNumPoints; ++i) {
+    if (points_[i].microseconds == 0.0) continue;
+    if (rows_of(i) <= rows) below = i;
+    if (rows_of(i) >= rows) above = i;
+  }
+  if (below == kNumPoints) return above == kNumPoints ? 0.0 : points_[above].microseconds;
+  const double low_rows = rows_of(below), low = points_[below].microseconds;
+  if (above == kNumPoints) {
+    // Beyond all that was seen: neither free nor in proportion.
+    constexpr double kShareOfProportion = 0.2;
+    return low * (1.0 + kShareOfProportion * (rows - low_rows) / low_rows);
+  }
+  if (above == below) return low;
+  const double high_rows = rows_of(above), high = points_[above].microseconds;
+  return low + (high - low) * (rows - low_rows) / (high_rows - low_rows);
+}
+
+}  // namespace ruvllm::engine

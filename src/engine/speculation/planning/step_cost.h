@@ -1,0 +1,41 @@
+// What a step takes by its number of rows, learned from the steps that ran.
+//
+// A curve over selected numbers of rows, linear between those that were seen. A new time moves its
+// own point and, half as far, all others: most of what changes (depth of the context, other load,
+// packed weights) changes all of them. Plain values; what it predicts is good for comparing.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ruvllm::engine {
+
+enum class StepKind : uint8_t {
+  kDecode,  // logits of all rows
+  kPrompt,  // of few: counts only for numbers of rows that no decode has had
+};
+
+class StepCost {
+ public:
+  void observe(int32_t rows, double microseconds, StepKind kind);
+  // Whether a decode was seen: before, predictions are worthless.
+  bool is_known() const { return num_decodes_ > 0; }
+  // Microseconds, rows >= 1; 0 while nothing was seen.
+  double predict(int32_t rows) const;
+
+ private:
+  static constexpr size_t kNumPoints = 52;
+  struct Point {
+    double microseconds = 0.0;  // 0: never seen
+    int32_t num_seen = 0;       // decodes
+  };
+  static int32_t rows_of(size_t point_idx);
+  static size_t point_near(int32_t rows);  // at most `rows`
+  void rescale_others(size_t point_idx, double factor);
+
+  std::array<Point, kNumPoints> points_{};
+  int64_t num_decodes_ = 0;
+};
+
+}  // namespace ruvllm::engine
