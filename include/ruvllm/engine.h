@@ -211,6 +211,7 @@ struct BenchDecode {
   double tok_s = 0.0;   // of all sequences together, median of the repetitions
   double ms_p50 = 0.0;  // a step
   double ms_p99 = 0.0;
+  double prefill_tok_s = 0.0;  // of the tokens that were in the cache before, all sequences
 };
 struct BenchReport {
   double prefill_tok_s = 0.0;

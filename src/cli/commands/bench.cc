@@ -29,7 +29,8 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
     decode.push_back({{"batch", row.batch},
                       {"tok_s", row.tok_s},
                       {"ms_p50", row.ms_p50},
-                      {"ms_p99", row.ms_p99}});
+                      {"ms_p99", row.ms_p99},
+                      {"prefill_tok_s", row.prefill_tok_s}});
   }
   return Json{{"prefill_tok_s", report.prefill_tok_s},
               {"decode", decode},
