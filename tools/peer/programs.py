@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from peer import outputs
 
+START_CONTEXT = 2048  # tokens of the start to the first token, which every model can have
 
 class Failed(Exception):
     """A measured program failed; says which command."""
@@ -68,7 +69,7 @@ class Programs:
 
     def own_start(self, model) -> Finished:
         return self._run(self.options.ruvllm, "run", "--raw", "-m", model, "-t",
-                         self.options.threads, "-p", "Hello", "-n", 1, "--temp", 0, "--ctx", 4096)
+                         self.options.threads, "-p", "Hello", "-n", 1, "--temp", 0, "--ctx", START_CONTEXT)
 
     # ---- llama.cpp
 
@@ -96,7 +97,7 @@ class Programs:
     def llama_start(self, model) -> Finished:
         return self._run(
             f"{self.options.llama_bin}/llama-completion", "-m", model, "-t", self.options.threads,
-            "-p", "Hello", "-n", 1, "-no-cnv", "--no-warmup", "--temp", 0, "-c", 4096)
+            "-p", "Hello", "-n", 1, "-no-cnv", "--no-warmup", "--temp", 0, "-c", START_CONTEXT)
 
 
 def flag(flash: bool) -> str:

@@ -1,0 +1,205 @@
+// Attention as the engine runs it (ops::run_attention over a paged cache), in the shapes of three
+// models, and the two kernels beside each other.
+//
+//   attention/decode/SHAPE/DEPTH            one new token that sees DEPTH keys
+//   attention/prefill/SHAPE/ROWS/DEPTH      ROWS new tokens behind DEPTH keys
+//   attention/flash/ROWS/KEYS               one call of the flash kernel, one thread, in the caches
+//   attention/standard/ROWS/KEYS            the same with all scores kept: where do they cross?
+//
+// Layers follow each other, so that what a decode reads was in no cache if the model's would not
+// be.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "api/models/synth/shapes.h"
+#include "base/memory/buffer.h"
+#include "cache/page_pool.h"
+#include "kernels/cpu/attention.h"
+#include "ops/attention.h"
+#include "ops/views.h"
+#include "support/harness.h"
+
+namespace ruvllm::bench {
+namespace {
+
+constexpr int32_t kMaxDepth = 8192;
+constexpr int32_t kMaxRows = 512;
+
+// Random halves from 2^-7 to 2^-4.
+void fill_halves(std::span<std::byte> bytes) {
+  uint32_t state = 1;
+  for (size_t i = 0; i + 2 <= bytes.size(); i += 2) {
+    state = state * 1664525u + 1013904223u;
+    const uint16_t bits = static_cast<uint16_t>(0x2000u + (state >> 20));
+    std::memcpy(bytes.data() + i, &bits, sizeof(bits));
+  }
+}
+
+// The cache of one sequence of a model, with its pages shuffled.
+struct Cache {
+  Cache(const api::SynthShape& model, int32_t num_tokens)
+      : num_layers(static_cast<int32_t>(model.num_layers)),
+        shape{.num_heads = static_cast<int32_t>(model.num_heads),
+              .num_kv_heads = static_cast<int32_t>(model.num_kv_heads),
+              .head_dim = static_cast<int32_t>(model.head_dim),
+              .scale = 0.1f},
+        block_table(cache::pages_for_tokens(static_cast<uint64_t>(num_tokens))),
+        pool(cache::PagePool::create({num_layers, shape.num_kv_heads, shape.head_dim},
+                                     static_cast<uint32_t>(block_table.size()))
+                 .value()) {
+    for (uint32_t& page : block_table) pool.take(page);
+    std::ranges::shuffle(block_table, std::mt19937(1));
+    fill_halves({pool.view().pool, pool.bytes_reserved()});
+  }
+
+  int32_t num_layers;
+  ops::AttentionShape shape;
+  std::vector<uint32_t> block_table;
+  cache::PagePool pool;
+};
+
+// Of the model that is measured now: caches are large, so there is one at a time.
+const Cache& cache_of(const api::SynthShape& model, int32_t num_tokens) {
+  static std::unique_ptr<Cache> cache;
+  static std::string_view name;
+  static int32_t tokens = 0;
+  if (name != model.name || tokens < num_tokens) {
+    cache.reset();
+    cache = std::make_unique<Cache>(model, num_tokens);
+    name = model.name;
+    tokens = num_tokens;
+  }
+  return *cache;
+}
+
+void run_attention(benchmark::State& state, const Setup& setup, const api::SynthShape& model,
+                   int32_t num_rows, int32_t depth) {
+  const Cache& cache = cache_of(model, setup.tiny ? 256 : kMaxDepth + kMaxRows);
+  const ops::AttentionShape& shape = cache.shape;
+  const kernels::AttentionKernels& kernels = setup.device->kernels().attention;
+  const size_t row_floats = static_cast<size_t>(shape.num_heads * shape.head_dim);
+  std::vector<float> q(row_floats * static_cast<size_t>(num_rows), 0.01f), dst(q.size());
+  std::vector<int32_t> positions(static_cast<size_t>(num_rows)), row_spans(positions.size(), 0);
+  std::iota(positions.begin(), positions.end(), depth);
+  const ops::SpanView span{0, num_rows, depth, cache.block_table.data()};
+  const ops::BatchView batch{num_rows, nullptr, positions.data(), 1, &span, row_spans.data()};
+  const size_t scratch_bytes = ops::attention_scratch_bytes(kernels, shape);
+  std::vector<Buffer> scratch;
+  for (uint32_t i = 0; i < setup.num_threads; ++i) {
+    scratch.push_back(Buffer::allocate(scratch_bytes, HugePages::kNo, "scratch").value());
+  }
+  std::vector<float> room(ops::attention_parts_floats(shape, setup.num_threads, depth + num_rows));
+  const ops::AttentionParts parts{room.data(), room.size()};
+  int32_t layer = 0;
+  for (auto _ : state) {
+    state.SetIterationTime(team_seconds(setup.device->team(), [&](ThreadTeam::Worker& worker) {
+      ops::run_attention(worker, kernels, shape, batch, cache.pool.view(), layer, q.data(),
+                         dst.data(), parts, scratch[worker.index()].data());
+    }));
+    layer = (layer + 1) % cache.num_layers;
+  }
+  double keys = 0.0;  // that all rows see
+  for (int32_t i = 0; i < num_rows; ++i) keys += depth + i + 1;
+  const double head_floats = static_cast<double>(shape.head_dim);
+  report_work(state, setup,
+              {.multiply_adds = 2.0 * keys * shape.num_heads * head_floats,
+               .bytes = num_rows > 1 ? 0.0
+                                     : 2.0 * sizeof(uint16_t) * (depth + 1) * shape.num_kv_heads *
+                                           head_floats});
+  state.SetLabel(kernels.name);
+}
+
+// One KV head of 128 dimensions; pages in the caches and in order.
+void run_kernel(benchmark::State& state, const Setup& setup, bool standard, int32_t num_rows,
+                int32_t num_keys) {
+  constexpr int32_t kHeadDim = 128;
+  constexpr size_t kHalfBytes = size_t{kHeadDim} * kernels::kPageTokens * sizeof(uint16_t);
+  const kernels::AttentionKernels& kernels = setup.device->kernels().attention;
+  const size_t num_pages = static_cast<size_t>(num_keys / kernels::kPageTokens);
+  const Buffer pool = Buffer::allocate(2 * kHalfBytes * num_pages, HugePages::kNo, "keys").value();
+  fill_halves({pool.data(), pool.size()});
+  std::vector<uint32_t> block_table(num_pages);
+  std::iota(block_table.begin(), block_table.end(), 0u);
+  std::vector<float> q(static_cast<size_t>(num_rows * kHeadDim), 0.01f), dst(q.size());
+  const std::vector<int32_t> visible(static_cast<size_t>(num_rows), num_keys);
+  const size_t scratch_bytes = standard ? kernels.standard_scratch_bytes(kHeadDim, num_keys)
+                                        : kernels.scratch_bytes(kHeadDim);
+  const Buffer scratch = Buffer::allocate(scratch_bytes, HugePages::kNo, "scratch").value();
+  kernels::AttentionArgs args;
+  args.q = q.data();
+  args.q_stride = args.dst_stride = kHeadDim;
+  args.num_rows = num_rows;
+  args.num_visible = visible.data();
+  args.head_dim = kHeadDim;
+  args.scale = 0.1f;
+  args.kv = {pool.data(), 2 * kHalfBytes, 0, kHalfBytes, block_table.data()};
+  args.dst = dst.data();
+  args.scratch = scratch.data();
+  for (auto _ : state) {
+    const uint64_t begin = thread_cpu_ns();
+    (standard ? kernels.standard : kernels.paged)(args);
+    state.SetIterationTime(static_cast<double>(thread_cpu_ns() - begin) / 1e9);
+  }
+  report_work(state, setup,
+              {.multiply_adds = 2.0 * num_rows * kHeadDim * static_cast<double>(num_keys),
+               .num_threads = 1});
+  state.SetLabel(kernels.name);
+}
+
+void add_model(const Setup& setup, std::string_view name) {
+  const api::SynthShape& model = **api::find_synth_shape(name);
+  const auto depths = setup.tiny ? std::vector<int32_t>{100}
+                                 : std::vector<int32_t>{256, 512, 1024, 2048, 4096, kMaxDepth};
+  for (const int32_t depth : depths) {
+    add_benchmark(fmt::format("attention/decode/{}/{}", name, depth),
+                  [&setup, &model, depth](benchmark::State& state) {
+                    run_attention(state, setup, model, 1, depth - 1);
+                  });
+  }
+  const int32_t rows = setup.tiny ? 40 : kMaxRows;
+  for (const int32_t depth : {0, setup.tiny ? 64 : kMaxDepth - kMaxRows}) {
+    add_benchmark(fmt::format("attention/prefill/{}/{}/{}", name, rows, depth),
+                  [&setup, &model, rows, depth](benchmark::State& state) {
+                    run_attention(state, setup, model, rows, depth);
+                  });
+  }
+}
+
+void add(const Setup& setup) {
+  if (setup.tiny) {
+    add_model(setup, "demo");
+  } else {
+    for (const auto* name : {"qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-7b"}) add_model(setup, name);
+  }
+  const auto keys = setup.tiny
+                        ? std::vector<int32_t>{64}
+                        : std::vector<int32_t>{32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
+  for (const int32_t num_rows : {1, 4, 16, 64}) {
+    for (const int32_t num_keys : keys) {
+      for (const bool standard : {false, true}) {
+        add_benchmark(
+            fmt::format("attention/{}/{}/{}", standard ? "standard" : "flash", num_rows, num_keys),
+            [&setup, standard, num_rows, num_keys](benchmark::State& state) {
+              run_kernel(state, setup, standard, num_rows, num_keys);
+            });
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ruvllm::bench
+
+int main(int argc, char** argv) {
+  return ruvllm::bench::run_benchmarks(argc, argv, ruvllm::bench::add);
+}
