@@ -4,7 +4,8 @@
 //   e2e/decode/batch:B/depth:D      tok_s: of all sequences together
 //
 // The model is --model=FILE (or RUVLLM_BENCH_MODEL), or one of random weights in the shape of
-// --shape (default: qwen2.5-0.5b) and type --type (default: q4_k_m), which is written and removed again.
+// --shape (default: qwen2.5-0.5b) and type --type (default: q4_k_m), which is written and removed
+// again.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "api/engine/bandwidth.h"
 #include "base/system/clock.h"
@@ -177,7 +178,8 @@ Result<Peaks> measure_peaks(ThreadTeam& team, std::string_view isa) {
   Peaks peaks;
   peaks.int8_multiply_adds = multiply_adds_a_second(team, loops.int8, loops.int8_lanes);
   peaks.float_multiply_adds = multiply_adds_a_second(team, loops.floats, loops.float_lanes);
-  RUVLLM_ASSIGN(const double gigabytes, api::measure_read_bandwidth(team));
+  RUVLLM_ASSIGN(const double gigabytes,
+                api::measure_read_bandwidth(team, api::BandwidthClock::kProcessor));
   peaks.read_bytes = gigabytes * 1e9;
   return peaks;
 }
