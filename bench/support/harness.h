@@ -13,7 +13,7 @@
 #include "base/system/clock.h"
 #include "base/threads/thread_team.h"
 #include "device/cpu_device.h"
-#include "peaks.h"
+#include "support/peaks.h"
 
 namespace ruvllm::bench {
 

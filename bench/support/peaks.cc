@@ -1,4 +1,4 @@
-#include "peaks.h"
+#include "support/peaks.h"
 
 #include <algorithm>
 #include <cstdint>
