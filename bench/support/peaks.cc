@@ -33,7 +33,7 @@ struct Loops {
 // The asm statements hide values from the optimizer: it may neither drop nor share the products.
 
 using FloatVector = float __attribute__((vector_size(16)));
-using ByteVector = int16_t __attribute__((vector_size(16)));
+using ShortVector = int16_t __attribute__((vector_size(16)));
 
 void portable_floats(int64_t steps) {
   FloatVector sums[kChains] = {}, x = {1, 1, 1, 1}, y = {2, 2, 2, 2};
@@ -47,14 +47,14 @@ void portable_floats(int64_t steps) {
 }
 
 void portable_integers(int64_t steps) {
-  ByteVector sums[kChains] = {}, x = {1, 2, 3, 4, 5, 6, 7, 8}, y = {3, 3, 3, 3, 3, 3, 3, 3};
+  ShortVector sums[kChains] = {}, x = {1, 2, 3, 4, 5, 6, 7, 8}, y = {3, 3, 3, 3, 3, 3, 3, 3};
   for (int64_t step = 0; step < steps; ++step) {
-    for (ByteVector& sum : sums) {
+    for (ShortVector& sum : sums) {
       asm volatile("" : "+m"(x));
       sum += x * y;
     }
   }
-  for (const ByteVector& sum : sums) asm volatile("" ::"m"(sum));
+  for (const ShortVector& sum : sums) asm volatile("" ::"m"(sum));
 }
 
 #if defined(__x86_64__)
@@ -133,7 +133,7 @@ void neon_floats(int64_t steps) {
   for (const float32x4_t& sum : sums) asm volatile("" ::"w"(sum));
 }
 
-__attribute__((target("arch=armv8.2-a+dotprod"))) void neon_int8(int64_t steps) {
+__attribute__((target("arch=armv8.2-a+dotprod"))) void neon_dotprod_int8(int64_t steps) {
   int32x4_t sums[kChains];
   int8x16_t x = vdupq_n_s8(3), y = vdupq_n_s8(5);
   for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
@@ -144,10 +144,21 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) void neon_int8(int64_t steps) 
   for (const int32x4_t& sum : sums) asm volatile("" ::"w"(sum));
 }
 
+__attribute__((target("arch=armv8.2-a+i8mm"))) void neon_i8mm_int8(int64_t steps) {
+  int32x4_t sums[kChains];
+  int8x16_t x = vdupq_n_s8(3), y = vdupq_n_s8(5);
+  for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
+  for (int64_t step = 0; step < steps; ++step) {
+    for (int32x4_t& sum : sums) sum = vmmlaq_s32(sum, x, y);
+    asm volatile("" : "+w"(x), "+w"(y));
+  }
+  for (const int32x4_t& sum : sums) asm volatile("" ::"w"(sum));
+}
+
 Loops loops_of(std::string_view isa) {
-  if (isa == "generic") return {portable_integers, 8, portable_floats, 4};
-  if (!cpu_features().neon_dotprod) return {portable_integers, 8, neon_floats, 4};
-  return {neon_int8, 16, neon_floats, 4};
+  if (isa == "neon_i8mm") return {neon_i8mm_int8, 32, neon_floats, 4};
+  if (isa == "neon_dotprod") return {neon_dotprod_int8, 16, neon_floats, 4};
+  return {portable_integers, 8, isa == "generic" ? portable_floats : neon_floats, 4};
 }
 #else
 Loops loops_of(std::string_view) { return {portable_integers, 8, portable_floats, 4}; }

@@ -12,8 +12,8 @@ namespace ruvllm::bench {
 // Of all threads together, a second.
 struct Peaks {
   // int8 products that the instruction set's densest instruction can sum up (vpmaddubsw, vpdpbusd,
-  // sdot), and float32 fused multiply-adds: from independent chains in registers, best of several
-  // short loops. Nothing else is counted: no widening, no scale, no load.
+  // sdot, smmla), and float32 fused multiply-adds: from independent chains in registers, best of
+  // several short loops. Nothing else is counted: no widening, no scale, no load.
   double int8_multiply_adds = 0.0;
   double float_multiply_adds = 0.0;
   double read_bytes = 0.0;  // plain reads of memory far larger than the caches

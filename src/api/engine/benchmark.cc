@@ -12,7 +12,8 @@
 namespace ruvllm {
 namespace {
 
-constexpr uint32_t kWarmUpTokens = 256;  // at most, of a prompt or an answer
+constexpr uint32_t kWarmUpPrompt = 256;  // tokens at most
+constexpr uint32_t kWarmUpSteps = 8;     // at most
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);
@@ -164,13 +165,13 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
     return random_prompt(count, impl_->info.vocab_size, salt);
   };
   // One more repetition, not counted and short, touches the weights and wakes the threads.
-  const auto repetition_tokens = [](uint32_t repetition, uint32_t tokens) {
-    return repetition == 0 ? std::min(tokens, kWarmUpTokens) : tokens;
+  const auto limited = [](uint32_t repetition, uint32_t tokens, uint32_t warm_up) {
+    return repetition == 0 ? std::min(tokens, warm_up) : tokens;
   };
   const uint32_t repetitions = std::max(options.repetitions, 1u);
   std::vector<double> prefill;
   for (uint32_t i = 0; options.prompt_tokens > 0 && i <= repetitions; ++i) {
-    const uint32_t tokens = repetition_tokens(i, options.prompt_tokens);
+    const uint32_t tokens = limited(i, options.prompt_tokens, kWarmUpPrompt);
     RUVLLM_ASSIGN(const double tok_s, time_prefill(target, prompt(tokens)));
     if (i > 0) prefill.push_back(tok_s);
   }
@@ -179,11 +180,11 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
     if (options.generated_tokens == 0) break;
     DecodeTimes warm_up, times;
     for (uint32_t i = 0; i <= repetitions; ++i) {
-      const uint32_t depth = repetition_tokens(i, std::max(options.depth, 1u));
+      const uint32_t depth = limited(i, std::max(options.depth, 1u), kWarmUpPrompt);
+      const uint32_t num_steps = limited(i, options.generated_tokens, kWarmUpSteps);
       std::vector<std::vector<TokenId>> prompts;
       for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(depth));
-      RUVLLM_TRY(time_decode(target, prompts, repetition_tokens(i, options.generated_tokens),
-                             i > 0 ? times : warm_up));
+      RUVLLM_TRY(time_decode(target, prompts, num_steps, i > 0 ? times : warm_up));
     }
     report.decode.push_back({batch, median(times.tok_s), percentile(times.step_ms, 0.5),
                              percentile(times.step_ms, 0.99), median(times.prefill_tok_s)});
