@@ -102,7 +102,7 @@ void run_prefill(benchmark::State& state, const Setup& setup, uint32_t num_token
   options.repetitions = 1;
   for (auto _ : state) {
     const auto report = shared_model().engine->benchmark(options);
-    if (!report) return state.SkipWithError(report.error().message().c_str());
+    if (!report) return fail_benchmark(state, report.error());
     state.SetIterationTime(num_tokens / report->prefill_tok_s);
   }
   report_work(state, setup,
@@ -121,7 +121,7 @@ void run_decode(benchmark::State& state, const Setup& setup, uint32_t batch, uin
   options.repetitions = 1;
   for (auto _ : state) {
     const auto report = shared_model().engine->benchmark(options);
-    if (!report) return state.SkipWithError(report.error().message().c_str());
+    if (!report) return fail_benchmark(state, report.error());
     state.SetIterationTime(batch / report->decode[0].tok_s);  // a step
   }
   report_work(state, setup, {.bytes = shared_model().decode_bytes});

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A quick set of each benchmark: tables on the terminal, JSON in BUILD_FOLDER/bench.
+# A quick set of each benchmark: tables on the terminal, JSON in BUILD_FOLDER/bench, which names
+# neither the machine nor its folders.
 # usage: tools/quick_bench.sh BUILD_FOLDER [OPTION...]   (options of all benchmarks, e.g. --threads=1)
 set -eu
 build=$1
@@ -10,8 +11,10 @@ run() {
   name=$1
   filter=$2
   shift 2
+  result=$build/bench/$name.json
   "$build/bin/$name" --benchmark_filter="$filter" --benchmark_min_time=0.05 \
-    --benchmark_out="$build/bench/$name.json" --benchmark_out_format=json "$@"
+    --benchmark_out="$result" --benchmark_out_format=json "$@"
+  sed -i '/^    "\(host_name\|executable\)":/d' "$result"
 }
 
 run gemm_bench 'gemm/(q4_K|q6_K|q8_0|f16)/qwen2.5-1.5b.up/.*/(1|8|512)/' "$@"

@@ -12,6 +12,8 @@
 namespace ruvllm::bench {
 namespace {
 
+bool g_failed = false;
+
 // The value of "--name=value", or nullptr.
 const char* value_of(std::string_view argument, std::string_view name) {
   if (!argument.starts_with("--") || !argument.substr(2).starts_with(name)) return nullptr;
@@ -88,7 +90,12 @@ int run_benchmarks(int argc, char** argv, void (*add)(const Setup& setup)) {
   add(setup);
   const size_t num_run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
-  return num_run > 0 ? 0 : 1;
+  return num_run > 0 && !g_failed ? 0 : 1;
+}
+
+void fail_benchmark(benchmark::State& state, const Error& error) {
+  g_failed = true;
+  state.SkipWithError(error.message().c_str());
 }
 
 void report_work(benchmark::State& state, const Setup& setup, const Work& work) {

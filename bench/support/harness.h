@@ -10,6 +10,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "base/core/error.h"
 #include "base/system/clock.h"
 #include "base/threads/thread_team.h"
 #include "device/cpu_device.h"
@@ -54,6 +55,9 @@ struct Work {
   double bytes = 0.0;        // of memory that must be read
   uint32_t num_threads = 0;  // that do it; 0: all of the team
 };
+
+// Ends a benchmark that cannot run; run_benchmarks() then returns 1.
+void fail_benchmark(benchmark::State& state, const Error& error);
 
 // Adds GMAC/s, of_peak, GB/s and of_bandwidth to a benchmark with manual time.
 void report_work(benchmark::State& state, const Setup& setup, const Work& work);
