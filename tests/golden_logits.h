@@ -2,8 +2,6 @@
 // (tests/golden/README.md).
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -14,19 +12,12 @@
 #include <gtest/gtest.h>
 
 #include "formats/gguf/gguf.h"
+#include "model/test_golden.h"
 #include <ruvllm/engine.h>
 
 namespace ruvllm {
 
-inline double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {
-  EXPECT_EQ(actual.size(), expected.size());
-  double error = 0.0, norm = 0.0;
-  for (size_t i = 0; i < std::min(actual.size(), expected.size()); ++i) {
-    error += std::pow(static_cast<double>(actual[i]) - expected[i], 2);
-    norm += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(error / norm);
-}
+using model::relative_error;
 
 // A golden file's second prompt, and a folder for logits.
 class GoldenLogits {

@@ -1,9 +1,7 @@
 // Tiny random models against float64 activations of Hugging Face transformers, layer by layer
 // (tests/golden/README.md). Every instruction set of this machine, several thread counts.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <map>
 #include <numeric>
 #include <ostream>
 #include <span>
@@ -18,9 +16,14 @@
 #include "engine/step_loop.h"
 #include "formats/gguf/gguf.h"
 #include "model/model.h"
+#include "model/test_golden.h"
 
 namespace ruvllm {
 namespace {
+
+using model::int_array;
+using model::RecordingTap;
+using model::relative_error;
 
 struct GoldenModel {
   const char* name;
@@ -47,25 +50,6 @@ constexpr GoldenModel kModels[] = {
 
 std::string golden_path(const std::string& file) {
   return std::string(RUVLLM_SOURCE_DIR) + "/tests/golden/" + file;
-}
-
-class RecordingTap final : public model::ActivationTap {
- public:
-  void record(std::string_view site, int32_t layer_idx, const float* rows, int32_t num_rows,
-              int32_t num_cols) override {
-    if (site == "attn_mixed" || site == "ffn_gated") return;  // the reference has none
-    const std::string name = layer_idx < 0
-                                 ? std::string(site)
-                                 : "blk." + std::to_string(layer_idx) + "." + std::string(site);
-    recorded[name].assign(rows, rows + static_cast<int64_t>(num_rows) * num_cols);
-  }
-  std::map<std::string, std::vector<float>> recorded;
-};
-
-std::vector<int32_t> int_array(const formats::GgufFile& file, const std::string& key) {
-  const auto values = file.get_int_array(key);
-  EXPECT_TRUE(values.has_value()) << key;
-  return values ? std::vector<int32_t>(values->begin(), values->end()) : std::vector<int32_t>();
 }
 
 struct Case {
@@ -106,27 +90,6 @@ class GoldenTest : public testing::TestWithParam<Case> {
     auto golden = formats::GgufFile::open(golden_path(golden_name + ".golden.gguf"));
     ASSERT_TRUE(golden.has_value()) << golden.error().message();
     golden_.emplace(std::move(*golden));
-  }
-
-  // Relative error of `rows` of `actual` against the golden tensor, which holds just those rows.
-  double relative_error(const std::string& tensor_name, const std::vector<float>& actual,
-                        const std::vector<int32_t>& rows) {
-    const formats::GgufTensor* tensor = golden_->find_tensor(tensor_name);
-    EXPECT_NE(tensor, nullptr) << tensor_name;
-    if (tensor == nullptr) return INFINITY;
-    const size_t cols = tensor->dims[0];
-    EXPECT_EQ(tensor->dims[1], rows.size()) << tensor_name;
-    const float* expected = reinterpret_cast<const float*>(tensor->data.data());
-    double error = 0.0, norm = 0.0;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      for (size_t col = 0; col < cols; ++col) {
-        const double want = expected[i * cols + col];
-        const double got = actual.at(static_cast<size_t>(rows[i]) * cols + col);
-        error += (got - want) * (got - want);
-        norm += want * want;
-      }
-    }
-    return std::sqrt(error / norm);
   }
 
   std::unique_ptr<device::CpuDevice> device_;
@@ -188,7 +151,7 @@ TEST_P(GoldenTest, EveryLayerAgrees) {
       ASSERT_TRUE(run.tap.recorded.contains(site)) << site;
       const double bound = is_before_attention(site) ? GetParam().golden.before_attention
                                                      : GetParam().golden.after_attention;
-      const double error = relative_error(prompt + "." + site, run.tap.recorded[site], rows);
+      const double error = relative_error(tensor, run.tap.recorded[site], rows);
       EXPECT_LE(error, bound) << prompt << " " << site;
       largest = std::max(largest, error);
     }

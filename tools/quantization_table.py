@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import subprocess
 import tempfile
+import textwrap
 
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 GUIDE = {"f32": "FP32", "f16": "FP16", "q8_0": "Q8", "q4_k_m": "Q4K", "q4_0": "Q4"}
@@ -84,9 +85,10 @@ def render(options, rows):
     )
     head = ["precision", "type", "bits a weight", "loss, nat", "against F16"]
     if options.turns > 0:
+        threads = f"{options.threads} thread{'s' if options.threads > 1 else ''}"
         text += (
-            f" Speeds as multiples of F16's with {options.threads} thread(s), 256 tokens of prompt "
-            f"and 32 of answer, the median of {options.turns} turns."
+            f" Speeds as multiples of F16's with {threads}, 256 tokens of prompt and 32 of answer, "
+            f"the median of {options.turns} turns."
         )
         head += ["prefill over F16", "decode over F16"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -96,7 +98,7 @@ def render(options, rows):
         if options.turns > 0:
             cells += [f"{ratio:.2f}" for ratio in row["speeds"]]
         lines.append("| " + " | ".join(cells) + " |")
-    return text + "\n\n" + "\n".join(lines)
+    return textwrap.fill(text, 140) + "\n\n" + "\n".join(lines)
 
 
 def parse_options():

@@ -71,8 +71,10 @@ struct ImportanceOptions {
 };
 
 // Runs a model over a text and notes, for each matrix of its layers, the sum of squares of each
-// column of its input (https://arxiv.org/abs/2306.00978 weighs columns alike). step() does one
-// window and returns false when the text is done; finish() writes llama.cpp's GGUF imatrix.
+// column of its input (https://arxiv.org/abs/2306.00978 weighs columns alike). Where the vocabulary
+// wants texts to begin with BOS every window does: the first before the tokens given, the others in
+// place of their first token, as in llama-imatrix. step() does one window and returns false when
+// the text is done; finish() writes llama.cpp's GGUF imatrix.
 class RUVLLM_API ImportanceCollector {
  public:
   static Result<ImportanceCollector> create(const ImportanceOptions& options,

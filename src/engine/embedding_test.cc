@@ -1,8 +1,6 @@
 // Embeddings through the step loop: tiny encoders and an embedding decoder against float64
 // activations (tests/golden/README.md), and what a result must not depend on.
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,11 +15,15 @@
 #include "engine/step_loop.h"
 #include "formats/gguf/gguf.h"
 #include "model/model.h"
+#include "model/test_golden.h"
 
 namespace ruvllm::engine {
 namespace {
 
+using model::int_array;
 using model::Pooling;
+using model::RecordingTap;
+using model::relative_error;
 using testing::HasSubstr;
 
 // float32 arithmetic before the first attention; afterwards keys and values in binary16 with a
@@ -34,22 +36,6 @@ formats::GgufFile open_golden(const std::string& name) {
   EXPECT_TRUE(file.has_value()) << file.error().message();
   return std::move(*file);
 }
-
-std::vector<int32_t> int_array(const formats::GgufFile& file, const std::string& key) {
-  const auto values = file.get_int_array(key);
-  EXPECT_TRUE(values.has_value()) << key;
-  return values ? std::vector<int32_t>(values->begin(), values->end()) : std::vector<int32_t>();
-}
-
-class RecordingTap final : public model::ActivationTap {
- public:
-  void record(std::string_view site, int32_t layer_idx, const float* rows, int32_t num_rows,
-              int32_t num_cols) override {
-    const std::string layer = layer_idx < 0 ? "" : "blk." + std::to_string(layer_idx) + ".";
-    recorded[layer + std::string(site)].assign(rows, rows + int64_t{num_rows} * num_cols);
-  }
-  std::map<std::string, std::vector<float>> recorded;
-};
 
 struct Loaded {
   Loaded(const std::string& name, uint32_t threads, const std::string& isa)
@@ -109,24 +95,6 @@ class EmbeddingGoldenTest : public testing::TestWithParam<Case> {
   EmbeddingGoldenTest()
       : golden_(open_golden(GetParam().model + ".golden.gguf")),
         loaded_(GetParam().model, GetParam().threads, GetParam().isa) {}
-
-  // Of `rows` of `actual` against the golden tensor, which holds just those rows.
-  double relative_error(const formats::GgufTensor& tensor, const std::vector<float>& actual,
-                        const std::vector<int32_t>& rows) const {
-    const size_t cols = tensor.dims[0];
-    EXPECT_EQ(tensor.dims[1], rows.size()) << tensor.name;
-    const float* expected = reinterpret_cast<const float*>(tensor.data.data());
-    double error = 0.0, norm = 0.0;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      for (size_t col = 0; col < cols; ++col) {
-        const double want = expected[i * cols + col];
-        const double got = actual.at(static_cast<size_t>(rows[i]) * cols + col);
-        error += (got - want) * (got - want);
-        norm += want * want;
-      }
-    }
-    return std::sqrt(error / norm);
-  }
 
   // What the tap sees of the whole text in one step, and its final states as "final_norm".
   RecordingTap run(const std::vector<int32_t>& tokens) {
@@ -192,7 +160,7 @@ TEST_P(EmbeddingGoldenTest, PooledVectorsAgree) {
     const std::vector<float> pooled = embed(*loop, tokens, *loaded_.model->config().pooling);
     const formats::GgufTensor* expected = golden_.find_tensor(prompt + ".pooled");
     ASSERT_NE(expected, nullptr);
-    EXPECT_LE(relative_error(*expected, pooled, {0}), kAfterAttention);
+    EXPECT_LE(relative_error(*expected, pooled, std::vector<int32_t>{0}), kAfterAttention);
   }
 }
 

@@ -21,7 +21,8 @@ inline constexpr int32_t kNoRope = -1;
 // "truncate" in Hugging Face's rope_scaling says. Absent: rounded.
 inline constexpr std::string_view kYarnTruncateKey = "rope.scaling.yarn_truncate";
 
-// How the final states of a text's tokens become its embedding; numbered as in files.
+// How the final states of a text's tokens become its embedding; numbered as in files, which may
+// also ask for a rank. The public ruvllm::Pooling lies above this layer and has embeddings only.
 enum class Pooling : int8_t {
   kNone = 0,  // they stay as they are: one vector a token
   kMean = 1,

@@ -22,7 +22,8 @@
 
 namespace ruvllm::model {
 
-// Where the products read their matrices.
+// Where the products read their matrices. The public ruvllm::WeightForm lies above this layer and
+// says what a user asks for; api maps it to what a load does.
 enum class WeightForm : uint8_t {
   kMapped,      // the file
   kBackground,  // the file, until a thread has packed them (packing/weight_packer.h)

@@ -730,8 +730,9 @@ class Measures(CommandTest):
         self.check_memory(out["memory"])
         self.assertEqual([row["batch"] for row in out["decode"]], [1, 2])
         for row in out["decode"]:
-            self.assertEqual(set(row), {"batch", "tok_s", "ms_p50", "ms_p99"})
+            self.assertEqual(set(row), {"batch", "tok_s", "ms_p50", "ms_p99", "prefill_tok_s"})
             self.assertGreater(row["tok_s"], 0)
+            self.assertGreater(row["prefill_tok_s"], 0)
 
     def test_quantize(self):
         small, plain = self.path("small.gguf"), self.path("plain.gguf")

@@ -658,6 +658,13 @@ class HostileServers(HubTest):
             body = json.dumps({"layers": layers}).encode()
             self.server.faults["/manifests/"] = [status(200, body=body)]
             self.refused("tiny:1b", name="ollama:tiny:1b")
+        # Sizes that would wrap where the total is counted.
+        layers = [{"mediaType": model, "digest": digest, "size": 1 << 63},
+                  {"mediaType": "application/vnd.ollama.image.license",
+                   "digest": "sha256:" + "1" * 64, "size": 1 << 63}]
+        body = json.dumps({"layers": layers}).encode()
+        self.server.faults["/manifests/"] = [status(200, body=body)]
+        self.refused("more than 2^64 bytes", name="ollama:tiny:1b")
         self.server.faults.clear()
         self.refused("404", name="ollama:none:1b")
 

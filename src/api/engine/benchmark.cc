@@ -12,6 +12,9 @@
 namespace ruvllm {
 namespace {
 
+constexpr uint32_t kWarmUpPrompt = 256;  // tokens at most
+constexpr uint32_t kWarmUpSteps = 8;     // at most
+
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   const size_t half = values.size() / 2;
@@ -83,22 +86,32 @@ Result<double> time_prefill(const Target& target, std::vector<TokenId> prompt) {
 }
 
 struct DecodeTimes {
-  std::vector<double> tok_s;    // of each repetition
-  std::vector<double> step_ms;  // of each step
+  std::vector<double> prefill_tok_s;  // of each repetition
+  std::vector<double> tok_s;          // of each repetition
+  std::vector<double> step_ms;        // of each step
   uint64_t drafted = 0, accepted = 0;
 };
 
 // `batch` sequences that decode together; the clock runs from the first token of the last of them,
-// when all have their prompts behind them.
+// when all have their prompts behind them. Until then it is their prefill, which for several
+// includes the decoding of those that are ahead.
 Status time_decode(const Target& target, const std::vector<std::vector<TokenId>>& prompts,
                    uint32_t num_steps, DecodeTimes& times) {
   std::vector<std::shared_ptr<engine::SequenceChannel>> channels;
+  const uint64_t submitted = monotonic_ns();
   for (const std::vector<TokenId>& prompt : prompts) {
     // Until cancelled: those that start first need more tokens than the last.
     RUVLLM_ASSIGN(auto channel, submit(target, prompt, 0));
     channels.push_back(std::move(channel));
   }
-  for (auto& channel : channels) RUVLLM_TRY(next_token_ns(*channel));
+  uint64_t all_started = submitted;
+  for (auto& channel : channels) {
+    RUVLLM_ASSIGN(const uint64_t started, next_token_ns(*channel));
+    all_started = std::max(all_started, started);
+  }
+  const double prompt_tokens = static_cast<double>(prompts.size() * prompts[0].size());
+  times.prefill_tok_s.push_back(prompt_tokens /
+                                (static_cast<double>(all_started - submitted) / 1e9));
   // The channels fill up while one of them is read for its times, hence all are read in turn.
   const size_t last = channels.size() - 1;
   uint64_t previous = 0, begin = 0;
@@ -161,11 +174,15 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
   const auto prompt = [&](uint32_t count) {
     return random_prompt(count, impl_->info.vocab_size, salt);
   };
-  // One more repetition, not counted, touches the weights and wakes the threads.
+  // One more repetition, not counted and short, touches the weights and wakes the threads.
+  const auto limited = [](uint32_t repetition, uint32_t tokens, uint32_t warm_up) {
+    return repetition == 0 ? std::min(tokens, warm_up) : tokens;
+  };
   const uint32_t repetitions = std::max(options.repetitions, 1u);
   std::vector<double> prefill;
   for (uint32_t i = 0; options.prompt_tokens > 0 && i <= repetitions; ++i) {
-    RUVLLM_ASSIGN(const double tok_s, time_prefill(target, prompt(options.prompt_tokens)));
+    const uint32_t tokens = limited(i, options.prompt_tokens, kWarmUpPrompt);
+    RUVLLM_ASSIGN(const double tok_s, time_prefill(target, prompt(tokens)));
     if (i > 0) prefill.push_back(tok_s);
   }
   if (!prefill.empty()) report.prefill_tok_s = median(prefill);
@@ -173,12 +190,15 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
     if (options.generated_tokens == 0) break;
     DecodeTimes warm_up, times;
     for (uint32_t i = 0; i <= repetitions; ++i) {
+      const uint32_t depth = limited(i, std::max(options.depth, 1u), kWarmUpPrompt);
+      const uint32_t num_steps = limited(i, options.generated_tokens, kWarmUpSteps);
       std::vector<std::vector<TokenId>> prompts;
-      for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(std::max(options.depth, 1u)));
-      RUVLLM_TRY(time_decode(target, prompts, options.generated_tokens, i > 0 ? times : warm_up));
+      for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(depth));
+      RUVLLM_TRY(time_decode(target, prompts, num_steps, i > 0 ? times : warm_up));
     }
     report.decode.push_back({batch, median(times.tok_s), percentile(times.step_ms, 0.5),
-                             percentile(times.step_ms, 0.99), times.drafted, times.accepted});
+                             percentile(times.step_ms, 0.99), median(times.prefill_tok_s),
+                             times.drafted, times.accepted});
   }
   report.peak_rss_bytes = process_peak_resident_bytes();
   report.memory = memory();

@@ -33,6 +33,7 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
                       {"tok_s", row.tok_s},
                       {"ms_p50", row.ms_p50},
                       {"ms_p99", row.ms_p99},
+                      {"prefill_tok_s", row.prefill_tok_s},
                       {"drafted_tokens", row.drafted_tokens},
                       {"accepted_tokens", row.accepted_tokens}});
   }

@@ -11,6 +11,10 @@ void add_model_argument(CommandParser& command, std::string& model) {
   command.add_option("MODEL", model, kModelHelp).value_name("FILE");
 }
 
+void add_output_argument(CommandParser& command, std::string& path) {
+  command.add_option("OUT.gguf", path, "File to write").value_name("FILE").required();
+}
+
 Result<std::string> resolve_model(const CommandContext& context, const std::string& positional) {
   if (!positional.empty()) return ruvllm::resolve_model(positional);
   if (!context.options.model.empty()) return ruvllm::resolve_model(context.options.model);

@@ -14,6 +14,9 @@ namespace ruvllm::cli {
 // The positional MODEL of a command.
 void add_model_argument(CommandParser& command, std::string& model);
 
+// The positional OUT.gguf of a command that writes a model.
+void add_output_argument(CommandParser& command, std::string& path);
+
 // The path of `positional` if not empty, else of --model and its settings, else of the bundled
 // model.
 Result<std::string> resolve_model(const CommandContext& context, const std::string& positional);

@@ -19,8 +19,9 @@ Result<std::unique_ptr<DraftModel>> DraftModel::create(const model::Model& model
     return fail(ErrorCode::kOutOfMemory, "draft model: {} sequences of {} tokens need {} pages",
                 limits.max_sequences, context, pages);
   }
-  RUVLLM_ASSIGN(cache::KvCache kv_cache,
-                cache::KvCache::create({.shape = shape, .num_pages = static_cast<uint32_t>(pages)}));
+  RUVLLM_ASSIGN(
+      cache::KvCache kv_cache,
+      cache::KvCache::create({.shape = shape, .num_pages = static_cast<uint32_t>(pages)}));
   RUVLLM_ASSIGN(auto workspace, model::Workspace::create(
                                     device, config, model.weights(),
                                     {.max_rows = static_cast<int32_t>(limits.max_rows),

@@ -103,7 +103,7 @@ Result<PulledModel> pull_hugging_face(PullContext& context, const ModelReference
   RUVLLM_ASSIGN(const Selection selection,
                 select_files(listing, reference.selector, reference.repository));
   PulledModel result;
-  for (const RepositoryFile& file : selection.files) result.bytes += file.size;
+  RUVLLM_ASSIGN(result.bytes, total_size(selection.files, reference.repository));
   result.num_files = static_cast<uint32_t>(selection.files.size());
   context.board.update([&](PullProgress& progress) {
     progress.num_files = result.num_files;

@@ -61,7 +61,7 @@ Result<PulledModel> pull_ollama(PullContext& context, const ModelReference& refe
   RUVLLM_ASSIGN(const std::vector<OllamaLayer> layers, parse_ollama_manifest(document.body, name));
   RUVLLM_ASSIGN(const OwnManifest manifest, name_files(reference, layers));
   PulledModel result;
-  for (const OwnFile& file : manifest.files) result.bytes += file.size;
+  RUVLLM_ASSIGN(result.bytes, total_size(manifest.files, name));
   result.num_files = static_cast<uint32_t>(manifest.files.size());
   context.board.update([&](PullProgress& progress) {
     progress.num_files = result.num_files;

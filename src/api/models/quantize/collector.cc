@@ -23,6 +23,7 @@
 #include "model/activation_tap.h"
 #include "model/model.h"
 #include "model/workspace.h"
+#include "text/tokenizer/tokenizer.h"
 #include <ruvllm/quantize.h>
 
 namespace ruvllm {
@@ -141,6 +142,7 @@ class SquareSums final : public model::ActivationTap {
 struct ImportanceCollector::Impl {
   explicit Impl(ImportanceOptions importance_options) : options(std::move(importance_options)) {}
 
+  void begin_windows_with(TokenId bos_id);
   void run_chunk(uint64_t window_begin, uint64_t begin, int32_t num_rows);
   std::map<std::string, const Sums*> entries() const;
 
@@ -155,6 +157,14 @@ struct ImportanceCollector::Impl {
   uint64_t tokens_done = 0;
   uint64_t num_windows = 0;
 };
+
+// As llama-imatrix's chunks: before the text, and in place of the first token of later windows.
+void ImportanceCollector::Impl::begin_windows_with(TokenId bos_id) {
+  if (tokens.front() != bos_id) tokens.insert(tokens.begin(), bos_id);
+  for (size_t i = 0; i < tokens.size(); i += options.context_length) tokens[i] = bos_id;
+  const bool last_has_no_text = tokens.size() % options.context_length == 1;
+  if (last_has_no_text && tokens.size() > 1) tokens.pop_back();
+}
 
 void ImportanceCollector::Impl::run_chunk(uint64_t window_begin, uint64_t begin, int32_t num_rows) {
   const auto first_position = static_cast<int32_t>(begin - window_begin);
@@ -197,6 +207,7 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
   RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, options.cpu_isa));
   RUVLLM_ASSIGN(api::OpenedModel opened,
                 api::open_model(options.model_path, api::OpenScope::kWeights));
+  RUVLLM_ASSIGN(const auto tokenizer, api::load_tokenizer(opened));
   RUVLLM_ASSIGN(impl->model, model::Model::load(std::move(opened.file), *impl->device));
   const model::ModelConfig& config = impl->model->config();
   if (!config.causal) {
@@ -211,15 +222,17 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
     return fail(ErrorCode::kInvalidArgument, "windows of {} tokens; expected 2 to {}",
                 options.context_length, limit);
   }
+  if (impl->tokens.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the text has no tokens; importance needs some thousands");
+  }
+  const text::VocabSpec& vocab = tokenizer->spec();
+  if (vocab.add_bos) impl->begin_windows_with(vocab.bos_id.value());
   for (const TokenId token : impl->tokens) {
     if (token < 0 || token >= config.vocab_size) {
       return fail(ErrorCode::kInvalidArgument, "token {} is not in the vocabulary of {}", token,
                   config.vocab_size);
     }
-  }
-  if (impl->tokens.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "the text has no tokens; importance needs some thousands");
   }
   const int32_t rows = std::min<int32_t>(kChunkRows, static_cast<int32_t>(options.context_length));
   const model::WorkspaceLimits limits{

@@ -10,6 +10,7 @@
 
 #include "formats/gguf/gguf.h"
 #include <ruvllm/quantize.h>
+#include <ruvllm/tokenizer.h>
 
 namespace ruvllm {
 namespace {
@@ -31,6 +32,36 @@ std::vector<float> floats_of(const GgufTensor& tensor) {
   std::vector<float> values(tensor.data.size() / sizeof(float));
   std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
   return values;
+}
+
+// Tensor by tensor: counts exactly, sums up to a relative error.
+void expect_same_importance(const std::string& ours_path, const std::string& theirs_path,
+                            double bound) {
+  const auto a = GgufFile::open(ours_path), b = GgufFile::open(theirs_path);
+  ASSERT_TRUE(a && b);
+  ASSERT_FALSE(b->tensors().empty());
+  for (const GgufTensor& expected : b->tensors()) {
+    const GgufTensor* ours = a->find_tensor(expected.name);
+    ASSERT_NE(ours, nullptr) << expected.name;
+    ASSERT_EQ(std::vector<uint64_t>(ours->dims, ours->dims + 4),
+              std::vector<uint64_t>(expected.dims, expected.dims + 4))
+        << expected.name;
+    const std::vector<float> got = floats_of(*ours), want = floats_of(expected);
+    if (expected.name.ends_with(".counts")) {
+      EXPECT_EQ(got, want) << expected.name;
+      continue;
+    }
+    double largest = 0.0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      if (want[i] == 0.0f) {
+        EXPECT_EQ(got[i], 0.0f) << expected.name;
+      } else {
+        largest = std::max(largest, std::abs(static_cast<double>(got[i]) / want[i] - 1.0));
+      }
+    }
+    EXPECT_LE(largest, bound) << expected.name;
+  }
+  EXPECT_EQ(a->tensors().size(), b->tensors().size());
 }
 
 class ImatrixTest : public testing::TestWithParam<Case> {
@@ -67,31 +98,7 @@ TEST_P(ImatrixTest, IsWhatLlamaImatrixCollects) {
   while (collector->step().value()) {
   }
   ASSERT_TRUE(collector->finish());
-  const auto a = GgufFile::open(path("ours.gguf")), b = GgufFile::open(theirs());
-  ASSERT_TRUE(a && b);
-  ASSERT_FALSE(b->tensors().empty());
-  for (const GgufTensor& expected : b->tensors()) {
-    const GgufTensor* ours = a->find_tensor(expected.name);
-    ASSERT_NE(ours, nullptr) << expected.name;
-    ASSERT_EQ(std::vector<uint64_t>(ours->dims, ours->dims + 4),
-              std::vector<uint64_t>(expected.dims, expected.dims + 4))
-        << expected.name;
-    const std::vector<float> got = floats_of(*ours), want = floats_of(expected);
-    if (expected.name.ends_with(".counts")) {
-      EXPECT_EQ(got, want) << expected.name;
-      continue;
-    }
-    double largest = 0.0;
-    for (size_t i = 0; i < want.size(); ++i) {
-      if (want[i] == 0.0f) {
-        EXPECT_EQ(got[i], 0.0f) << expected.name;
-      } else {
-        largest = std::max(largest, std::abs(static_cast<double>(got[i]) / want[i] - 1.0));
-      }
-    }
-    EXPECT_LE(largest, GetParam().bound) << expected.name;
-  }
-  EXPECT_EQ(a->tensors().size(), b->tensors().size());
+  expect_same_importance(path("ours.gguf"), theirs(), GetParam().bound);
 }
 
 TEST_P(ImatrixTest, LlamaCppsFileWeighsQuantization) {
@@ -120,6 +127,37 @@ TEST_P(ImatrixTest, LlamaCppsFileWeighsQuantization) {
     return bytes;
   };
   EXPECT_NE(bytes_with(theirs()), bytes_with(""));
+}
+
+// Three windows of a model whose vocabulary puts BOS before texts: llama-imatrix has it at the
+// start of each.
+TEST(ImatrixWindows, BeginWithBosWhereTheVocabularyWantsIt) {
+  const std::string source = RUVLLM_SOURCE_DIR;
+  const std::string model = source + "/tests/golden/hf/olmo2.gguf";
+  const std::string sentence =
+      "Once, the sea rose; a fisherman and 3 cats went on board. \"Where to?\" she asked in the "
+      "caf\u00e9, 7 oranges";
+  std::string text;
+  for (int i = 0; i < 6; ++i) text += sentence;
+  const auto tokenizer = Tokenizer::from_file(model);
+  ASSERT_TRUE(tokenizer.has_value()) << tokenizer.error().message();
+  std::vector<TokenId> tokens = tokenizer->encode(text, true, false);
+  ASSERT_GE(tokens.size(), 3 * kWindow);
+  // One BOS before them, and of a fourth window nothing but that: it is left out.
+  tokens.resize(3 * kWindow);
+  const fs::path out = fs::path(testing::TempDir()) / "ruvllm_imatrix_windows.gguf";
+  auto collector = ImportanceCollector::create({.model_path = model,
+                                                .output_path = out.string(),
+                                                .context_length = kWindow,
+                                                .num_threads = 2},
+                                               tokens);
+  ASSERT_TRUE(collector.has_value()) << collector.error().message();
+  EXPECT_EQ(collector->tokens_total(), 3 * kWindow);
+  while (collector->step().value()) {
+  }
+  ASSERT_TRUE(collector->finish());
+  expect_same_importance(out.string(), source + "/tests/data/imatrix/olmo2-windows.gguf", 1e-3);
+  fs::remove(out);
 }
 
 // Beside BF16 weights llama.cpp rounds activations to BF16 on their way into a product.

@@ -51,9 +51,7 @@ void add_convert_command(CommandLine& line) {
                   "Folder with config.json, tokenizer.json and *.safetensors")
       .value_name("DIR")
       .required();
-  parser.add_option("OUT.gguf", options->output_path, "File to write")
-      .value_name("FILE")
-      .required();
+  add_output_argument(parser, options->output_path);
   parser.add_option("--type", options->type, "Tensor type; auto: as in the folder")
       .choices(convert_types())
       .show_default();

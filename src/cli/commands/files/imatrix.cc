@@ -76,7 +76,9 @@ void add_imatrix_command(CommandLine& line) {
   parser.add_option("--tokens", options->num_tokens, "Only the first N tokens; 0: all")
       .value_name("N");
   parser.footer(
-      "Windows of --ctx tokens (default 512) without overlap. The file is for 'quantize "
+      "Windows of --ctx tokens (default 512) without overlap, which begin with BOS where the "
+      "model\n"
+      "wants it. The file is for 'quantize "
       "--imatrix'\n"
       "and llama-quantize --imatrix. Use text like that which the model will see.\n\n"
       "Examples:\n  ruvllm imatrix model-f16.gguf --file text.txt -o importance.gguf");

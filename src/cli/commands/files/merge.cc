@@ -42,9 +42,7 @@ void add_merge_command(CommandLine& line) {
       line.add("merge", "Work LoRA adapters into a model's own weights", CommonSet::kOutputOnly);
   CommandParser& parser = command.parser;
   parser.add_option("MODEL", options->model_path, "The model").value_name("FILE").required();
-  parser.add_option("OUT.gguf", options->output_path, "File to write")
-      .value_name("FILE")
-      .required();
+  add_output_argument(parser, options->output_path);
   add_adapter_flag(parser, options->adapters).required();
   parser.footer("Examples:\n  ruvllm merge model-f16.gguf merged.gguf --adapter style/:0.7");
   command.run = [options](CommandContext& context) { return merge(*options, context); };

@@ -112,9 +112,7 @@ void add_quantize_command(CommandLine& line) {
                   "Model to read: a GGUF file or a Hugging Face folder, best in F32, F16 or BF16")
       .value_name("FILE")
       .required();
-  parser.add_option("OUT.gguf", options->output_path, "File to write")
-      .value_name("FILE")
-      .required();
+  add_output_argument(parser, options->output_path);
   parser
       .add_option("TYPE", options->type,
                   fmt::format("Type, in any case: {}", fmt::join(quantize_types(), ", ")))

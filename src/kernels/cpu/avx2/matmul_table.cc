@@ -14,7 +14,7 @@ size_t no_scratch(int32_t) { return 0; }
 constexpr int32_t kGemvChunkRows = 8;
 constexpr int32_t kGemmChunkRows = 64;
 
-// gemm_min_x_rows: measured with matmul_bench on Zen 4.
+// gemm_min_x_rows: measured with gemm_bench on Zen 4.
 MatmulKernel quantized(const char* name, ActivationKind activation, MatmulFn gemv, MatmulFn gemm,
                        int32_t gemm_min_x_rows, size_t (*scratch_bytes)(int32_t)) {
   return {.name = name,

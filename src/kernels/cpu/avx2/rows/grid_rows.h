@@ -58,18 +58,14 @@ RUVLLM_INLINE __m256i nibble_scales16(const uint8_t* src) {
 }
 
 // Magnitudes 8, 25 and 43 with signs.
-struct RowIQ2 {
+template <typename Block>
+struct RowIQ2 : PlainRow<Block> {
   static constexpr int kOffset = 43;
   static constexpr int kMaxLevel = 86;
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
   static constexpr float kFactor = 0.125f;
-
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) { return load_i16(block); }
 };
 
-struct RowIQ2_XXS : RowIQ2 {
-  static constexpr int kBlockBytes = sizeof(BlockIQ2_XXS);
+struct RowIQ2_XXS : RowIQ2<BlockIQ2_XXS> {
   static constexpr int kScaleGroup = 32;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
@@ -87,8 +83,7 @@ struct RowIQ2_XXS : RowIQ2 {
   }
 };
 
-struct RowIQ2_XS : RowIQ2 {
-  static constexpr int kBlockBytes = sizeof(BlockIQ2_XS);
+struct RowIQ2_XS : RowIQ2<BlockIQ2_XS> {
   static constexpr int kScaleGroup = 16;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
@@ -105,8 +100,7 @@ struct RowIQ2_XS : RowIQ2 {
   }
 };
 
-struct RowIQ2_S : RowIQ2 {
-  static constexpr int kBlockBytes = sizeof(BlockIQ2_S);
+struct RowIQ2_S : RowIQ2<BlockIQ2_S> {
   static constexpr int kScaleGroup = 16;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
@@ -129,13 +123,10 @@ RUVLLM_INLINE __m256i set_half_vectors(const uint32_t v[8]) {
                            static_cast<int>(v[6]), static_cast<int>(v[7]));
 }
 
-struct RowIQ3_XXS {
-  static constexpr int kBlockBytes = sizeof(BlockIQ3_XXS);
+struct RowIQ3_XXS : PlainRow<BlockIQ3_XXS> {
   static constexpr int kScaleGroup = 32;
   static constexpr int kOffset = 62;
   static constexpr int kMaxLevel = 124;
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
   static constexpr float kFactor = 0.25f;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
@@ -148,17 +139,12 @@ struct RowIQ3_XXS {
   RUVLLM_INLINE __m256i scales(const uint8_t* block) {
     return top_nibble_scales(load256(block + offsetof(BlockIQ3_XXS, scales_and_signs)));
   }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) { return load_i16(block); }
 };
 
-struct RowIQ3_S {
-  static constexpr int kBlockBytes = sizeof(BlockIQ3_S);
+struct RowIQ3_S : PlainRow<BlockIQ3_S> {
   static constexpr int kScaleGroup = 32;
   static constexpr int kOffset = 15;
   static constexpr int kMaxLevel = 30;
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
-  static constexpr float kFactor = 1.0f;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
     const uint8_t* low = block + offsetof(BlockIQ3_S, qs) + 8 * c;
@@ -173,15 +159,13 @@ struct RowIQ3_S {
     const __m128i words = _mm_cvtepu8_epi16(interleave_nibbles(_mm_cvtsi32_si128(packed)));
     return odd_numbers(_mm256_broadcastsi128_si256(words));
   }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) { return load_i16(block); }
 };
 
 // Integer weights 8 * grid +- 1 with grid in -1, 0, 1.
-struct RowIQ1 {
+template <typename Block>
+struct RowIQ1 : PlainRow<Block> {
   static constexpr int kOffset = 9;
   static constexpr int kMaxLevel = 18;
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
   static constexpr float kFactor = 0.125f;
 
   // `deltas`: 2 for +1, 0 for -1.
@@ -191,8 +175,7 @@ struct RowIQ1 {
   }
 };
 
-struct RowIQ1_S : RowIQ1 {
-  static constexpr int kBlockBytes = sizeof(BlockIQ1_S);
+struct RowIQ1_S : RowIQ1<BlockIQ1_S> {
   static constexpr int kScaleGroup = 32;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
@@ -208,11 +191,9 @@ struct RowIQ1_S : RowIQ1 {
     const __m128i high = _mm_srli_epi16(load128(block + offsetof(BlockIQ1_S, qh)), 12);
     return odd_numbers(_mm256_broadcastsi128_si256(_mm_and_si128(high, _mm_set1_epi16(7))));
   }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) { return load_i16(block); }
 };
 
-struct RowIQ1_M : RowIQ1 {
-  static constexpr int kBlockBytes = sizeof(BlockIQ1_M);
+struct RowIQ1_M : RowIQ1<BlockIQ1_M> {
   static constexpr int kScaleGroup = 16;
 
   RUVLLM_INLINE uint64_t delta(uint32_t nibble) {

@@ -10,8 +10,7 @@
 //   kFactor         a power of two that belongs to d
 //   levels(block, c)   the levels of elements 32c ... 32c + 31
 //   scales(block)      16 words: with groups of 16 the scales of even groups in the low and those
-//   of
-//                      odd groups in the high 128-bit lane; with groups of 32 all 8 in both
+//                      of odd groups in the high 128-bit lane; with groups of 32 all 8 in both
 //   mins(block)        likewise
 //   d_dmin(block)      the binary16 bits of d in the low and of dmin in the high half
 #pragma once
@@ -46,14 +45,24 @@ RUVLLM_INLINE __m256i two_bits(const uint8_t* qs, int c) {
                           _mm256_set1_epi8(3));
 }
 
-struct RowQ2_K {
-  static constexpr int kBlockBytes = sizeof(BlockQ2_K);
+// What most rows have in common; a Row declares what differs. Block: its type in tensor/blocks.h.
+template <typename Block>
+struct PlainRow {
+  static constexpr int kBlockBytes = sizeof(Block);
+  static constexpr bool kSigned = false;
+  static constexpr bool kHasMins = false;
+  static constexpr float kFactor = 1.0f;
+
+  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) {
+    return load_i16(block + offsetof(Block, d));
+  }
+};
+
+struct RowQ2_K : PlainRow<BlockQ2_K> {
   static constexpr int kScaleGroup = 16;
   static constexpr int kOffset = 0;
   static constexpr int kMaxLevel = 3;
-  static constexpr bool kSigned = false;
   static constexpr bool kHasMins = true;
-  static constexpr float kFactor = 1.0f;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
     return two_bits(block + offsetof(BlockQ2_K, qs), c);
@@ -70,14 +79,10 @@ struct RowQ2_K {
   }
 };
 
-struct RowQ3_K {
-  static constexpr int kBlockBytes = sizeof(BlockQ3_K);
+struct RowQ3_K : PlainRow<BlockQ3_K> {
   static constexpr int kScaleGroup = 16;
   static constexpr int kOffset = 4;
   static constexpr int kMaxLevel = 7;
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
-  static constexpr float kFactor = 1.0f;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
     const __m256i bits = load256(block);
@@ -98,19 +103,13 @@ struct RowQ3_K {
     const __m128i bytes = _mm_sub_epi8(_mm_or_si128(low, high), _mm_set1_epi8(32));
     return _mm256_cvtepi8_epi16(even_odd_bytes(bytes));
   }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) {
-    return load_i16(block + offsetof(BlockQ3_K, d));
-  }
 };
 
-struct RowIQ4_XS {
-  static constexpr int kBlockBytes = sizeof(BlockIQ4_XS);
+struct RowIQ4_XS : PlainRow<BlockIQ4_XS> {
   static constexpr int kScaleGroup = 32;
   static constexpr int kOffset = 0;
   static constexpr int kMaxLevel = 127;
   static constexpr bool kSigned = true;
-  static constexpr bool kHasMins = false;
-  static constexpr float kFactor = 1.0f;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) {
     return look_up(kIq4Values, split_nibbles(load128(block + offsetof(BlockIQ4_XS, qs) + 16 * c)));
@@ -125,33 +124,21 @@ struct RowIQ4_XS {
     const __m128i high = _mm_slli_epi16(_mm_srli_epi16(upper, 14), 4);
     return _mm256_broadcastsi128_si256(_mm_sub_epi16(_mm_or_si128(low, high), _mm_set1_epi16(32)));
   }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) { return load_i16(block); }
 };
 
-struct RowTQ2_0 {
-  static constexpr int kBlockBytes = sizeof(BlockTQ2_0);
+struct RowTQ2_0 : PlainRow<BlockTQ2_0> {
   static constexpr int kScaleGroup = 32;
   static constexpr int kOffset = 1;
   static constexpr int kMaxLevel = 3;  // the format's 2, and what other bits could say
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
-  static constexpr float kFactor = 1.0f;
 
   RUVLLM_INLINE __m256i levels(const uint8_t* block, int c) { return two_bits(block, c); }
   RUVLLM_INLINE __m256i scales(const uint8_t*) { return _mm256_set1_epi16(1); }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) {
-    return load_i16(block + offsetof(BlockTQ2_0, d));
-  }
 };
 
-struct RowTQ1_0 {
-  static constexpr int kBlockBytes = sizeof(BlockTQ1_0);
+struct RowTQ1_0 : PlainRow<BlockTQ1_0> {
   static constexpr int kScaleGroup = 32;
   static constexpr int kOffset = 1;
   static constexpr int kMaxLevel = 2;
-  static constexpr bool kSigned = false;
-  static constexpr bool kHasMins = false;
-  static constexpr float kFactor = 1.0f;
 
   // bytes * 3^count modulo 256.
   RUVLLM_INLINE __m256i times_power(__m256i bytes, int count) {
@@ -186,9 +173,6 @@ struct RowTQ1_0 {
     return _mm256_add_epi8(is_at_least(fractions, 86), is_at_least(fractions, 171));
   }
   RUVLLM_INLINE __m256i scales(const uint8_t*) { return _mm256_set1_epi16(1); }
-  RUVLLM_INLINE int32_t d_dmin(const uint8_t* block) {
-    return load_i16(block + offsetof(BlockTQ1_0, d));
-  }
 };
 
 }  // namespace ruvllm::kernels::avx2
