@@ -80,9 +80,9 @@ inline size_t scratch_floats(int32_t head_dim) noexcept {
 }
 
 // Scores of kRows rows, named by `rows`, with all keys of the page.
-template <size_t kRows, class V, class B>
+template <size_t kRows, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_t* rows,
-                                    const B* keys, PageStream<V>& stream) noexcept {
+                                    const B* keys, Stream<V>& stream) noexcept {
   constexpr size_t kTileKeys = V::kTileVecs * V::kLanes;
   static_assert(kKeys % kTileKeys == 0);
   const float* q[kRows];
@@ -103,10 +103,10 @@ RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_
 }
 
 // dst[0 ... kVecs * kLanes) += sum over k < depth of weights[k] * values[k * value_stride ...].
-template <size_t kVecs, class V, class B>
+template <size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void continue_row(float* dst, const float* weights, const B* values,
                                       size_t value_stride, size_t depth,
-                                      PageStream<V>& stream) noexcept {
+                                      Stream<V>& stream) noexcept {
   V sums[1][kVecs];
   for (size_t vec = 0; vec < kVecs; ++vec) sums[0][vec] = V::load(dst + vec * V::kLanes);
   multiply_tile<1, kVecs>(&weights, values, value_stride, depth, sums, stream);
@@ -115,10 +115,10 @@ RUVLLM_NEVER_INLINE void continue_row(float* dst, const float* weights, const B*
 
 // output[row, dim ...] = output * rescale, and then the chains of those keys that the row sees, but
 // not all rows of its tile, at the beginning of the page.
-template <size_t kRows, size_t kVecs, class V, class B>
+template <size_t kRows, size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void begin_rows(const AttentionState<V>& state, const int32_t* rows,
                                     float* const* dst, const B* values, size_t value_stride,
-                                    int32_t shared_begin, PageStream<V>& stream) noexcept {
+                                    int32_t shared_begin, Stream<V>& stream) noexcept {
   for (size_t row = 0; row < kRows; ++row) {
     const size_t index = static_cast<size_t>(rows[row]);
     const V rescale = V::broadcast(state.rescale[index]);
@@ -138,10 +138,10 @@ RUVLLM_NEVER_INLINE void begin_rows(const AttentionState<V>& state, const int32_
 // output[row, dim ...] = output * rescale + weights * values, for the keys of the page that each
 // row sees. A row must not touch other values: weight 0 times a stale NaN is NaN. The rows of a
 // tile that see more than the others begin and continue their chains alone.
-template <size_t kRows, size_t kVecs, class V, class B>
+template <size_t kRows, size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32_t* rows,
                                      size_t dim, const B* values, size_t value_stride,
-                                     PageStream<V>& stream) noexcept {
+                                     Stream<V>& stream) noexcept {
   const float* weights[kRows];
   float* dst[kRows];
   V sums[kRows][kVecs];
@@ -183,10 +183,10 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
 }
 
 // output_tile with num_vecs, 1..kVecs, as a constant.
-template <size_t kVecs, size_t kRows, class V, class B>
+template <size_t kVecs, size_t kRows, class V, class B, template <class> class Stream>
 RUVLLM_ALWAYS_INLINE void output_block_of(const AttentionState<V>& state, const int32_t* rows,
                                           size_t dim, size_t num_vecs, const B* values,
-                                          size_t value_stride, PageStream<V>& stream) noexcept {
+                                          size_t value_stride, Stream<V>& stream) noexcept {
   if constexpr (kVecs > 1) {
     if (num_vecs < kVecs) {
       return output_block_of<kVecs - 1, kRows>(state, rows, dim, num_vecs, values, value_stride,
@@ -196,10 +196,10 @@ RUVLLM_ALWAYS_INLINE void output_block_of(const AttentionState<V>& state, const 
   output_tile<kRows, kVecs>(state, rows, dim, values, value_stride, stream);
 }
 
-template <size_t kRows, class V, class B>
+template <size_t kRows, class V, class B, template <class> class Stream>
 RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
                                        size_t dim, size_t num_vecs, const B* values,
-                                       size_t value_stride, PageStream<V>& stream) noexcept {
+                                       size_t value_stride, Stream<V>& stream) noexcept {
   output_block_of<V::kTileVecs, kRows>(state, rows, dim, num_vecs, values, value_stride, stream);
 }
 
@@ -302,19 +302,26 @@ void update_softmax(AttentionState<V>& state) noexcept {
 }
 
 template <class V>
-void convert_keys(const AttentionState<V>& state, const uint16_t* keys) noexcept {
-  const size_t count = state.head_dim * kKeys;
-  for (size_t i = 0; i < count; i += V::kLanes) V::load_f16(keys + i).store(state.keys + i);
+void convert_keys(const AttentionState<V>& state, const uint16_t* keys,
+                  PageStream<V> stream) noexcept {
+  float* dst = state.keys;
+  for (size_t dim = 0; dim < state.head_dim; ++dim, keys += kKeys, dst += kKeys) {
+    stream.advance();
+    for (size_t lane = 0; lane < kKeys; lane += V::kLanes) {
+      V::load_f16(keys + lane).store(dst + lane);
+    }
+  }
 }
 
 // Values go to blocks of 32 dimensions, so that a tile walks contiguous memory.
 template <class V>
-void convert_values(const AttentionState<V>& state, const uint16_t* values,
-                    int32_t num_keys) noexcept {
+void convert_values(const AttentionState<V>& state, const uint16_t* values, int32_t num_keys,
+                    PageStream<V> stream) noexcept {
   for (int32_t key = 0; key < num_keys; ++key) {
     const uint16_t* const src = values + static_cast<size_t>(key) * state.head_dim;
     float* dst = state.values + static_cast<size_t>(key) * kKeys;
     for (size_t dim = 0; dim < state.head_dim; dim += kKeys, dst += kKeys * kKeys) {
+      stream.advance();
       for (size_t lane = 0; lane < kKeys && dim + lane < state.head_dim; lane += V::kLanes) {
         V::load_f16(src + dim + lane).store(dst + lane);
       }
@@ -322,28 +329,22 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values,
   }
 }
 
-template <class V, class B>
-void compute_scores(const AttentionState<V>& state, const B* keys, const MemoryRange& next_keys,
-                    const MemoryRange& far_keys) noexcept {
-  constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
-  const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
-  PageStream<V> stream(next_keys, far_keys, num_steps);
+template <class V, class B, template <class> class Stream>
+void compute_scores(const AttentionState<V>& state, const B* keys, Stream<V> stream) noexcept {
   for_each_row_tile(state, [&](const int32_t* rows, auto count) {
     score_tile<decltype(count)::value>(state, rows, keys, stream);
   });
 }
 
-template <class V, class B>
+template <class V>
+constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
+
+template <class V, class B, template <class> class Stream>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, const MemoryRange& next_values,
-                       const MemoryRange& far_values) noexcept {
-  constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
-  const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
-  const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
-  PageStream<V> stream(next_values, far_values, num_steps);
-  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
+                       size_t block_stride, Stream<V> stream) noexcept {
+  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims<V>) {
     const size_t left = state.head_dim - dim;
-    const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
+    const size_t num_vecs = left < kTileDims<V> ? left / V::kLanes : V::kTileVecs;
     const B* const block = values + dim / kKeys * block_stride + dim % kKeys;
     for_each_row_tile(state, [&](const int32_t* rows, auto count) {
       output_block<decltype(count)::value>(state, rows, dim, num_vecs, block, value_stride, stream);
@@ -401,39 +402,50 @@ RUVLLM_ALWAYS_INLINE PageWindow pages_from(const AttentionState<V>& state, int32
 
 template <class V>
 void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(pages.current.keys.begin);
+  const MemoryRange& current = pages.current.keys;
+  const auto stream = [&pages](size_t num_steps) {
+    return PageStream<V>(pages.next.keys, pages.far.keys, num_steps);
+  };
+  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(current.begin);
   if (!pages.in_store && state.num_active <= V::kMaxRowsDirect) {
-    return compute_scores(state, keys, pages.next.keys, pages.far.keys);
+    const size_t steps = num_row_tiles(state) * (kKeys / kTileDims<V>)*state.head_dim;
+    return compute_scores(state, keys, stream(steps));
   }
   if (pages.in_store) {
-    decode_stored_keys<V>(state.args->stored.format, pages.current.keys.begin, state.head_dim,
-                          state.stored_scales, state.keys);
+    decode_stored_keys<V>(state.args->stored.format, current.begin, state.head_dim,
+                          state.stored_scales, state.keys, stream(state.head_dim));
   } else {
-    convert_keys(state, keys);
+    convert_keys(state, keys, stream(state.head_dim));
   }
-  compute_scores(state, static_cast<const float*>(state.keys), pages.next.keys, pages.far.keys);
+  compute_scores(state, static_cast<const float*>(state.keys), NoStream<V>());
 }
 
 // Adds the page's values with the weights that its scores have become.
 template <class V>
 void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  const uint16_t* const values = reinterpret_cast<const uint16_t*>(pages.current.values.begin);
+  const MemoryRange& current = pages.current.values;
+  const auto stream = [&pages](size_t num_steps) {
+    return PageStream<V>(pages.next.values, pages.far.values, num_steps);
+  };
+  const uint16_t* const values = reinterpret_cast<const uint16_t*>(current.begin);
   if (!pages.in_store && state.num_active <= V::kMaxRowsDirect) {
-    accumulate_output(state, values, state.head_dim, kKeys, pages.next.values, pages.far.values);
-    return;
+    const size_t num_blocks = (state.head_dim + kTileDims<V> - 1) / kTileDims<V>;
+    return accumulate_output(state, values, state.head_dim, kKeys,
+                             stream(num_row_tiles(state) * num_blocks * kKeys));
   }
+  const size_t num_blocks = round_up_to_block(static_cast<int32_t>(state.head_dim)) / kKeys;
   if (pages.in_store) {
-    decode_stored_values<V>(state.args->stored.format, pages.current.values.begin, state.head_dim,
-                            state.stored_scales, state.values);
+    decode_stored_values<V>(state.args->stored.format, current.begin, state.head_dim,
+                            state.stored_scales, state.values, stream(num_blocks * kKeys));
   } else {
     int32_t num_keys = 0;
     for (int32_t i = 0; i < state.num_active; ++i) {
       num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
     }
-    convert_values(state, values, num_keys);
+    convert_values(state, values, num_keys, stream(num_blocks * static_cast<size_t>(num_keys)));
   }
   accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                    pages.next.values, pages.far.values);
+                    NoStream<V>());
 }
 
 RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention/levels-inl.h"
+#include "kernels/cpu/attention/tile-inl.h"
 #include "kernels/cpu/kv_store.h"
 #include "kernels/cpu/vec.h"
 
@@ -27,10 +28,11 @@ RUVLLM_ALWAYS_INLINE void convert_scales(const std::byte* src, size_t count, flo
 // keys: [head_dim, 32 tokens].
 template <size_t kBits, class V>
 RUVLLM_NEVER_INLINE void decode_keys_of(const std::byte* src, size_t head_dim, float* scales,
-                                        float* keys) noexcept {
+                                        float* keys, PageStream<V> stream) noexcept {
   const std::byte* const halves = src + head_dim * stored_run_bytes(kBits);
   convert_scales<V>(halves, head_dim * stored_scale_numbers(kBits), scales);
   for (size_t dim = 0; dim < head_dim; ++dim, src += stored_run_bytes(kBits), keys += kStoredRun) {
+    stream.advance();
     const V scale = V::broadcast(scales[dim]);
     const V minimum = kBits == 8 ? V::zero() : V::broadcast(scales[head_dim + dim]);
     for (size_t vec = 0; vec < kStoredRun / V::kLanes; ++vec) {
@@ -39,26 +41,45 @@ RUVLLM_NEVER_INLINE void decode_keys_of(const std::byte* src, size_t head_dim, f
   }
 }
 
+// A run of values of one token, of which every vecs_of_scale vectors share a scale.
+template <size_t kBits, class V>
+RUVLLM_ALWAYS_INLINE void decode_values_run(const std::byte* run, const float* scales,
+                                            const float* minimums, size_t vecs_of_scale,
+                                            size_t num_vecs, float* values) noexcept {
+  for (size_t vec = 0; vec < num_vecs; vec += vecs_of_scale) {
+    const V scale = V::broadcast(*scales);
+    const V minimum = kBits == 8 ? V::zero() : V::broadcast(*minimums);
+    for (size_t i = vec; i < vec + vecs_of_scale; ++i) {
+      Levels<V>::template decode<kBits>(run, i, scale, minimum).store(values + i * V::kLanes);
+    }
+    scales += kStoredRun;
+    minimums += kStoredRun;
+  }
+}
+
 // values: [head_dim / 32 rounded up, 32 tokens, 32]. Where head_dim ends within a run its last
 // vectors stay as they are.
 template <size_t kBits, class V>
 RUVLLM_NEVER_INLINE void decode_values_of(const std::byte* src, size_t head_dim, float* scales,
-                                          float* values) noexcept {
+                                          float* values, PageStream<V> stream) noexcept {
+  constexpr size_t kRunVecs = kStoredRun / V::kLanes;
   const size_t runs = (head_dim + kStoredRun - 1) / kStoredRun;
   const size_t group_size = stored_group(kBits, head_dim);
   const size_t num_scales = head_dim / group_size * kStoredRun;
   const std::byte* const halves = src + kStoredRun * runs * stored_run_bytes(kBits);
   convert_scales<V>(halves, num_scales * stored_scale_numbers(kBits), scales);
   for (size_t dim = 0; dim < head_dim; dim += kStoredRun, src += stored_run_bytes(kBits)) {
+    const float* const block_scales = scales + dim / group_size * kStoredRun;
     const std::byte* run = src;
+    const size_t left = (head_dim - dim) / V::kLanes;
     for (size_t token = 0; token < kStoredRun; ++token, values += kStoredRun) {
-      for (size_t vec = 0; vec < kStoredRun / V::kLanes; ++vec) {
-        const size_t channel = dim + vec * V::kLanes;
-        if (channel >= head_dim) break;
-        const size_t scale_idx = channel / group_size * kStoredRun + token;
-        const V scale = V::broadcast(scales[scale_idx]);
-        const V minimum = kBits == 8 ? V::zero() : V::broadcast(scales[num_scales + scale_idx]);
-        Levels<V>::template decode<kBits>(run, vec, scale, minimum).store(values + vec * V::kLanes);
+      stream.advance();
+      const float* const scale = block_scales + token;
+      if (group_size >= kStoredRun) {
+        decode_values_run<kBits, V>(run, scale, scale + num_scales, kRunVecs, kRunVecs, values);
+      } else {
+        decode_values_run<kBits, V>(run, scale, scale + num_scales, group_size / V::kLanes,
+                                    left < kRunVecs ? left : kRunVecs, values);
       }
       run += runs * stored_run_bytes(kBits);
     }
@@ -67,31 +88,31 @@ RUVLLM_NEVER_INLINE void decode_values_of(const std::byte* src, size_t head_dim,
 
 template <class V>
 void decode_stored_keys(KvStoreFormat format, const std::byte* src, size_t head_dim, float* scales,
-                        float* keys) noexcept {
+                        float* keys, const PageStream<V>& stream) noexcept {
   switch (key_bits(format)) {
     case 8:
-      return decode_keys_of<8, V>(src, head_dim, scales, keys);
+      return decode_keys_of<8, V>(src, head_dim, scales, keys, stream);
     case 4:
-      return decode_keys_of<4, V>(src, head_dim, scales, keys);
+      return decode_keys_of<4, V>(src, head_dim, scales, keys, stream);
     case 3:
-      return decode_keys_of<3, V>(src, head_dim, scales, keys);
+      return decode_keys_of<3, V>(src, head_dim, scales, keys, stream);
     default:
-      return decode_keys_of<2, V>(src, head_dim, scales, keys);
+      return decode_keys_of<2, V>(src, head_dim, scales, keys, stream);
   }
 }
 
 template <class V>
 void decode_stored_values(KvStoreFormat format, const std::byte* src, size_t head_dim,
-                          float* scales, float* values) noexcept {
+                          float* scales, float* values, const PageStream<V>& stream) noexcept {
   switch (value_bits(format)) {
     case 8:
-      return decode_values_of<8, V>(src, head_dim, scales, values);
+      return decode_values_of<8, V>(src, head_dim, scales, values, stream);
     case 4:
-      return decode_values_of<4, V>(src, head_dim, scales, values);
+      return decode_values_of<4, V>(src, head_dim, scales, values, stream);
     case 3:
-      return decode_values_of<3, V>(src, head_dim, scales, values);
+      return decode_values_of<3, V>(src, head_dim, scales, values, stream);
     default:
-      return decode_values_of<2, V>(src, head_dim, scales, values);
+      return decode_values_of<2, V>(src, head_dim, scales, values, stream);
   }
 }
 
