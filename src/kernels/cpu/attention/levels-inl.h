@@ -20,6 +20,9 @@ RUVLLM_ALWAYS_INLINE Word load_word(const std::byte* src) {
 
 template <class V>
 struct Levels {
+  // Rows of a tile that decodes: beside its sums, scale and minimum fit the registers.
+  static constexpr size_t kTileRows = 2;
+
   // Levels [vec * kLanes, (vec + 1) * kLanes) of the run.
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {

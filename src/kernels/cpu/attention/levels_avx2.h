@@ -15,6 +15,7 @@ namespace {
 template <>
 struct Levels<Vec<Avx2Isa>> {
   using V = Vec<Avx2Isa>;
+  static constexpr size_t kTileRows = 2;
 
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {

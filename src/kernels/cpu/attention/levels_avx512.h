@@ -16,6 +16,7 @@ namespace {
 template <>
 struct Levels<Vec<Avx512Isa>> {
   using V = Vec<Avx512Isa>;
+  static constexpr size_t kTileRows = V::kTileRows;
 
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {

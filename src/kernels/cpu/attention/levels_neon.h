@@ -15,6 +15,7 @@ namespace {
 template <>
 struct Levels<Vec<NeonIsa>> {
   using V = Vec<NeonIsa>;
+  static constexpr size_t kTileRows = 4;
 
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {

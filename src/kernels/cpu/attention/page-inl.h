@@ -70,19 +70,19 @@ void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) noexcept {
   state.values = take(round_up_to_block(static_cast<int32_t>(state.head_dim)) * kKeys);
   state.q = take(kMaxRows * state.head_dim);
   state.output = take(kMaxRows * state.head_dim);
-  state.stored_scales = take(stored_scale_floats(state.head_dim));
+  state.stored_scales = take(kStoredScaleFloats);
 }
 
 inline size_t scratch_floats(int32_t head_dim) noexcept {
   const size_t dim = static_cast<size_t>(head_dim);
   return kMaxRows * kKeys + dim * kKeys + round_up_to_block(head_dim) * kKeys + 2 * kMaxRows * dim +
-         stored_scale_floats(dim);
+         kStoredScaleFloats;
 }
 
 // Scores of kRows rows, named by `rows`, with all keys of the page.
-template <size_t kRows, class V, class B>
+template <size_t kRows, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_t* rows,
-                                    const B* keys, PageStream<V>& stream) noexcept {
+                                    const B* keys, Stream<V>& stream) noexcept {
   constexpr size_t kTileKeys = V::kTileVecs * V::kLanes;
   static_assert(kKeys % kTileKeys == 0);
   const float* q[kRows];
@@ -102,11 +102,64 @@ RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_
   }
 }
 
+// score_tile from runs of the store. Leaves the keys in state.keys.
+template <size_t kBits, size_t kRows, class V>
+RUVLLM_NEVER_INLINE void score_stored_tile(const AttentionState<V>& state, const int32_t* rows,
+                                           const StoredKeys<kBits>& keys,
+                                           PageStream<V>& stream) noexcept {
+  const float* q[kRows];
+  for (size_t row = 0; row < kRows; ++row) {
+    q[row] = state.q + static_cast<size_t>(rows[row]) * state.head_dim;
+  }
+  for (size_t key = 0; key < kKeys; key += V::kTileVecs * V::kLanes) {
+    V sums[kRows][V::kTileVecs];
+    for (auto& row : sums) {
+      for (V& sum : row) sum = V::zero();
+    }
+    const StoredOperand operand = {keys.runs, stored_run_bytes(kBits), state.stored_scales,
+                                   key / V::kLanes, state.keys};
+    multiply_stored_tile<kBits>(q, operand, state.head_dim, sums, stream);
+    for (size_t row = 0; row < kRows; ++row) {
+      float* const dst = state.scores + static_cast<size_t>(rows[row]) * kKeys + key;
+      for (size_t vec = 0; vec < V::kTileVecs; ++vec) sums[row][vec].store(dst + vec * V::kLanes);
+    }
+  }
+}
+
+// output_tile from runs of the store, for rows that see the whole page and head_dim a multiple of
+// 32. Leaves the values of these dimensions in state.values.
+template <size_t kBits, size_t kRows, class V>
+RUVLLM_NEVER_INLINE void output_stored_tile(const AttentionState<V>& state, const int32_t* rows,
+                                            size_t dim, const StoredValues<kBits>& values,
+                                            PageStream<V>& stream) noexcept {
+  const float* weights[kRows];
+  float* dst[kRows];
+  V sums[kRows][V::kTileVecs];
+  for (size_t row = 0; row < kRows; ++row) {
+    const size_t index = static_cast<size_t>(rows[row]);
+    weights[row] = state.scores + index * kKeys;
+    dst[row] = state.output + index * state.head_dim + dim;
+    const V rescale = V::broadcast(state.rescale[index]);
+    for (size_t vec = 0; vec < V::kTileVecs; ++vec) {
+      sums[row][vec] = V::load(dst[row] + vec * V::kLanes) * rescale;
+    }
+  }
+  const size_t block = dim / kKeys;
+  const StoredOperand operand = {values.runs + block * stored_run_bytes(kBits), values.token_bytes,
+                                 state.stored_scales + dim / values.group_size * kKeys,
+                                 dim % kKeys / V::kLanes, state.values + block * kKeys * kKeys};
+  multiply_stored_tile<kBits>(weights, operand, kKeys, sums, stream);
+  for (size_t row = 0; row < kRows; ++row) {
+    for (size_t vec = 0; vec < V::kTileVecs; ++vec)
+      sums[row][vec].store(dst[row] + vec * V::kLanes);
+  }
+}
+
 // dst[0 ... kVecs * kLanes) += sum over k < depth of weights[k] * values[k * value_stride ...].
-template <size_t kVecs, class V, class B>
+template <size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void continue_row(float* dst, const float* weights, const B* values,
                                       size_t value_stride, size_t depth,
-                                      PageStream<V>& stream) noexcept {
+                                      Stream<V>& stream) noexcept {
   V sums[1][kVecs];
   for (size_t vec = 0; vec < kVecs; ++vec) sums[0][vec] = V::load(dst + vec * V::kLanes);
   multiply_tile<1, kVecs>(&weights, values, value_stride, depth, sums, stream);
@@ -115,10 +168,10 @@ RUVLLM_NEVER_INLINE void continue_row(float* dst, const float* weights, const B*
 
 // output[row, dim ...] = output * rescale, and then the chains of those keys that the row sees, but
 // not all rows of its tile, at the beginning of the page.
-template <size_t kRows, size_t kVecs, class V, class B>
+template <size_t kRows, size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void begin_rows(const AttentionState<V>& state, const int32_t* rows,
                                     float* const* dst, const B* values, size_t value_stride,
-                                    int32_t shared_begin, PageStream<V>& stream) noexcept {
+                                    int32_t shared_begin, Stream<V>& stream) noexcept {
   for (size_t row = 0; row < kRows; ++row) {
     const size_t index = static_cast<size_t>(rows[row]);
     const V rescale = V::broadcast(state.rescale[index]);
@@ -138,10 +191,10 @@ RUVLLM_NEVER_INLINE void begin_rows(const AttentionState<V>& state, const int32_
 // output[row, dim ...] = output * rescale + weights * values, for the keys of the page that each
 // row sees. A row must not touch other values: weight 0 times a stale NaN is NaN. The rows of a
 // tile that see more than the others begin and continue their chains alone.
-template <size_t kRows, size_t kVecs, class V, class B>
+template <size_t kRows, size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32_t* rows,
                                      size_t dim, const B* values, size_t value_stride,
-                                     PageStream<V>& stream) noexcept {
+                                     Stream<V>& stream) noexcept {
   const float* weights[kRows];
   float* dst[kRows];
   V sums[kRows][kVecs];
@@ -183,10 +236,10 @@ RUVLLM_NEVER_INLINE void output_tile(const AttentionState<V>& state, const int32
 }
 
 // output_tile with num_vecs, 1..kVecs, as a constant.
-template <size_t kVecs, size_t kRows, class V, class B>
+template <size_t kVecs, size_t kRows, class V, class B, template <class> class Stream>
 RUVLLM_ALWAYS_INLINE void output_block_of(const AttentionState<V>& state, const int32_t* rows,
                                           size_t dim, size_t num_vecs, const B* values,
-                                          size_t value_stride, PageStream<V>& stream) noexcept {
+                                          size_t value_stride, Stream<V>& stream) noexcept {
   if constexpr (kVecs > 1) {
     if (num_vecs < kVecs) {
       return output_block_of<kVecs - 1, kRows>(state, rows, dim, num_vecs, values, value_stride,
@@ -196,10 +249,10 @@ RUVLLM_ALWAYS_INLINE void output_block_of(const AttentionState<V>& state, const 
   output_tile<kRows, kVecs>(state, rows, dim, values, value_stride, stream);
 }
 
-template <size_t kRows, class V, class B>
+template <size_t kRows, class V, class B, template <class> class Stream>
 RUVLLM_ALWAYS_INLINE void output_block(const AttentionState<V>& state, const int32_t* rows,
                                        size_t dim, size_t num_vecs, const B* values,
-                                       size_t value_stride, PageStream<V>& stream) noexcept {
+                                       size_t value_stride, Stream<V>& stream) noexcept {
   output_block_of<V::kTileVecs, kRows>(state, rows, dim, num_vecs, values, value_stride, stream);
 }
 
@@ -223,14 +276,15 @@ RUVLLM_ALWAYS_INLINE void with_row_count(const int32_t* rows, size_t count,
   tile(rows, RowCount<kRows>());
 }
 
-// Calls tile(rows, number of rows as a constant) over the active rows, split evenly: a last tile of
-// one row would have too few independent chains to hide the latency of mul_add.
+// Calls tile(rows, number of rows as a constant) over active rows [first, num_active), split
+// evenly: a last tile of one row would have too few independent chains to hide the latency of
+// mul_add.
 template <class V, class Tile>
-RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state,
+RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state, size_t first,
                                             const Tile& tile) noexcept {
   const size_t num_active = static_cast<size_t>(state.num_active);
-  size_t tiles_left = num_row_tiles(state);
-  for (size_t first = 0; first < num_active; --tiles_left) {
+  size_t tiles_left = (num_active - first + V::kTileRows - 1) / V::kTileRows;
+  for (; first < num_active; --tiles_left) {
     const size_t count = (num_active - first + tiles_left - 1) / tiles_left;
     with_row_count<V::kTileRows>(state.active + first, count, tile);
     first += count;
@@ -302,19 +356,26 @@ void update_softmax(AttentionState<V>& state) noexcept {
 }
 
 template <class V>
-void convert_keys(const AttentionState<V>& state, const uint16_t* keys) noexcept {
-  const size_t count = state.head_dim * kKeys;
-  for (size_t i = 0; i < count; i += V::kLanes) V::load_f16(keys + i).store(state.keys + i);
+void convert_keys(const AttentionState<V>& state, const uint16_t* keys,
+                  PageStream<V> stream) noexcept {
+  float* dst = state.keys;
+  for (size_t dim = 0; dim < state.head_dim; ++dim, keys += kKeys, dst += kKeys) {
+    stream.advance();
+    for (size_t lane = 0; lane < kKeys; lane += V::kLanes) {
+      V::load_f16(keys + lane).store(dst + lane);
+    }
+  }
 }
 
 // Values go to blocks of 32 dimensions, so that a tile walks contiguous memory.
 template <class V>
-void convert_values(const AttentionState<V>& state, const uint16_t* values,
-                    int32_t num_keys) noexcept {
+void convert_values(const AttentionState<V>& state, const uint16_t* values, int32_t num_keys,
+                    PageStream<V> stream) noexcept {
   for (int32_t key = 0; key < num_keys; ++key) {
     const uint16_t* const src = values + static_cast<size_t>(key) * state.head_dim;
     float* dst = state.values + static_cast<size_t>(key) * kKeys;
     for (size_t dim = 0; dim < state.head_dim; dim += kKeys, dst += kKeys * kKeys) {
+      stream.advance();
       for (size_t lane = 0; lane < kKeys && dim + lane < state.head_dim; lane += V::kLanes) {
         V::load_f16(src + dim + lane).store(dst + lane);
       }
@@ -322,33 +383,77 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values,
   }
 }
 
-template <class V, class B>
-void compute_scores(const AttentionState<V>& state, const B* keys, const MemoryRange& next_keys,
-                    const MemoryRange& far_keys) noexcept {
-  constexpr size_t kBlocks = kKeys / (V::kTileVecs * V::kLanes);
-  const size_t num_steps = num_row_tiles(state) * kBlocks * state.head_dim;
-  PageStream<V> stream(next_keys, far_keys, num_steps);
-  for_each_row_tile(state, [&](const int32_t* rows, auto count) {
+template <class V, class B, template <class> class Stream>
+void compute_scores(const AttentionState<V>& state, const B* keys, Stream<V> stream) noexcept {
+  for_each_row_tile(state, 0, [&](const int32_t* rows, auto count) {
     score_tile<decltype(count)::value>(state, rows, keys, stream);
   });
 }
 
-template <class V, class B>
+template <class V>
+constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
+
+template <class V, class B, template <class> class Stream>
 void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, const MemoryRange& next_values,
-                       const MemoryRange& far_values) noexcept {
-  constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
-  const size_t num_blocks = (state.head_dim + kTileDims - 1) / kTileDims;
-  const size_t num_steps = num_row_tiles(state) * num_blocks * kKeys;
-  PageStream<V> stream(next_values, far_values, num_steps);
-  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims) {
+                       size_t block_stride, Stream<V> stream) noexcept {
+  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims<V>) {
     const size_t left = state.head_dim - dim;
-    const size_t num_vecs = left < kTileDims ? left / V::kLanes : V::kTileVecs;
+    const size_t num_vecs = left < kTileDims<V> ? left / V::kLanes : V::kTileVecs;
     const B* const block = values + dim / kKeys * block_stride + dim % kKeys;
-    for_each_row_tile(state, [&](const int32_t* rows, auto count) {
+    for_each_row_tile(state, 0, [&](const int32_t* rows, auto count) {
       output_block<decltype(count)::value>(state, rows, dim, num_vecs, block, value_stride, stream);
     });
   }
+}
+
+// The first tile of rows decodes a page of the store for all others.
+template <class V>
+RUVLLM_ALWAYS_INLINE size_t num_decoding_rows(const AttentionState<V>& state) noexcept {
+  const size_t num_active = static_cast<size_t>(state.num_active);
+  return num_active < Levels<V>::kTileRows ? num_active : Levels<V>::kTileRows;
+}
+
+template <size_t kBits, class V>
+void compute_stored_scores(const AttentionState<V>& state, const StoredKeys<kBits>& keys,
+                           PageStream<V> stream) noexcept {
+  keys.template prepare_scales<V>(state.stored_scales);
+  const size_t first_rows = num_decoding_rows(state);
+  with_row_count<Levels<V>::kTileRows>(state.active, first_rows, [&](auto rows, auto count) {
+    score_stored_tile<kBits, decltype(count)::value>(state, rows, keys, stream);
+  });
+  NoStream<V> no_stream;
+  for_each_row_tile(state, first_rows, [&](const int32_t* rows, auto count) {
+    const float* const floats = state.keys;
+    score_tile<decltype(count)::value>(state, rows, floats, no_stream);
+  });
+}
+
+// For rows that see the whole page, and head_dim a multiple of 32.
+template <size_t kBits, class V>
+void accumulate_stored_output(const AttentionState<V>& state, const StoredValues<kBits>& values,
+                              PageStream<V> stream) noexcept {
+  values.template prepare_scales<V>(state.stored_scales);
+  const size_t first_rows = num_decoding_rows(state);
+  NoStream<V> no_stream;
+  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims<V>) {
+    with_row_count<Levels<V>::kTileRows>(state.active, first_rows, [&](auto rows, auto count) {
+      output_stored_tile<kBits, decltype(count)::value>(state, rows, dim, values, stream);
+    });
+    const float* const floats = state.values + dim / kKeys * kKeys * kKeys + dim % kKeys;
+    for_each_row_tile(state, first_rows, [&](const int32_t* rows, auto count) {
+      constexpr size_t kRows = decltype(count)::value;
+      output_tile<kRows, V::kTileVecs>(state, rows, dim, floats, kKeys, no_stream);
+    });
+  }
+}
+
+template <class V>
+RUVLLM_ALWAYS_INLINE bool all_rows_see_all_keys(const AttentionState<V>& state) noexcept {
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    const int32_t row = state.active[i];
+    if (state.first_keys[row] > 0 || state.visible_keys[row] < kPageTokens) return false;
+  }
+  return true;
 }
 
 // Binary16: [head_dim, kPageTokens] and [kPageTokens, head_dim]. Stored: as kv_store.h says.
@@ -401,39 +506,63 @@ RUVLLM_ALWAYS_INLINE PageWindow pages_from(const AttentionState<V>& state, int32
 
 template <class V>
 void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(pages.current.keys.begin);
-  if (!pages.in_store && state.num_active <= V::kMaxRowsDirect) {
-    return compute_scores(state, keys, pages.next.keys, pages.far.keys);
-  }
+  const auto stream = [&pages](size_t num_steps) {
+    return PageStream<V>(pages.next.keys, pages.far.keys, num_steps);
+  };
   if (pages.in_store) {
-    decode_stored_keys<V>(state.args->stored.format, pages.current.keys.begin, state.head_dim,
-                          state.stored_scales, state.keys);
-  } else {
-    convert_keys(state, keys);
+    with_bits(key_bits(state.args->stored.format), [&](auto bits) {
+      constexpr size_t kBits = decltype(bits)::value;
+      const StoredKeys<kBits> keys = {pages.current.keys.begin, state.head_dim};
+      compute_stored_scores(state, keys, stream(kKeys / kTileDims<V> * state.head_dim));
+    });
+    return;
   }
-  compute_scores(state, static_cast<const float*>(state.keys), pages.next.keys, pages.far.keys);
+  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(pages.current.keys.begin);
+  if (state.num_active <= V::kMaxRowsDirect) {
+    const size_t num_steps = num_row_tiles(state) * (kKeys / kTileDims<V>)*state.head_dim;
+    return compute_scores(state, keys, stream(num_steps));
+  }
+  convert_keys(state, keys, stream(state.head_dim));
+  compute_scores(state, static_cast<const float*>(state.keys), NoStream<V>());
+}
+
+template <class V>
+void add_stored_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  with_bits(value_bits(state.args->stored.format), [&](auto bits) {
+    constexpr size_t kBits = decltype(bits)::value;
+    const StoredValues<kBits> values = {pages.current.values.begin, state.head_dim};
+    const size_t num_steps = kKeys * round_up_to_block(state.args->head_dim) / kTileDims<V>;
+    const PageStream<V> stream(pages.next.values, pages.far.values, num_steps);
+    if (values.group_size >= kStoredRun && all_rows_see_all_keys(state)) {
+      return accumulate_stored_output(state, values, stream);
+    }
+    decode_values(values, state.stored_scales, state.values, stream);
+    accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
+                      NoStream<V>());
+  });
 }
 
 // Adds the page's values with the weights that its scores have become.
 template <class V>
 void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  if (pages.in_store) return add_stored_values(state, pages);
+  const auto stream = [&pages](size_t num_steps) {
+    return PageStream<V>(pages.next.values, pages.far.values, num_steps);
+  };
   const uint16_t* const values = reinterpret_cast<const uint16_t*>(pages.current.values.begin);
-  if (!pages.in_store && state.num_active <= V::kMaxRowsDirect) {
-    accumulate_output(state, values, state.head_dim, kKeys, pages.next.values, pages.far.values);
-    return;
+  if (state.num_active <= V::kMaxRowsDirect) {
+    const size_t num_blocks = (state.head_dim + kTileDims<V> - 1) / kTileDims<V>;
+    return accumulate_output(state, values, state.head_dim, kKeys,
+                             stream(num_row_tiles(state) * num_blocks * kKeys));
   }
-  if (pages.in_store) {
-    decode_stored_values<V>(state.args->stored.format, pages.current.values.begin, state.head_dim,
-                            state.stored_scales, state.values);
-  } else {
-    int32_t num_keys = 0;
-    for (int32_t i = 0; i < state.num_active; ++i) {
-      num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
-    }
-    convert_values(state, values, num_keys);
+  int32_t num_keys = 0;
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
   }
+  const size_t num_blocks = round_up_to_block(state.args->head_dim) / kKeys;
+  convert_values(state, values, num_keys, stream(num_blocks * static_cast<size_t>(num_keys)));
   accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                    pages.next.values, pages.far.values);
+                    NoStream<V>());
 }
 
 RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {

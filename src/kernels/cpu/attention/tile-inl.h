@@ -47,12 +47,18 @@ struct PageStream {
   }
 };
 
+// Where the pass that made floats of the page has asked for the coming ones.
+template <class V>
+struct NoStream {
+  RUVLLM_ALWAYS_INLINE void advance() {}
+};
+
 // sums[row][vec] += sum over k < depth of a[row][k] * b[k * b_stride + vec * kLanes ...].
-template <size_t kRows, size_t kVecs, class V, class B>
+template <size_t kRows, size_t kVecs, class V, class B, template <class> class Stream>
 RUVLLM_ALWAYS_INLINE void multiply_tile(const float* const* a, const B* b, size_t b_stride,
                                         size_t depth, V (&sums)[kRows][kVecs],
-                                        PageStream<V>& stream) noexcept {
-  PageStream<V> local_stream = stream;
+                                        Stream<V>& stream) noexcept {
+  Stream<V> local_stream = stream;
   for (size_t k = 0; k < depth; ++k, b += b_stride) {
     local_stream.advance();
     V left[kRows];
