@@ -100,9 +100,8 @@ void divide_by_totals(const AttentionState<V>& state) noexcept {
 }
 
 template <class V>
-void start_attention(AttentionState<V>& state, const AttentionArgs& args) noexcept {
-  state.args = &args;
-  state.head_dim = static_cast<size_t>(args.head_dim);
+void start_attention(AttentionState<V>& state) noexcept {
+  const AttentionArgs& args = *state.args;
   lay_out_scratch(state, args.scratch);
   state.stored_end = 0;
   for (int32_t row = 0; args.store_end != nullptr && row < args.num_rows; ++row) {
@@ -143,8 +142,8 @@ void compute_part(AttentionState<V>& state, const KeyRange& part, const KeyRange
 
 template <class V>
 void paged_attention(const AttentionArgs& args) noexcept {
-  AttentionState<V> state;
-  start_attention(state, args);
+  AttentionState<V> state(args);
+  start_attention(state);
   start_totals(state);
   const KeyRange keys = seen_keys(args);
   for (int32_t i = keys.begin / kPartTokens; i * kPartTokens < keys.end; ++i) {
@@ -157,8 +156,8 @@ void paged_attention(const AttentionArgs& args) noexcept {
 
 template <class V>
 void attention_part(const AttentionArgs& args, int32_t part_idx, float* dst) noexcept {
-  AttentionState<V> state;
-  start_attention(state, args);
+  AttentionState<V> state(args);
+  start_attention(state);
   const KeyRange part = part_of(seen_keys(args), part_idx);
   compute_part(state, part, part);
   for (size_t row = 0; row < static_cast<size_t>(args.num_rows); ++row) {
@@ -175,9 +174,7 @@ void attention_part(const AttentionArgs& args, int32_t part_idx, float* dst) noe
 template <class V>
 void merge_attention_parts(const AttentionArgs& args, const float* parts,
                            size_t part_stride) noexcept {
-  AttentionState<V> state;
-  state.args = &args;
-  state.head_dim = static_cast<size_t>(args.head_dim);
+  AttentionState<V> state(args);
   start_totals(state);
   const KeyRange keys = seen_keys(args);
   for (int32_t i = keys.begin / kPartTokens; i * kPartTokens < keys.end; ++i) {

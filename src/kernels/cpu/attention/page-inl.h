@@ -34,6 +34,11 @@ constexpr size_t round_up_to_block(int32_t head_dim) {
 // Everything a call keeps between pages, in the caller's scratch and on the stack.
 template <class V>
 struct AttentionState {
+  explicit AttentionState(const AttentionArgs& call)
+      : args(&call),
+        head_dim(static_cast<size_t>(call.head_dim)),
+        stored_shape(call.stored.format, head_dim) {}
+
   const AttentionArgs* args;
   size_t head_dim;
   float* q;              // [rows, head_dim], scaled, and divided by the cap if there is one
@@ -43,6 +48,7 @@ struct AttentionState {
   float* values;         // [head_dim / 32 rounded up, kPageTokens, 32]
   float* stored_scales;  // of a page of the store
   int32_t stored_end;    // where the last row's tokens in the store end
+  StoredShape stored_shape;
   float max[kMaxRows];
   float reference[kMaxRows];  // what the page's scores are taken relative to
   float rescale[kMaxRows];    // e^(old max - new max) of the current page
@@ -146,7 +152,7 @@ RUVLLM_NEVER_INLINE void output_stored_tile(const AttentionState<V>& state, cons
   }
   const size_t block = dim / kKeys;
   const StoredOperand operand = {values.runs + block * stored_run_bytes(kBits), values.token_bytes,
-                                 state.stored_scales + dim / values.group_size * kKeys,
+                                 state.stored_scales + (dim >> values.group_log2) * kKeys,
                                  dim % kKeys / V::kLanes, state.values + block * kKeys * kKeys};
   multiply_stored_tile<kBits>(weights, operand, kKeys, sums, stream);
   for (size_t row = 0; row < kRows; ++row) {
@@ -462,18 +468,18 @@ struct Page {
 };
 
 // A page of `kv` or, `in_store`, of the store.
-RUVLLM_ALWAYS_INLINE Page page_of_token(const AttentionArgs& args, int32_t token,
+template <class V>
+RUVLLM_ALWAYS_INLINE Page page_of_token(const AttentionState<V>& state, int32_t token,
                                         bool in_store) noexcept {
-  const size_t head_dim = static_cast<size_t>(args.head_dim);
   if (in_store) {
-    const StoredKvHead& kv = args.stored;
+    const StoredKvHead& kv = state.args->stored;
     const std::byte* const base = kv.pool + kv.block_table[token / kPageTokens] * kv.page_stride;
-    return {{base + kv.k_offset, stored_keys_bytes(kv.format, head_dim)},
-            {base + kv.v_offset, stored_values_bytes(kv.format, head_dim)}};
+    return {{base + kv.k_offset, state.stored_shape.keys_bytes},
+            {base + kv.v_offset, state.stored_shape.values_bytes}};
   }
-  const PagedKvHead& kv = args.kv;
+  const PagedKvHead& kv = state.args->kv;
   const std::byte* const base = kv.pool + kv.block_table[token / kPageTokens] * kv.page_stride;
-  const size_t num_bytes = head_dim * kKeys * sizeof(uint16_t);
+  const size_t num_bytes = state.head_dim * kKeys * sizeof(uint16_t);
   return {{base + kv.k_offset, num_bytes}, {base + kv.v_offset, num_bytes}};
 }
 
@@ -498,10 +504,9 @@ RUVLLM_ALWAYS_INLINE PageWindow pages_from(const AttentionState<V>& state, int32
                                            bool in_store, const KeyRange& keys) noexcept {
   const int32_t next = minimum(first_key + kPageTokens, keys.end - 1);
   const int32_t far = minimum(first_key + kFarPages * kPageTokens, keys.end - 1);
-  const AttentionArgs& args = *state.args;
-  return {page_of_token(args, first_key, in_store),
-          page_of_token(args, next, may_be_stored(state, next)),
-          page_of_token(args, far, may_be_stored(state, far)), in_store};
+  return {page_of_token(state, first_key, in_store),
+          page_of_token(state, next, may_be_stored(state, next)),
+          page_of_token(state, far, may_be_stored(state, far)), in_store};
 }
 
 template <class V>
@@ -530,10 +535,11 @@ template <class V>
 void add_stored_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
   with_bits(value_bits(state.args->stored.format), [&](auto bits) {
     constexpr size_t kBits = decltype(bits)::value;
-    const StoredValues<kBits> values = {pages.current.values.begin, state.head_dim};
+    const StoredValues<kBits> values = {pages.current.values.begin, state.head_dim,
+                                        state.stored_shape.group_log2};
     const size_t num_steps = kKeys * round_up_to_block(state.args->head_dim) / kTileDims<V>;
     const PageStream<V> stream(pages.next.values, pages.far.values, num_steps);
-    if (values.group_size >= kStoredRun && all_rows_see_all_keys(state)) {
+    if (size_t{1} << values.group_log2 >= kStoredRun && all_rows_see_all_keys(state)) {
       return accumulate_stored_output(state, values, stream);
     }
     decode_values(values, state.stored_scales, state.values, stream);

@@ -35,8 +35,8 @@ void weigh_page(AttentionState<V>& state) noexcept {
 
 template <class V>
 void standard_attention(const AttentionArgs& args) noexcept {
-  AttentionState<V> state;
-  start_attention(state, args);
+  AttentionState<V> state(args);
+  start_attention(state);
   start_totals(state);
   start_part(state);
   const KeyRange keys = seen_keys(args);

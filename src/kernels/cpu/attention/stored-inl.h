@@ -30,6 +30,19 @@ RUVLLM_ALWAYS_INLINE void convert_scales(const std::byte* src, size_t count,
   }
 }
 
+// What pages of one format and head_dim have in common, worked out once a call: a division takes as
+// long as several dimensions of a page.
+struct StoredShape {
+  size_t keys_bytes, values_bytes;
+  size_t group_log2;  // of the channels of values that share a scale
+
+  StoredShape(KvStoreFormat format, size_t head_dim)
+      : keys_bytes(stored_keys_bytes(format, head_dim)),
+        values_bytes(stored_values_bytes(format, head_dim)),
+        group_log2(
+            static_cast<size_t>(__builtin_ctzll(stored_group(value_bits(format), head_dim)))) {}
+};
+
 // Where the runs and scales of a page's keys are.
 template <size_t kBits>
 struct StoredKeys {
@@ -47,12 +60,12 @@ template <size_t kBits>
 struct StoredValues {
   const std::byte* runs;
   size_t head_dim;
-  size_t group_size = stored_group(kBits, head_dim);
+  size_t group_log2;  // StoredShape's
   size_t token_bytes = (head_dim + kStoredRun - 1) / kStoredRun * stored_run_bytes(kBits);
 
   template <class V>
   RUVLLM_ALWAYS_INLINE void prepare_scales(float* scales) const noexcept {
-    convert_scales<kBits, V>(runs + kStoredRun * token_bytes, head_dim / group_size * kStoredRun,
+    convert_scales<kBits, V>(runs + kStoredRun * token_bytes, (head_dim >> group_log2) * kStoredRun,
                              scales);
   }
 };
@@ -78,17 +91,18 @@ RUVLLM_NEVER_INLINE void decode_values(const StoredValues<kBits>& src, float* sc
                                        PageStream<V> stream) noexcept {
   constexpr size_t kRunVecs = kStoredRun / V::kLanes;
   src.template prepare_scales<V>(scales);
+  const size_t group_size = size_t{1} << src.group_log2;
   const std::byte* block = src.runs;
   for (size_t dim = 0; dim < src.head_dim; dim += kStoredRun, block += stored_run_bytes(kBits)) {
-    const float* const block_scales = scales + dim / src.group_size * kStoredRun;
+    const float* const block_scales = scales + (dim >> src.group_log2) * kStoredRun;
     const size_t vecs_left = (src.head_dim - dim) / V::kLanes;
     const std::byte* run = block;
     for (size_t token = 0; token < kStoredRun; ++token, values += kStoredRun) {
       stream.advance();
-      if (src.group_size >= kStoredRun) {
+      if (group_size >= kStoredRun) {
         decode_values_run<kBits, V>(run, block_scales + token, kRunVecs, kRunVecs, values);
       } else {
-        decode_values_run<kBits, V>(run, block_scales + token, src.group_size / V::kLanes,
+        decode_values_run<kBits, V>(run, block_scales + token, group_size / V::kLanes,
                                     vecs_left < kRunVecs ? vecs_left : kRunVecs, values);
       }
       run += src.token_bytes;
