@@ -83,6 +83,9 @@ SequenceRequest make_request(std::vector<int32_t> prompt, uint32_t max_tokens) {
   return request;
 }
 
+constexpr StepLoopOptions kOneSequence{
+    .context_length = 200, .max_sequences = 1, .max_batch_tokens = 32};
+
 class StepLoopTest : public testing::Test {
  protected:
   // A fresh device, model and loop.
@@ -94,6 +97,8 @@ class StepLoopTest : public testing::Test {
     ASSERT_TRUE(file.has_value()) << file.error().message();
     model_ = std::move(*model::Model::load(std::move(*file), *device_));
     if (drafts_by_itself_) options.speculation.draft_model = model_.get();
+    options.kv_store = kv_store_;
+    options.kv_tiers = kv_tiers_;
     auto loop = StepLoop::create(*model_, *device_, options);
     ASSERT_TRUE(loop.has_value()) << loop.error().message();
     loop_ = std::move(*loop);
@@ -132,6 +137,56 @@ class StepLoopTest : public testing::Test {
     EXPECT_NE(expected[0], expected[1]);
   }
 
+  // Two turns of a chat, the second also on a fresh loop. Returns the second prompt.
+  std::vector<int32_t> expect_a_next_turn_to_equal_a_cold_one() {
+    start(1, kOneSequence);
+    std::vector<int32_t> history = make_prompt(70, 5);
+    const Answer first = read_all(*submit(make_request(history, 20)));
+    EXPECT_EQ(first.cached_prompt_tokens, 0u);
+    history.insert(history.end(), first.ids.begin(), first.ids.end());
+    for (const int32_t id : make_prompt(9, 6)) history.push_back(id);
+    const Answer warm = read_all(*submit(make_request(history, 20)));
+    EXPECT_GE(warm.cached_prompt_tokens, 89u);
+    start(1, kOneSequence);
+    const Answer cold = read_all(*submit(make_request(history, 20)));
+    EXPECT_EQ(cold.cached_prompt_tokens, 0u);
+    EXPECT_EQ(warm.ids, cold.ids);
+    return history;
+  }
+
+  // Returns the loss of 150 tokens.
+  double expect_scores_not_to_depend_on_chunks() {
+    std::vector<double> sums;
+    const std::vector<int32_t> tokens = make_prompt(150, 8);
+    std::vector<float> logits;
+    for (const uint32_t batch_tokens : {7u, 100u, 512u}) {
+      start(2, {.context_length = 160, .max_sequences = 1, .max_batch_tokens = batch_tokens});
+      const size_t vocab = static_cast<size_t>(model_->config().vocab_size);
+      logits.assign(149 * vocab, 0.0f);
+      SequenceRequest request;
+      request.prompt = tokens;
+      request.score = true;
+      request.score_logits = logits.data();
+      auto channel = submit(request);
+      EXPECT_EQ(read_all(*channel).end, events::EndReason::kLength);
+      sums.push_back(channel->result.nll_sum);
+      double expected = 0.0;
+      for (size_t i = 0; i < 149; ++i) {
+        double total = 0.0;
+        for (size_t t = 0; t < vocab; ++t) {
+          total += std::exp(static_cast<double>(logits[i * vocab + t]));
+        }
+        expected -= static_cast<double>(logits[i * vocab + static_cast<size_t>(tokens[i + 1])]) -
+                    std::log(total);
+      }
+      // The sum of exponentials is float arithmetic inside: a few ulp for each position.
+      EXPECT_NEAR(sums.back(), expected, 149 * 1e-6);
+    }
+    EXPECT_EQ(sums[0], sums[1]);
+    EXPECT_EQ(sums[0], sums[2]);
+    return sums[0];
+  }
+
   void expect_steady_decode_to_allocate_nothing(const SpeculationOptions& speculation = {}) {
     start(2, {.context_length = 2048,
               .max_sequences = 4,
@@ -159,10 +214,21 @@ class StepLoopTest : public testing::Test {
   }
 
   std::string model_name_ = "qwen2-k256-mixed";
+  kernels::KvStoreFormat kv_store_ = kernels::KvStoreFormat::kF16;
+  ops::KvTiers kv_tiers_;
   bool drafts_by_itself_ = false;  // the model is its own draft model
   std::unique_ptr<device::CpuDevice> device_;
   std::unique_ptr<const model::Model> model_;
   std::unique_ptr<StepLoop> loop_;
+};
+
+// Behind a short tail, keys and values in few bits.
+class StoreStepLoopTest : public StepLoopTest {
+ protected:
+  StoreStepLoopTest() {
+    kv_store_ = kernels::KvStoreFormat::kQ2;
+    kv_tiers_ = {.tail_tokens = 32, .batch_tokens = 32};
+  }
 };
 
 // With experts in MXFP4, attention sinks and a window.
@@ -193,25 +259,14 @@ TEST_F(StepLoopTest, MoreRequestsThanPlacesAllFinish) {
 }
 
 TEST_F(StepLoopTest, ANextTurnReusesTheCacheAndGivesTheSameTokens) {
-  const StepLoopOptions options{.context_length = 200, .max_sequences = 1, .max_batch_tokens = 32};
-  start(1, options);
-  std::vector<int32_t> history = make_prompt(70, 5);
-  const Answer first = read_all(*submit(make_request(history, 20)));
-  EXPECT_EQ(first.cached_prompt_tokens, 0u);
-  history.insert(history.end(), first.ids.begin(), first.ids.end());
-  for (const int32_t id : make_prompt(9, 6)) history.push_back(id);
-  const Answer warm = read_all(*submit(make_request(history, 20)));
-  EXPECT_GE(warm.cached_prompt_tokens, 89u);
-  start(1, options);
-  const Answer cold = read_all(*submit(make_request(history, 20)));
-  EXPECT_EQ(cold.cached_prompt_tokens, 0u);
-  EXPECT_EQ(warm.ids, cold.ids);
+  const std::vector<int32_t> history = expect_a_next_turn_to_equal_a_cold_one();
   // A prompt that parts from the kept one early reuses nothing wrong.
-  history[40] = (history[40] + 1) % 250;
-  const Answer parted = read_all(*submit(make_request(history, 20)));
+  std::vector<int32_t> other = history;
+  other[40] = (other[40] + 1) % 250;
+  const Answer parted = read_all(*submit(make_request(other, 20)));
   EXPECT_EQ(parted.cached_prompt_tokens, 40u);
-  start(1, options);
-  EXPECT_EQ(read_all(*submit(make_request(history, 20))).ids, parted.ids);
+  start(1, kOneSequence);
+  EXPECT_EQ(read_all(*submit(make_request(other, 20))).ids, parted.ids);
 }
 
 TEST_F(StepLoopTest, EndsAtEndTokensLimitsAndTheContext) {
@@ -269,34 +324,64 @@ TEST_F(StepLoopTest, DestructionEndsEverything) {
 }
 
 TEST_F(StepLoopTest, ScoreIsTheSumOfLogProbabilitiesInAnyChunks) {
-  std::vector<double> sums;
-  const std::vector<int32_t> tokens = make_prompt(150, 8);
-  std::vector<float> logits;
-  for (const uint32_t batch_tokens : {7u, 100u, 512u}) {
-    start(2, {.context_length = 160, .max_sequences = 1, .max_batch_tokens = batch_tokens});
-    const size_t vocab = static_cast<size_t>(model_->config().vocab_size);
-    logits.assign(149 * vocab, 0.0f);
-    SequenceRequest request;
-    request.prompt = tokens;
-    request.score = true;
-    request.score_logits = logits.data();
-    auto channel = submit(request);
-    EXPECT_EQ(read_all(*channel).end, events::EndReason::kLength);
-    sums.push_back(channel->result.nll_sum);
-    double expected = 0.0;
-    for (size_t i = 0; i < 149; ++i) {
-      double total = 0.0;
-      for (size_t t = 0; t < vocab; ++t) {
-        total += std::exp(static_cast<double>(logits[i * vocab + t]));
-      }
-      expected -= static_cast<double>(logits[i * vocab + static_cast<size_t>(tokens[i + 1])]) -
-                  std::log(total);
-    }
-    // The sum of exponentials is float arithmetic inside: a few ulp for each position.
-    EXPECT_NEAR(sums.back(), expected, 149 * 1e-6);
-  }
-  EXPECT_EQ(sums[0], sums[1]);
-  EXPECT_EQ(sums[0], sums[2]);
+  expect_scores_not_to_depend_on_chunks();
+}
+
+// All promises hold with a store, too: what a row reads from it depends on its position alone.
+TEST_F(StoreStepLoopTest, TokensDoNotDependOnThreadsBatchOrChunks) {
+  expect_tokens_to_depend_on_the_request_alone();
+}
+
+TEST_F(StoreStepLoopTest, ANextTurnReusesTheCacheAndGivesTheSameTokens) {
+  expect_a_next_turn_to_equal_a_cold_one();
+}
+
+TEST_F(StoreStepLoopTest, ScoresDependOnTheStoreAndNotOnChunks) {
+  const double coarse = expect_scores_not_to_depend_on_chunks();
+  kv_store_ = kernels::KvStoreFormat::kF16;
+  const double exact = expect_scores_not_to_depend_on_chunks();
+  EXPECT_NE(coarse, exact);
+  EXPECT_NEAR(coarse, exact, 0.1 * exact);
+}
+
+// A kept prefix whose binary16 pages went to the store serves no prompt that parts from it early:
+// its rows would read there what a cold run reads in binary16.
+TEST_F(StoreStepLoopTest, APrefixThatACoveredTailHidesIsComputedAgain) {
+  start(1, kOneSequence);
+  std::vector<int32_t> prompt = make_prompt(150, 5);
+  read_all(*submit(make_request(prompt, 4)));
+  prompt.resize(90);
+  const Answer warm = read_all(*submit(make_request(prompt, 30)));
+  EXPECT_EQ(warm.cached_prompt_tokens, 0u);
+  start(1, kOneSequence);
+  EXPECT_EQ(read_all(*submit(make_request(prompt, 30))).ids, warm.ids);
+}
+
+TEST_F(StoreStepLoopTest, KeysAndValuesTakeWhatTheFormulaSays) {
+  start(1, kOneSequence);
+  const auto channel = submit(make_request(make_prompt(150, 5), 11));
+  read_all(*channel);
+  const model::ModelConfig& config = model_->config();
+  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
+  // 160 tokens with keys and values; tokens [32, 128) are stored, for the last of them to read.
+  EXPECT_EQ(channel->result.kv_bytes, 2 * shape.bytes() + 3 * shape.stored_bytes(kv_store_));
+}
+
+TEST_F(StoreStepLoopTest, SpeculationChangesNoToken) {
+  start(1, kOneSequence);
+  const Answer plain = read_all(*submit(make_request(make_prompt(60, 5), 120)));
+  drafts_by_itself_ = true;
+  StepLoopOptions options = kOneSequence;
+  options.speculation = {.lookup = true, .always_drafts = 5};
+  start(1, options);
+  EXPECT_EQ(read_all(*submit(make_request(make_prompt(60, 5), 120))).ids, plain.ids);
+}
+
+TEST_F(StoreStepLoopTest, SteadyDecodeAllocatesNothing) {
+#if defined(RUVLLM_HAS_THREAD_SANITIZER)
+  GTEST_SKIP() << "allocations are not counted under ThreadSanitizer";
+#endif
+  expect_steady_decode_to_allocate_nothing();
 }
 
 TEST_F(StepLoopTest, SteadyDecodeAllocatesNothing) {
