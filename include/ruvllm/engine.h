@@ -15,10 +15,10 @@
 #include <vector>
 
 #include <ruvllm/adapter.h>
+#include <ruvllm/cache/kv_cache.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/error.h>
 #include <ruvllm/export.h>
-#include <ruvllm/kv_cache.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/tokenizer.h>
@@ -248,7 +248,7 @@ struct BenchDecode {
   double tok_s = 0.0;   // of all sequences together, median of the repetitions
   double ms_p50 = 0.0;  // a step
   double ms_p99 = 0.0;
-  double prefill_tok_s = 0.0;  // of the tokens that were in the cache before, all sequences
+  double prefill_tok_s = 0.0;   // of the tokens that were in the cache before, all sequences
   uint64_t drafted_tokens = 0;  // of all sequences and repetitions
   uint64_t accepted_tokens = 0;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ruvllm/adapter.h>
+#include <ruvllm/cache/kv_cache.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>
@@ -9,7 +10,6 @@
 #include <ruvllm/hub.h>
 #include <ruvllm/inspect.h>
 #include <ruvllm/kernels/attention.h>
-#include <ruvllm/kv_cache.h>
 #include <ruvllm/latency.h>
 #include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>

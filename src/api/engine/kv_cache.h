@@ -3,7 +3,7 @@
 
 #include "base/core/error.h"
 #include "engine/step_loop.h"
-#include <ruvllm/kv_cache.h>
+#include <ruvllm/cache/kv_cache.h>
 
 namespace ruvllm::api {
 
