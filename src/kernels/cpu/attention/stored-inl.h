@@ -110,14 +110,14 @@ RUVLLM_NEVER_INLINE void decode_values(const StoredValues<kBits>& src, float* sc
   }
 }
 
-// Runs that a tile multiplies, `run_stride` bytes and one scale apart. Their numbers are kept in
-// `copy`, [depth, 32], for the tiles that follow.
+// Runs that a tile multiplies, `run_stride` bytes and one scale apart. For the tiles that follow,
+// if there are any, their numbers are kept in `copy`, [depth, 32].
 struct StoredOperand {
   const std::byte* run;
   size_t run_stride;
   const float* scales;  // and minimums behind
   size_t first_vec;     // of the run
-  float* copy;
+  float* copy;          // or none
 };
 
 // multiply_tile (tile-inl.h) with runs as its operand, decoded on the way: the processor overlaps
@@ -128,9 +128,10 @@ RUVLLM_ALWAYS_INLINE void multiply_stored_tile(const float* const* a, const Stor
                                                PageStream<V>& stream) noexcept {
   const size_t first_vec = kVecs * V::kLanes == kStoredRun ? 0 : operand.first_vec;
   const std::byte* run = operand.run;
-  float* copy = operand.copy + first_vec * V::kLanes;
+  const bool keeps_copy = operand.copy != nullptr;
+  float* copy = keeps_copy ? operand.copy + first_vec * V::kLanes : nullptr;
   PageStream<V> local_stream = stream;
-  for (size_t k = 0; k < depth; ++k, run += operand.run_stride, copy += kStoredRun) {
+  for (size_t k = 0; k < depth; ++k, run += operand.run_stride) {
     local_stream.advance();
     const V scale = V::broadcast(operand.scales[k]);
     const V minimum = V::broadcast(operand.scales[kMaxStoredScales + k]);
@@ -138,7 +139,7 @@ RUVLLM_ALWAYS_INLINE void multiply_stored_tile(const float* const* a, const Stor
     for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
     for (size_t vec = 0; vec < kVecs; ++vec) {
       const V right = Levels<V>::template decode<kBits>(run, first_vec + vec, scale, minimum);
-      right.store(copy + vec * V::kLanes);
+      if (keeps_copy) right.store(copy + k * kStoredRun + vec * V::kLanes);
       for (size_t row = 0; row < kRows; ++row) {
         sums[row][vec] = V::mul_add(left[row], right, sums[row][vec]);
       }
