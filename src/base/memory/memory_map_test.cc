@@ -81,17 +81,15 @@ TEST(BufferDeathTest, WhatRunsOverTheEndIsCaught) {
 
 TEST(ThreadStack, IsKnownWhileTheThreadRuns) {
   std::vector<MemoryRange> during;
-  uintptr_t local_address = 0;
+  uintptr_t frame = 0;
   Result<std::thread> thread = start_thread([&] {
-    const int local = 0;
-    local_address = reinterpret_cast<uintptr_t>(&local);
+    frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     during = thread_stacks();
   });
   ASSERT_TRUE(thread.has_value());
   thread->join();
-  EXPECT_TRUE(std::ranges::any_of(during, [&](const MemoryRange& stack) {
-    return stack.begin <= local_address && local_address < stack.end;
-  }));
+  EXPECT_TRUE(std::ranges::any_of(
+      during, [&](const MemoryRange& stack) { return stack.begin <= frame && frame < stack.end; }));
   EXPECT_TRUE(thread_stacks().empty());
 }
 

@@ -38,10 +38,6 @@ std::vector<uint32_t> fast_of(const std::string& folder, std::span<const uint32_
 
 }  // namespace
 
-uint32_t CpuTopology::num_threads(const CpuAllowance& allowance) const {
-  return std::max(1u, std::min(num_fast_cores, allowance.num_threads()));
-}
-
 std::vector<uint32_t> parse_processor_list(const std::string& list) {
   std::vector<uint32_t> numbers;
   const char* at = list.data();

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/core/error.h"
-#include "base/system/topology/cpu_topology.h"
+#include "base/system/topology/topology.h"
 
 namespace ruvllm {
 
