@@ -330,6 +330,7 @@ void StepLoop::build_batch() {
   spans_.clear();
   logit_rows_.clear();
   state_rows_.clear();
+  rows_read_later_ = false;
   for (const ScheduledSpan& scheduled : scheduled_) {
     Sequence& sequence = *running_[static_cast<size_t>(scheduled.entry_idx)];
     const int32_t first = sequence.num_computed, end = first + scheduled.num_rows;
@@ -350,6 +351,7 @@ void StepLoop::build_batch() {
     const adapters::AdapterSet* adapters = sequence.request.adapters.get();
     spans_.push_back({first_row, scheduled.num_rows, first, sequence.block_table.data(),
                       adapters != nullptr ? &adapters->view() : nullptr});
+    rows_read_later_ |= !sequence.request.generates();
     if (!sequence.request.generates()) continue;
     for (int32_t position = known - 1; position < end; ++position) {
       logit_rows_.push_back(first_row + position - first);
@@ -378,7 +380,8 @@ void StepLoop::run_step() {
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   workspace_->lora_ns = 0;
   const uint64_t pass_begin_ns = monotonic_ns();
-  model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_);
+  model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_,
+              rows_read_later_ ? model::RowsAfter::kReadable : model::RowsAfter::kDone);
   if (speculator_ != nullptr) {
     speculator_->step_done(batch.num_rows, static_cast<int32_t>(logit_rows_.size()),
                            static_cast<double>(monotonic_ns() - pass_begin_ns) / 1e3);
