@@ -475,6 +475,38 @@ class Inspection(CommandTest):
         self.assertIn(tensor["name"], self.run_command("show", "--tensors")[0])
         self.assertIn("<|im_start|>", self.run_command("show", "--template")[0])
 
+    def test_speculation_changes_no_token(self):
+        text = "one two three four five six seven eight. " * 6
+        arguments = ("run", "--raw", "-p", text, "-n", "40", "--temp", "0", "--ignore-eos")
+        plain = self.json_of(*arguments, "--speculate", "off")
+        self.assertEqual(plain["usage"]["drafted_tokens"], 0)
+        # The model as its own draft model is always right, should it seem to pay.
+        for options in (
+            ("--speculate", "lookup"),
+            ("--speculate", "draft", "--draft", MODEL),
+            ("--draft", MODEL),
+        ):
+            answer = self.json_of(*arguments, *options)
+            self.assertEqual(answer["token_ids"], plain["token_ids"])
+            usage = answer["usage"]
+            self.assertLessEqual(usage["accepted_tokens"], usage["drafted_tokens"])
+        report = self.json_of("bench", "-p", "0", "-n", "8", "-r", "1", "--speculate", "lookup")
+        self.assertEqual(report["speculation"], "lookup")
+        self.assertIn("accepted_tokens", report["decode"][0])
+        self.assertEqual(self.json_of("bench", "-p", "0", "-n", "2", "-r", "1")["speculation"], "off")
+
+    def test_speculation_needs_a_draft_model_that_fits(self):
+        _, err = self.run_command("run", "-p", "x", "--speculate", "draft", status=1)
+        self.assertIn("--draft", err)
+        other = os.path.join(os.path.dirname(__file__), "..", "golden", "llama-tiny.gguf")
+        _, err = self.run_command("run", "-p", "x", "--draft", other, status=1)
+        self.assertIn("vocabulary", err)
+        self.assertIn(other, err)
+        self.run_command("run", "-p", "x", "--speculate", "maybe", status=2)
+        for name in ("RUVLLM_SPECULATE", "RUVLLM_DRAFT"):
+            _, err = self.run_command("run", "-p", "x", environment={name: "none"}, status=1)
+            self.assertIn("none", err)
+
     def test_doctor(self):
         report = self.json_of("doctor")
         for field in ("device", "isa", "kernels", "memory", "limits"):

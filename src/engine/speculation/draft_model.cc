@@ -130,7 +130,8 @@ void DraftModel::run(std::span<Job> jobs, int32_t max_id) {
     const ops::BatchView batch{
         static_cast<int32_t>(tokens_.size()), tokens_.data(), positions_.data(),
         static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
-    model_.step(device_, *workspace_, batch, kv_cache_.view(), logit_rows_);
+    model_.step(device_, *workspace_, batch, kv_cache_.view(), logit_rows_,
+                model::RowsAfter::kDone);
     take_drafts(jobs, max_id);
     const uint64_t end_ns = monotonic_ns();
     // After a draft that was kept, a sequence has two rows.

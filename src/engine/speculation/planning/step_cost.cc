@@ -20,8 +20,8 @@ int32_t StepCost::rows_of(size_t point_idx) {
 
 size_t StepCost::point_near(int32_t rows) {
   if (rows <= kExactRows) return static_cast<size_t>(rows - 1);
-  size_t idx = kExactRows - 1;
-  while (idx + 1 < kNumPoints && rows_of(idx + 1) <= rows) ++idx;
+  size_t idx = kExactRows;
+  while (idx + 1 < kNumPoints && rows_of(idx) + rows_of(idx + 1) < 2 * rows) ++idx;
   return idx;
 }
 
@@ -31,11 +31,16 @@ void StepCost::rescale_others(size_t point_idx, double factor) {
   }
 }
 
+void StepCost::lower_points_before(size_t point_idx) {
+  for (size_t i = 0; i < point_idx; ++i) {
+    points_[i].microseconds = std::min(points_[i].microseconds, points_[point_idx].microseconds);
+  }
+}
+
 void StepCost::observe(int32_t rows, double microseconds, StepKind kind) {
   const size_t idx = point_near(rows);
   Point& point = points_[idx];
   if (kind == StepKind::kPrompt && point.num_seen > 0) return;
-  const double time = microseconds * rows_of(idx) / rows;
   const bool is_first =
       point.microseconds == 0.0 || (point.num_seen == 0 && kind == StepKind::kDecode);
   if (is_first) {
@@ -43,17 +48,19 @@ void StepCost::observe(int32_t rows, double microseconds, StepKind kind) {
     constexpr double kMostAboveNeighbours = 1.5;
     const double expected = predict(rows_of(idx));
     const bool is_between = is_known() && idx > 0;
-    point.microseconds = is_between ? std::min(time, kMostAboveNeighbours * expected) : time;
+    point.microseconds =
+        is_between ? std::min(microseconds, kMostAboveNeighbours * expected) : microseconds;
   } else {
     constexpr double kSlowest = 0.15;  // share of a new time once many were seen
     constexpr double kFurthest = 2.0;  // a single time counts as at most so far off
     const double before = point.microseconds;
     const double share = std::max(kSlowest, 1.0 / (point.num_seen + 1.0));
-    const double bounded = std::clamp(time, before / kFurthest, before * kFurthest);
+    const double bounded = std::clamp(microseconds, before / kFurthest, before * kFurthest);
     point.microseconds = before + share * (bounded - before);
     if (kind == StepKind::kDecode) rescale_others(idx, std::sqrt(point.microseconds / before));
   }
   if (kind == StepKind::kPrompt) return;
+  if (rows == rows_of(idx)) lower_points_before(idx);
   ++num_decodes_;
   point.num_seen = std::min(point.num_seen + 1, 1'000);
 }

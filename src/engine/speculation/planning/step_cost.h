@@ -2,7 +2,9 @@
 //
 // A curve over selected numbers of rows, linear between those that were seen. A new time moves its
 // own point and, half as far, all others: most of what changes (depth of the context, other load,
-// packed weights) changes all of them. Plain values; what it predicts is good for comparing.
+// packed weights) changes all of them. Fewer rows never cost more: what says so is out of date, and
+// would stay so as long as nobody takes so few. Plain values; what it predicts is good for
+// comparing.
 #pragma once
 
 #include <array>
@@ -19,8 +21,9 @@ enum class StepKind : uint8_t {
 class StepCost {
  public:
   void observe(int32_t rows, double microseconds, StepKind kind);
-  // Whether a decode was seen: before, predictions are worthless.
-  bool is_known() const { return num_decodes_ > 0; }
+  // Whether decodes were seen: before, predictions are worthless. The first ones are slow, with
+  // cold caches.
+  bool is_known() const { return num_decodes_ >= 4; }
   // Microseconds, rows >= 1; 0 while nothing was seen.
   double predict(int32_t rows) const;
 
@@ -31,8 +34,9 @@ class StepCost {
     int32_t num_seen = 0;       // decodes
   };
   static int32_t rows_of(size_t point_idx);
-  static size_t point_near(int32_t rows);  // at most `rows`
+  static size_t point_near(int32_t rows);
   void rescale_others(size_t point_idx, double factor);
+  void lower_points_before(size_t point_idx);
 
   std::array<Point, kNumPoints> points_{};
   int64_t num_decodes_ = 0;

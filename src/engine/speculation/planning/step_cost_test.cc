@@ -14,7 +14,10 @@ TEST(StepCost, KnowsNothingAtFirst) {
   cost.observe(100, 5000.0, StepKind::kPrompt);
   EXPECT_FALSE(cost.is_known());
   EXPECT_GT(cost.predict(100), 0.0);
-  cost.observe(1, 1000.0, StepKind::kDecode);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(cost.is_known());
+    cost.observe(1, 1000.0, StepKind::kDecode);
+  }
   EXPECT_TRUE(cost.is_known());
   EXPECT_NEAR(cost.predict(1), 1000.0, 1.0);
   // Between both, on the line.
@@ -63,6 +66,14 @@ TEST(StepCost, OneDisturbedStepDoesNotPutRowsOff) {
   EXPECT_LT(cost.predict(1), 1300.0);
 }
 
+// Else a slow beginning would make two rows look like a bargain for ever.
+TEST(StepCost, FewerRowsNeverCostMore) {
+  StepCost cost;
+  for (int i = 0; i < 4; ++i) cost.observe(1, 9000.0, StepKind::kDecode);
+  for (int i = 0; i < 40; ++i) cost.observe(2, 1000.0, StepKind::kDecode);
+  EXPECT_LE(cost.predict(1), cost.predict(2));
+}
+
 TEST(StepCost, PromptsCountOnlyWhereNoDecodeWas) {
   StepCost cost;
   cost.observe(8, 1000.0, StepKind::kDecode);
@@ -74,7 +85,7 @@ TEST(StepCost, PromptsCountOnlyWhereNoDecodeWas) {
 
 TEST(StepCost, EveryNumberOfRowsHasAPrediction) {
   StepCost cost;
-  cost.observe(3, 10.0, StepKind::kDecode);
+  for (int i = 0; i < 4; ++i) cost.observe(3, 10.0, StepKind::kDecode);
   double previous = 0.0;
   for (int32_t rows = 1; rows <= 8192; ++rows) {
     const double now = cost.predict(rows);
