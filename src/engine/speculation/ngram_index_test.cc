@@ -39,7 +39,7 @@ TEST(NgramIndex, FindsTheLongestMatchInAnyChunks) {
   std::mt19937 random(1);
   for (int round = 0; round < 400; ++round) {
     const size_t size = 2 + random() % 48;
-    const uint32_t alphabet = 1 + random() % 6;
+    const uint32_t alphabet = 1 + static_cast<uint32_t>(random() % 6);
     std::vector<int32_t> tokens;
     NgramIndex index(size);
     while (tokens.size() < size) {

@@ -7,6 +7,8 @@ namespace {
 
 // Time that trying a draft model again may take while it does not pay, as a share of all time.
 constexpr double kProbeShare = 0.01;
+// And once, for finding out whether it does: as much as so many plain steps.
+constexpr double kFirstProbeSteps = 4.0;
 // Tokens over which catching up with a sequence is shared out, if so many may come at all.
 constexpr int32_t kCatchUpHorizon = 256;
 
@@ -183,6 +185,7 @@ void Speculator::probe_model() {
         extra_cost_us(count_of(options_now_.size()), 1, true, verify_cost_, draft_model_->cost());
     if (cost > probe_budget_us_) continue;
     num_drafts_[i] = 1;
+    probe_budget_us_ -= cost;
     return;
   }
 }
@@ -195,7 +198,6 @@ void Speculator::draft_by_model() {
     }
   }
   if (jobs_.empty()) return;
-  probe_budget_us_ = 0.0;
   draft_model_->run(jobs_, limits_.vocab_size);
   if (draft_model_->model().file().check_intact()) return;
   // Damaged in use: nothing depends on it, hence nothing ends.
@@ -260,6 +262,7 @@ void Speculator::step_done(int32_t num_rows, int32_t num_logit_rows, double micr
     const double share = static_cast<double>(draft_model_->model().bytes_per_token()) /
                          static_cast<double>(limits_.bytes_per_token);
     draft_cost.observe(1, share * verify_cost_.predict(1), StepKind::kPrompt);
+    probe_budget_us_ += kFirstProbeSteps * verify_cost_.predict(1);
   }
 }
 
