@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "formats/gguf/gguf.h"
 #include "model/model.h"
@@ -24,8 +24,8 @@ uint32_t barriers_in_layers(const std::string& name, int32_t num_rows, uint32_t 
   const model::ModelConfig& config = model->config();
   const auto workspace = std::move(
       *model::Workspace::create(*device, config, model->weights(), {num_rows, num_rows, 2, 32}));
-  const auto pool = std::move(
-      *cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 1));
+  const auto pool = std::move(*cache::KvCache::create(
+      {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 1}));
   std::vector<int32_t> tokens, positions, row_spans(static_cast<size_t>(num_rows), 0);
   for (int32_t i = 0; i < num_rows; ++i) {
     tokens.push_back(i + 3);
