@@ -286,6 +286,7 @@ void StepLoop::prepare(Sequence& sequence) const {
   sequence.tokens = request.prompt;
   sequence.pages.plan(sequence.max_total);
   sequence.channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
+  if (request.generates() && speculator_ != nullptr) speculator_->prepare(sequence);
 }
 
 void StepLoop::start(std::unique_ptr<Sequence> sequence) {
@@ -294,10 +295,7 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  if (request.generates()) {
-    if (speculator_ != nullptr) speculator_->start(*sequence);
-    adopt_prefix(*sequence);
-  }
+  if (request.generates()) adopt_prefix(*sequence);
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   running_.push_back(std::move(sequence));
   ended_.push_back(EndReason::kNone);

@@ -762,7 +762,18 @@ class Measures(CommandTest):
         self.check_memory(out["memory"])
         self.assertEqual([row["batch"] for row in out["decode"]], [1, 2])
         for row in out["decode"]:
-            self.assertEqual(set(row), {"batch", "tok_s", "ms_p50", "ms_p99", "prefill_tok_s"})
+            self.assertEqual(
+                set(row),
+                {
+                    "batch",
+                    "tok_s",
+                    "ms_p50",
+                    "ms_p99",
+                    "prefill_tok_s",
+                    "drafted_tokens",
+                    "accepted_tokens",
+                },
+            )
             self.assertGreater(row["tok_s"], 0)
             self.assertGreater(row["prefill_tok_s"], 0)
 

@@ -46,7 +46,7 @@ Speculator::Speculator(const SpeculationOptions& options, const SpeculatorLimits
   jobs_.reserve(limits.max_sequences);
 }
 
-void Speculator::start(Sequence& sequence) const {
+void Speculator::prepare(Sequence& sequence) const {
   SequenceDrafts& drafts = sequence.drafts.emplace();
   if (options_.lookup) {
     drafts.lookup.emplace(sequence.max_total);

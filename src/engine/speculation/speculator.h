@@ -51,8 +51,9 @@ class Speculator {
   // Rows with drafts that a step can have beside one for each sequence.
   static int32_t max_draft_rows(const SpeculatorLimits& limits);
 
-  // At admission: the prompt is there, what the draft model may have of it too.
-  void start(Sequence& sequence) const;
+  // Before admission, on any thread: makes room for all that drafting will need. The prompt is
+  // there.
+  void prepare(Sequence& sequence) const;
 
   // Makes the drafts of the next step and tells the scheduler their number. entries[i] is of
   // running[i].
