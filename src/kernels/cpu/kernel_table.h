@@ -17,8 +17,9 @@ struct KernelTable {
 
 void fill_generic(KernelTable& table);
 #if defined(__x86_64__)
-void overlay_avx2(KernelTable& table);    // needs AVX2, FMA and F16C
-void overlay_avx512(KernelTable& table);  // on top of avx2; needs AVX-512 F, BW, DQ, VL and VNNI
+void overlay_avx2(KernelTable& table);      // needs AVX2, FMA and F16C
+void overlay_avx_vnni(KernelTable& table);  // on top of avx2; needs AVX-VNNI
+void overlay_avx512(KernelTable& table);    // on top of avx2; needs AVX-512 F, BW, DQ, VL and VNNI
 #elif defined(__aarch64__)
 void overlay_neon(KernelTable& table);
 #endif

@@ -200,7 +200,9 @@ int main(int argc, char** argv) {
   const std::string_view forced = isa == nullptr ? "" : isa;
   const CpuFeatures& features = cpu_features();
   if (forced != "generic" && features.avx2) overlay_avx2(table);
-  if (forced != "generic" && forced != "avx2" && features.avx512_vnni) overlay_avx512(table);
+  const bool beyond_avx2 = forced != "generic" && forced != "avx2";
+  if (beyond_avx2 && features.avx_vnni) overlay_avx_vnni(table);
+  if (beyond_avx2 && forced != "avx_vnni" && features.avx512_vnni) overlay_avx512(table);
 #endif
   const char* kib = std::getenv("MATMUL_BENCH_KIB");  // small: compute without memory
   // As packed weights are kept; files are mapped in small pages.

@@ -27,7 +27,7 @@
 namespace ruvllm::kernels {
 namespace {
 
-enum class Isa { kGeneric, kAvx2, kAvx512 };
+enum class Isa { kGeneric, kAvx2, kAvxVnni, kAvx512 };
 
 struct IsaInfo {
   Isa isa;
@@ -39,6 +39,7 @@ std::vector<IsaInfo> all_isas() {
   const CpuFeatures& features = cpu_features();
   return {{Isa::kGeneric, "generic", true},
           {Isa::kAvx2, "avx2", features.avx2},
+          {Isa::kAvxVnni, "avx_vnni", features.avx_vnni},
           {Isa::kAvx512, "avx512", features.avx2 && features.avx512 && features.avx512_vnni}};
 }
 
@@ -61,6 +62,7 @@ MatmulKernel kernel_of([[maybe_unused]] Isa isa, DType dtype) {
   fill_generic(*table);
 #if defined(__x86_64__)
   if (isa != Isa::kGeneric) overlay_avx2(*table);
+  if (isa == Isa::kAvxVnni) overlay_avx_vnni(*table);
   if (isa == Isa::kAvx512) overlay_avx512(*table);
 #endif
   return table->matmul[static_cast<size_t>(dtype)];
@@ -450,7 +452,7 @@ TEST_P(MatmulTest, EntryIsNamedAndComplete) {
   const MatmulKernel entry = kernel();
   ASSERT_NE(entry.name, nullptr);
   // A type that an instruction set has no product of keeps the one before.
-  const Isa owner = isa() == Isa::kAvx512 && entry.packed == nullptr ? Isa::kAvx2 : isa();
+  const Isa owner = isa() > Isa::kAvx2 && entry.packed == nullptr ? Isa::kAvx2 : isa();
   EXPECT_EQ(entry.name, std::string(isa_name(owner)) + " " + std::string(dtype_info(dtype()).name));
   EXPECT_EQ(entry.activation, ref::activation_kind(dtype()));
   EXPECT_NE(entry.gemv, nullptr);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/avx2/matmul_entries.h"
+#include "kernels/cpu/avx2/packed/matmul_packed.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -94,6 +95,27 @@ void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
                             avx2::scratch_bytes_superblock);
   entry(kTQ2_0) = quantized("avx2 tq2_0", kGroup256, avx2::gemv_tq2_0, avx2::gemm_tq2_0, 4,
                             avx2::scratch_bytes_superblock);
+  const auto packed = [&]<DType kType>() {
+    MatmulKernel& kernel = entry(kType);
+    const MatmulKernel rows = kernel;
+    overlay_packed<kType>(matmul, kernel.name, avx2::kPackedProducts);
+    kernel.gemm = rows.gemm;
+    kernel.gemm_min_x_rows = rows.gemm_min_x_rows;
+    kernel.scratch_bytes = rows.scratch_bytes;
+  };
+  packed.operator()<kQ4_0>();
+  packed.operator()<kQ4_1>();
+  packed.operator()<kQ5_0>();
+  packed.operator()<kQ5_1>();
+  packed.operator()<kQ8_0>();
+  packed.operator()<kMXFP4>();
+  packed.operator()<kIQ4_NL>();
+  packed.operator()<kIQ4_XS>();
+  packed.operator()<kQ2_K>();
+  packed.operator()<kQ3_K>();
+  packed.operator()<kQ4_K>();
+  packed.operator()<kQ5_K>();
+  packed.operator()<kQ6_K>();
 }
 
 }  // namespace ruvllm::kernels

@@ -4,19 +4,30 @@
 // by the integer sums and the float chain of matmul.h:
 //
 //   kBlockElements, kGroupElements   columns of a block; activations per float scale
-//   kWords, kHasHalf                 as in the type's PackedLayout
+//   kWords, kHalfBytes               as in the type's PackedLayout; 0: no half
 //   add_block<kNumX>(words, halves, x, block_idx, acc)
 //
 // V is the instruction set's:
 //
 //   Int, Float, kLanes           registers of lanes of 32 bits; kLanes divides 16
 //   kMaxX                        rows of x in a register tile
+//   kMaxSums                     Sums that a tile may keep in registers at a time
 //   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
 //   add_products(sum, first, u8, s8)
 //                                sum + the products of four bytes in each lane; without `sum` if
 //                                `first`
 //   add_scaled(isum, sum, scale) isum + scale * sum
 //   widen(sum)                   a Sum of scale one as int32
+//   kLevelBias                   what is added to signed levels below 2^7 before they are
+//   multiplied add_level_products(sum, first, levels, s8)
+//                                as add_products for such levels; max_quads(8) says how many
+//   or_fifth_bits(levels, bits, quad)
+//                                16 added to level i if bit 4 * quad + i of the lane is set
+//   load_table(bytes), look_up(table, indices)
+//                                table[index] for each byte
+//   load_halves(p), low_halves(words), high_halves(words)
+//                                binary16 values as floats
+//   load_exponents(p)            2^(e - 128) for each byte e
 //   scale(words, i), signed_scale(words, i)
 //                                byte i of each lane as add_scaled wants it
 //   pair(words, i), signed_pair(words, i)
@@ -65,31 +76,49 @@ struct PackedFormat {
   static RUVLLM_ALWAYS_INLINE Float subtract_term(Float d, float d_x, Int isum, Float acc) {
     return V::negative_mul_add(V::mul(d, V::broadcast_float(d_x)), V::to_float(isum), acc);
   }
-  // sums[stream][x] of kQuads quads with kBits bits, added scaled to isum[x].
+  // isum[x] += scales[stream] * the products of kQuads quads with kBits bits of each stream, from
+  // element k[stream] on. weights(j, w) gives quad j of all streams; what a pass has no use of is
+  // left out by the compiler. 8 bits: signed levels with V's bias.
   template <size_t kNumX, int kQuads, int kBits, size_t kStreams, class Weights>
   static RUVLLM_ALWAYS_INLINE void add_group(const Weights& weights, const XRow* x,
                                              const ptrdiff_t (&k)[kStreams],
                                              const Int (&scales)[kStreams], Int* isum) {
     constexpr int kStep = V::max_quads(kBits) < kQuads ? V::max_quads(kBits) : kQuads;
-    for (int first = 0; first < kQuads; first += kStep) {
-      Int sums[kStreams][kNumX];
+    constexpr size_t kPass = streams_of_pass(kStreams, kNumX);
+#pragma GCC unroll 4
+    for (size_t stream = 0; stream < kStreams; stream += kPass) {
 #pragma GCC unroll 8
-      for (int j = first; j < first + kStep; ++j) {
-        Int w[kStreams];
-        weights(j, w);
+      for (int first = 0; first < kQuads; first += kStep) {
+        Int sums[kPass][kNumX];
+#pragma GCC unroll 8
+        for (int j = first; j < first + kStep; ++j) {
+          Int w[kStreams];
+          weights(j, w);
+          for (size_t i = 0; i < kNumX; ++i) {
+            for (size_t s = 0; s < kPass; ++s) {
+              const Int q8 = V::broadcast(x[i].q8 + k[stream + s] + 4 * j);
+              if constexpr (kBits == 8) {
+                sums[s][i] = V::add_level_products(sums[s][i], j == first, w[stream + s], q8);
+              } else {
+                sums[s][i] = V::add_products(sums[s][i], j == first, w[stream + s], q8);
+              }
+            }
+          }
+        }
         for (size_t i = 0; i < kNumX; ++i) {
-          for (size_t s = 0; s < kStreams; ++s) {
-            const Int q8 = V::broadcast(x[i].q8 + k[s] + 4 * j);
-            sums[s][i] = V::add_products(sums[s][i], j == first, w[s], q8);
+          for (size_t s = 0; s < kPass; ++s) {
+            isum[i] = V::add_scaled(isum[i], sums[s][i], scales[stream + s]);
           }
         }
       }
-      for (size_t i = 0; i < kNumX; ++i) {
-        for (size_t s = 0; s < kStreams; ++s) {
-          isum[i] = V::add_scaled(isum[i], sums[s][i], scales[s]);
-        }
-      }
     }
+  }
+
+ private:
+  // As many streams as the registers hold sums for.
+  static constexpr size_t streams_of_pass(size_t streams, size_t num_x) {
+    while (streams > 1 && streams * num_x > V::kMaxSums) streams /= 2;
+    return streams;
   }
 };
 
@@ -102,7 +131,7 @@ struct PackedQ45K : PackedFormat<V, kHasFifthBit> {
   static constexpr int kBlockElements = kSuperblock;
   static constexpr int kGroupElements = kSuperblock;
   static constexpr int kWords = (kHasFifthBit ? sizeof(BlockQ5_K) : sizeof(BlockQ4_K)) / 4;
-  static constexpr bool kHasHalf = false;
+  static constexpr int kHalfBytes = 0;
   static constexpr int kHighBitsWord = 4;
   static constexpr int kNibblesWord = kHasFifthBit ? 12 : 4;
 
@@ -175,7 +204,7 @@ struct PackedQ6K : PackedFormat<V> {
   static constexpr int kBlockElements = kSuperblock;
   static constexpr int kGroupElements = kSuperblock;
   static constexpr int kWords = sizeof(BlockQ6_K) / 4;
-  static constexpr bool kHasHalf = true;
+  static constexpr int kHalfBytes = 2;
   static constexpr int kHighBitsWord = 32;
   static constexpr int kScalesWord = 48;
 
@@ -226,76 +255,6 @@ struct PackedQ6K : PackedFormat<V> {
       }
       const Int sum = V::subtract(isum[i], V::template shift_left32<5>(offset));
       acc[i] = Base::add_term(d, x[i].scales[block_idx], sum, acc[i]);
-    }
-  }
-};
-
-// q4_0: the offset 8 is taken off with the sums of x.
-template <class V>
-struct PackedQ4_0 : PackedFormat<V> {
-  using Base = PackedFormat<V>;
-  using typename Base::Float;
-  using typename Base::Int;
-  static constexpr int kBlockElements = kBlock32;
-  static constexpr int kGroupElements = kBlock32;
-  static constexpr int kWords = 4;
-  static constexpr bool kHasHalf = true;
-
-  template <size_t kNumX>
-  static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
-                                             const XRow* x, int block_idx, Float* acc) {
-    static_assert(V::max_quads(4) >= 8);
-    const Int low4 = V::broadcast_byte(0x0f);
-    const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
-    Int sums[kNumX];
-    for (int j = 0; j < 4; ++j) {
-      const Int nibbles = Base::word(words, j);
-      const Int low = V::bit_and(nibbles, low4);
-      const Int high = V::bit_and(V::template shift_right16<4>(nibbles), low4);
-      for (size_t i = 0; i < kNumX; ++i) {
-        const int8_t* q8 = x[i].q8 + k + 4 * j;
-        sums[i] = V::add_products(sums[i], j == 0, low, V::broadcast(q8));
-        sums[i] = V::add_products(sums[i], false, high, V::broadcast(q8 + 16));
-      }
-    }
-    const Float d = V::load_halves(halves);
-    for (size_t i = 0; i < kNumX; ++i) {
-      const Int isum = V::subtract(V::widen(sums[i]), V::broadcast_int(8 * x[i].sums32[block_idx]));
-      acc[i] = Base::add_term(d, x[i].scales[block_idx], isum, acc[i]);
-    }
-  }
-};
-
-// q8_0 with 16-bit activations.
-template <class V>
-struct PackedQ8_0 : PackedFormat<V> {
-  using Base = PackedFormat<V>;
-  using typename Base::Float;
-  using typename Base::Int;
-  static constexpr int kBlockElements = kBlock32;
-  static constexpr int kGroupElements = kBlock32;
-  static constexpr int kWords = 8;
-  static constexpr bool kHasHalf = true;
-
-  template <size_t kNumX>
-  static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
-                                             const XRow* x, int block_idx, Float* acc) {
-    const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
-    Int isum[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
-#pragma GCC unroll 8
-    for (int j = 0; j < kWords; ++j) {  // the packer has swapped the middle bytes
-      const Int bytes = Base::word(words, j);
-      const Int first = V::even_bytes(bytes), second = V::odd_bytes(bytes);
-      for (size_t i = 0; i < kNumX; ++i) {
-        const int16_t* q16 = x[i].q16 + k + 4 * j;
-        isum[i] = V::add_pairs(isum[i], first, V::broadcast(q16));
-        isum[i] = V::add_pairs(isum[i], second, V::broadcast(q16 + 2));
-      }
-    }
-    const Float d = V::load_halves(halves);
-    for (size_t i = 0; i < kNumX; ++i) {
-      acc[i] = Base::add_term(d, x[i].scales[block_idx], isum[i], acc[i]);
     }
   }
 };

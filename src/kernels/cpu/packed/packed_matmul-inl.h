@@ -14,7 +14,7 @@ namespace {
 template <class Format>
 constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
 template <class Format>
-constexpr size_t kHalvesBytes = Format::kHasHalf ? 2 * kSliceRows : 0;
+constexpr size_t kHalvesBytes = static_cast<size_t>(Format::kHalfBytes) * kSliceRows;
 // The blocks that all rows of x walk over before the next ones stay in the first-level cache.
 template <class Format>
 constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;
@@ -44,7 +44,7 @@ RUVLLM_NEVER_INLINE void multiply_part(const MatmulArgs& args, const SlicePart& 
                                      : V::load_floats(out + i * args.dst_stride, num_rows);
     }
     const uint8_t* words = part.words + 4 * lane;
-    const uint8_t* halves = part.halves + 2 * lane;
+    const uint8_t* halves = part.halves + Format::kHalfBytes * lane;
     for (int b = 0; b < part.num_blocks; ++b) {
       Format::template add_block<kNumX>(words, halves, x, part.first_block + b, acc);
       words += kWordsBytes<Format>;
