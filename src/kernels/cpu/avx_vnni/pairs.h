@@ -17,8 +17,8 @@ struct AvxVnniPairs : YmmPairs {
 
   static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int u8, Int s8) {
     const Int start = first ? zero() : sum;
-    return {_mm256_dpbusd_avx_epi32(start.low, u8.low, s8.low),
-            _mm256_dpbusd_avx_epi32(start.high, u8.high, s8.high)};
+    return in_order({_mm256_dpbusd_avx_epi32(start.low, u8.low, s8.low),
+                     _mm256_dpbusd_avx_epi32(start.high, u8.high, s8.high)});
   }
   static RUVLLM_ALWAYS_INLINE Int add_level_products(Int sum, bool first, Int levels, Int s8) {
     return add_products(sum, first, levels, s8);
@@ -29,8 +29,8 @@ struct AvxVnniPairs : YmmPairs {
   }
   static RUVLLM_ALWAYS_INLINE Int widen(Int sum) { return sum; }
   static RUVLLM_ALWAYS_INLINE Int add_pairs(Int isum, Int a, Int b) {
-    return {_mm256_dpwssd_avx_epi32(isum.low, a.low, b.low),
-            _mm256_dpwssd_avx_epi32(isum.high, a.high, b.high)};
+    return in_order({_mm256_dpwssd_avx_epi32(isum.low, a.low, b.low),
+                     _mm256_dpwssd_avx_epi32(isum.high, a.high, b.high)});
   }
   static RUVLLM_ALWAYS_INLINE Int scale(Int words, int i) {
     return bit_and(shift_right(words, 8 * i), broadcast_int(0xff));

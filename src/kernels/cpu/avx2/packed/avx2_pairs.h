@@ -22,8 +22,9 @@ struct Avx2Pairs : YmmPairs {
   static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int u8, Int s8) {
     const Int products = {_mm256_maddubs_epi16(u8.low, s8.low),
                           _mm256_maddubs_epi16(u8.high, s8.high)};
-    if (first) return products;
-    return {_mm256_add_epi16(sum.low, products.low), _mm256_add_epi16(sum.high, products.high)};
+    if (first) return in_order(products);
+    return in_order(
+        {_mm256_add_epi16(sum.low, products.low), _mm256_add_epi16(sum.high, products.high)});
   }
   // The levels' signs go over to x; neither is ever -128.
   static RUVLLM_ALWAYS_INLINE Int add_level_products(Int sum, bool first, Int levels, Int s8) {

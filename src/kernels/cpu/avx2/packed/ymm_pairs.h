@@ -49,10 +49,13 @@ struct YmmPairs {
   static RUVLLM_ALWAYS_INLINE Float zero_float() {
     return {_mm256_setzero_ps(), _mm256_setzero_ps()};
   }
+  // In assembly, because clang joins the loads of neighbouring words and spreads them by shuffles,
+  // which take the ports of the products.
   static RUVLLM_ALWAYS_INLINE Int broadcast(const void* word) {
-    int32_t value;
-    __builtin_memcpy(&value, word, sizeof(value));
-    return broadcast_int(value);
+    using Word = const int32_t __attribute__((may_alias, aligned(1)));
+    __m256i value;
+    asm("vpbroadcastd %1, %0" : "=x"(value) : "m"(*static_cast<Word*>(word)));
+    return both(value);
   }
   static RUVLLM_ALWAYS_INLINE Int broadcast_int(int32_t value) {
     return both(_mm256_set1_epi32(value));
@@ -119,8 +122,8 @@ struct YmmPairs {
   }
 
   static RUVLLM_ALWAYS_INLINE Int add_pairs(Int isum, Int a, Int b) {
-    return {_mm256_add_epi32(isum.low, _mm256_madd_epi16(a.low, b.low)),
-            _mm256_add_epi32(isum.high, _mm256_madd_epi16(a.high, b.high))};
+    return in_order({_mm256_add_epi32(isum.low, _mm256_madd_epi16(a.low, b.low)),
+                     _mm256_add_epi32(isum.high, _mm256_madd_epi16(a.high, b.high))});
   }
   static RUVLLM_ALWAYS_INLINE Int pair(Int words, int i) {
     const Int spread = spread_pair(words, i);
@@ -182,6 +185,12 @@ struct YmmPairs {
   }
 
  protected:
+  // Computed here and now: left to itself clang adds up all of one sum first and spills what the
+  // others still need.
+  static RUVLLM_ALWAYS_INLINE Int in_order(Int sum) {
+    asm volatile("" : "+x"(sum.low), "+x"(sum.high));
+    return sum;
+  }
   static RUVLLM_ALWAYS_INLINE Int both(__m256i value) { return {value, value}; }
   static RUVLLM_ALWAYS_INLINE __m256i load256(const uint8_t* src) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(src));
