@@ -84,6 +84,34 @@ struct PackedFormat {
                                              const ptrdiff_t (&k)[kStreams],
                                              const Int (&scales)[kStreams], Int* isum) {
     constexpr int kStep = V::max_quads(kBits) < kQuads ? V::max_quads(kBits) : kQuads;
+    if constexpr (kStep <= 2) {
+      add_short_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, isum);
+    } else {
+      add_long_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, isum);
+    }
+  }
+
+ private:
+  // As many streams as the registers hold sums for.
+  static constexpr size_t streams_of_pass(size_t streams, size_t num_x) {
+    while (streams > 1 && streams * num_x > V::kMaxSums) streams /= 2;
+    return streams;
+  }
+
+  template <int kBits>
+  static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int levels, Int q8) {
+    if constexpr (kBits == 8) {
+      return V::add_level_products(sum, first, levels, q8);
+    } else {
+      return V::add_products(sum, first, levels, q8);
+    }
+  }
+
+  // The sums of all rows of x wait in registers.
+  template <size_t kNumX, int kQuads, int kBits, int kStep, size_t kStreams, class Weights>
+  static RUVLLM_ALWAYS_INLINE void add_long_sums(const Weights& weights, const XRow* x,
+                                                 const ptrdiff_t (&k)[kStreams],
+                                                 const Int (&scales)[kStreams], Int* isum) {
     constexpr size_t kPass = streams_of_pass(kStreams, kNumX);
 #pragma GCC unroll 4
     for (size_t stream = 0; stream < kStreams; stream += kPass) {
@@ -97,11 +125,7 @@ struct PackedFormat {
           for (size_t i = 0; i < kNumX; ++i) {
             for (size_t s = 0; s < kPass; ++s) {
               const Int q8 = V::broadcast(x[i].q8 + k[stream + s] + 4 * j);
-              if constexpr (kBits == 8) {
-                sums[s][i] = V::add_level_products(sums[s][i], j == first, w[stream + s], q8);
-              } else {
-                sums[s][i] = V::add_products(sums[s][i], j == first, w[stream + s], q8);
-              }
+              sums[s][i] = add_products<kBits>(sums[s][i], j == first, w[stream + s], q8);
             }
           }
         }
@@ -114,11 +138,27 @@ struct PackedFormat {
     }
   }
 
- private:
-  // As many streams as the registers hold sums for.
-  static constexpr size_t streams_of_pass(size_t streams, size_t num_x) {
-    while (streams > 1 && streams * num_x > V::kMaxSums) streams /= 2;
-    return streams;
+  // Sums of one or two quads: the weights wait in registers, and so does isum.
+  template <size_t kNumX, int kQuads, int kBits, int kStep, size_t kStreams, class Weights>
+  static RUVLLM_ALWAYS_INLINE void add_short_sums(const Weights& weights, const XRow* x,
+                                                  const ptrdiff_t (&k)[kStreams],
+                                                  const Int (&scales)[kStreams], Int* isum) {
+#pragma GCC unroll 8
+    for (int first = 0; first < kQuads; first += kStep) {
+#pragma GCC unroll 4
+      for (size_t s = 0; s < kStreams; ++s) {
+        Int w[kStep][kStreams];
+        for (int j = 0; j < kStep; ++j) weights(first + j, w[j]);
+        for (size_t i = 0; i < kNumX; ++i) {
+          Int sum = {};
+          for (int j = 0; j < kStep; ++j) {
+            const Int q8 = V::broadcast(x[i].q8 + k[s] + 4 * (first + j));
+            sum = add_products<kBits>(sum, j == 0, w[j][s], q8);
+          }
+          isum[i] = V::add_scaled(isum[i], sum, scales[s]);
+        }
+      }
+    }
   }
 };
 
