@@ -19,6 +19,7 @@ struct Avx512Vnni {
   using Float = __m512;
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 8;
+  static constexpr int32_t kDecodeMinX = 12;
   static constexpr size_t kMaxSums = 16;
   static constexpr int kLevelBias = 128;
   static constexpr int max_quads(int /*bits*/) { return 64; }
@@ -33,6 +34,7 @@ struct Avx512Vnni {
     _mm_prefetch(reinterpret_cast<const char*>(src), _MM_HINT_T1);
   }
   static RUVLLM_ALWAYS_INLINE Int load(const void* src) { return _mm512_loadu_si512(src); }
+  static RUVLLM_ALWAYS_INLINE void store(uint8_t* dst, Int a) { _mm512_storeu_si512(dst, a); }
   static RUVLLM_ALWAYS_INLINE Int zero() { return _mm512_setzero_si512(); }
   static RUVLLM_ALWAYS_INLINE Float zero_float() { return _mm512_setzero_ps(); }
   static RUVLLM_ALWAYS_INLINE Int broadcast(const void* word) {

@@ -9,7 +9,7 @@
 #include "kernels/cpu/packed/packed_layout.h"
 #include "kernels/cpu/packed/packed_matmul-inl.h"
 #include "kernels/cpu/packed/packed_products.h"
-#include "kernels/cpu/packed/packed_small_k-inl.h"
+#include "kernels/cpu/packed/packed_superblock-inl.h"
 #include "tensor/dtype.h"
 
 namespace ruvllm::kernels {
@@ -48,8 +48,8 @@ constexpr PackedProducts packed_products() {
   add.template operator()<PackedIQ4XS<V>, DType::kIQ4_XS>();
   add.template operator()<PackedQ2K<V>, DType::kQ2_K>();
   add.template operator()<PackedQ3K<V>, DType::kQ3_K>();
-  add.template operator()<PackedQ45K<V, false>, DType::kQ4_K>();
-  add.template operator()<PackedQ45K<V, true>, DType::kQ5_K>();
+  add.template operator()<PackedQ4K<V>, DType::kQ4_K>();
+  add.template operator()<PackedQ5K<V>, DType::kQ5_K>();
   add.template operator()<PackedQ6K<V>, DType::kQ6_K>();
   products.pack_slice = pack_slice_with<V>;
   return products;

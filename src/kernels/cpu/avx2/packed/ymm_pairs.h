@@ -31,6 +31,7 @@ struct YmmPairs {
   using Float = YmmPairFloat;
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 4;
+  static constexpr int32_t kDecodeMinX = 8;
   static constexpr size_t kMaxSums = 4;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
@@ -44,6 +45,10 @@ struct YmmPairs {
   }
   static RUVLLM_ALWAYS_INLINE Int load(const uint8_t* src) {
     return {load256(src), load256(src + 32)};
+  }
+  static RUVLLM_ALWAYS_INLINE void store(uint8_t* dst, Int a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), a.low);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst + 32), a.high);
   }
   static RUVLLM_ALWAYS_INLINE Int zero() { return both(_mm256_setzero_si256()); }
   static RUVLLM_ALWAYS_INLINE Float zero_float() {
