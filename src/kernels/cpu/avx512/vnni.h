@@ -19,7 +19,6 @@ struct Avx512Vnni {
   using Float = __m512;
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 8;
-  static constexpr int32_t kDecodeMinX = 12;
   static constexpr size_t kMaxSums = 16;
   static constexpr int kLevelBias = 128;
   static constexpr int max_quads(int /*bits*/) { return 64; }

@@ -12,7 +12,6 @@
 //   Int, Float, kLanes           registers of lanes of 32 bits; kLanes divides 16
 //   kMaxX                        rows of x in a register tile
 //   kMaxSums                     Sums that a tile may keep in registers at a time
-//   kDecodeMinX                  rows of x from which on superblocks are taken apart first
 //   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
 //   add_products(sum, first, u8, s8)
 //                                sum + the products of four bytes in each lane; without `sum` if

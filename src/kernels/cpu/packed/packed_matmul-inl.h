@@ -122,7 +122,7 @@ RUVLLM_ALWAYS_INLINE void multiply_tiles(const Tile& tile, const MatmulArgs& arg
   }
 }
 
-// Many rows of x are worth taking superblocks apart first: then a level costs a load.
+// Superblocks taken apart once for several tiles: a level then costs a load.
 template <class V, class Format>
 RUVLLM_NEVER_INLINE void multiply_decoded(const MatmulArgs& args, const SlicePart& part,
                                           float* dst) {
@@ -142,10 +142,12 @@ RUVLLM_NEVER_INLINE void multiply_decoded(const MatmulArgs& args, const SlicePar
 template <class V, class Format>
 RUVLLM_ALWAYS_INLINE void multiply_all_x(const MatmulArgs& args, const SlicePart& part,
                                          float* dst) {
-  if constexpr (requires { typename Format::Decoded; }) {
-    if (args.num_x_rows >= V::kDecodeMinX) {
-      multiply_decoded<V, Format>(args, part, dst);
-      return;
+  if constexpr (requires { Format::kIsWorthDecoding; }) {
+    if constexpr (Format::kIsWorthDecoding) {
+      if (args.num_x_rows >= 2 * static_cast<int32_t>(V::kMaxX)) {
+        multiply_decoded<V, Format>(args, part, dst);
+        return;
+      }
     }
   }
   multiply_tiles<V>(PackedTile<V, Format>{part}, args, dst);

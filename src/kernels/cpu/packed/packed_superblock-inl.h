@@ -6,6 +6,7 @@
 //   kGroups                 groups of elements with a scale each: 8 or 16
 //   kLevelBits              as add_group wants them
 //   kStreams                groups whose levels share words
+//   kIsWorthDecoding        levels cost so much that two tiles should share them (measured)
 //   Header                  what the block holds besides levels: scales[kGroups] and more
 //   load_header(words, halves)
 //   group(step, stream)     which group a stream is of, step < kGroups / kStreams
@@ -37,6 +38,7 @@ struct PackedSuperblock : PackedFormat<V> {
   static constexpr int kHalfBytes = Rules::kHalfBytes;
   static constexpr int kQuads = kSuperblock / 4 / Rules::kGroups;  // of a group
   static constexpr int kStreams = Rules::kStreams;
+  static constexpr bool kIsWorthDecoding = Rules::kIsWorthDecoding;
 
   // A block taken apart, for the many rows of x of prefill.
   struct alignas(64) Decoded {
@@ -142,6 +144,7 @@ struct RulesQ45K : PackedFormat<V, kHasFifthBit> {
   static constexpr int kHalfBytes = 0;
   static constexpr int kGroups = 8;
   static constexpr int kLevelBits = kHasFifthBit ? 5 : 4;
+  static constexpr bool kIsWorthDecoding = kHasFifthBit;
   static constexpr int kStreams = 2;
   static constexpr int kHighBitsWord = 4;
   static constexpr int kNibblesWord = kHasFifthBit ? 12 : 4;
@@ -217,6 +220,7 @@ struct RulesQ6K : PackedFormat<V>, QuarterGroups {
   static constexpr int kWords = sizeof(BlockQ6_K) / 4;
   static constexpr int kHalfBytes = 2;
   static constexpr int kLevelBits = 6;
+  static constexpr bool kIsWorthDecoding = true;
   static constexpr int kHighBitsWord = 32;
   static constexpr int kScalesWord = 48;
   using Header = ScalesAlone<V, 16, 8>;
@@ -275,6 +279,7 @@ struct RulesQ2K : PackedFormat<V>, QuarterGroups {
   static constexpr int kWords = sizeof(BlockQ2_K) / 4;
   static constexpr int kHalfBytes = 0;
   static constexpr int kLevelBits = 2;
+  static constexpr bool kIsWorthDecoding = false;
   static constexpr int kBitsWord = 4;
   static constexpr int kHalvesWord = 20;
   using Header = ScalesAndMins<V, 16, 8>;
@@ -319,6 +324,7 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
   static constexpr int kWords = sizeof(BlockQ3_K) / 4;
   static constexpr int kHalfBytes = 2;
   static constexpr int kLevelBits = 3;
+  static constexpr bool kIsWorthDecoding = true;
   static constexpr int kBitsWord = 8;
   static constexpr int kScalesWord = 24;
   using Header = ScalesAlone<V, 16, 8>;
@@ -373,6 +379,7 @@ struct RulesIQ4XS : PackedFormat<V> {
   static constexpr int kHalfBytes = 0;
   static constexpr int kGroups = 8;
   static constexpr int kLevelBits = 8;
+  static constexpr bool kIsWorthDecoding = false;
   static constexpr int kStreams = 1;
   static constexpr int kNibblesWord = 2;
   using Header = ScalesAlone<V, 8, 4>;

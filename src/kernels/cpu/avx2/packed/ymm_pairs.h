@@ -31,7 +31,6 @@ struct YmmPairs {
   using Float = YmmPairFloat;
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 4;
-  static constexpr int32_t kDecodeMinX = 8;
   static constexpr size_t kMaxSums = 4;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
