@@ -147,7 +147,7 @@ struct PackedFormat {
     for (int first = 0; first < kQuads; first += kStep) {
 #pragma GCC unroll 4
       for (size_t s = 0; s < kStreams; ++s) {
-        Int w[kStep][kStreams];
+        Int w[static_cast<size_t>(kStep)][kStreams];
         for (int j = 0; j < kStep; ++j) weights(first + j, w[j]);
         for (size_t i = 0; i < kNumX; ++i) {
           Int sum = {};

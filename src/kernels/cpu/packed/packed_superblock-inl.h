@@ -37,7 +37,8 @@ struct PackedSuperblock : PackedFormat<V> {
   static constexpr int kWords = Rules::kWords;
   static constexpr int kHalfBytes = Rules::kHalfBytes;
   static constexpr int kQuads = kSuperblock / 4 / Rules::kGroups;  // of a group
-  static constexpr int kStreams = Rules::kStreams;
+  static constexpr size_t kStreams = Rules::kStreams;
+  static constexpr int kSteps = Rules::kGroups / static_cast<int>(kStreams);
   static constexpr bool kIsWorthDecoding = Rules::kIsWorthDecoding;
 
   // A block taken apart, for the many rows of x of prefill.
@@ -53,11 +54,11 @@ struct PackedSuperblock : PackedFormat<V> {
     Int isum[kNumX];
     for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
 #pragma GCC unroll 1
-    for (int step = 0; step < Rules::kGroups / kStreams; ++step) {
+    for (int step = 0; step < kSteps; ++step) {
       ptrdiff_t k[kStreams];
       Int scales[kStreams];
-      for (int s = 0; s < kStreams; ++s) {
-        const int group = Rules::group(step, s);
+      for (size_t s = 0; s < kStreams; ++s) {
+        const int group = Rules::group(step, static_cast<int>(s));
         k[s] = element(block_idx, group);
         scales[s] = header.scales[group];
       }
@@ -74,12 +75,13 @@ struct PackedSuperblock : PackedFormat<V> {
                                           Decoded* decoded) {
     decoded->header = Rules::load_header(words, halves);
 #pragma GCC unroll 1
-    for (int step = 0; step < Rules::kGroups / kStreams; ++step) {
+    for (int step = 0; step < kSteps; ++step) {
       for (int j = 0; j < kQuads; ++j) {
         Int levels[kStreams];
         Rules::load_levels(words, step, j, levels);
-        for (int s = 0; s < kStreams; ++s) {
-          V::store(decoded->levels[Rules::group(step, s) * kQuads + j], levels[s]);
+        for (size_t s = 0; s < kStreams; ++s) {
+          V::store(decoded->levels[Rules::group(step, static_cast<int>(s)) * kQuads + j],
+                   levels[s]);
         }
       }
     }
@@ -145,7 +147,7 @@ struct RulesQ45K : PackedFormat<V, kHasFifthBit> {
   static constexpr int kGroups = 8;
   static constexpr int kLevelBits = kHasFifthBit ? 5 : 4;
   static constexpr bool kIsWorthDecoding = kHasFifthBit;
-  static constexpr int kStreams = 2;
+  static constexpr size_t kStreams = 2;
   static constexpr int kHighBitsWord = 4;
   static constexpr int kNibblesWord = kHasFifthBit ? 12 : 4;
   using Header = ScalesAndMins<V, 8, 4>;
@@ -206,7 +208,7 @@ using RulesQ5K = RulesQ45K<V, true>;
 // each quarter.
 struct QuarterGroups {
   static constexpr int kGroups = 16;
-  static constexpr int kStreams = 4;
+  static constexpr size_t kStreams = 4;
   static constexpr int half(int step) { return step / 2; }
   static constexpr int word(int step, int j) { return 4 * (step % 2) + j; }  // of a quarter
 };
@@ -380,7 +382,7 @@ struct RulesIQ4XS : PackedFormat<V> {
   static constexpr int kGroups = 8;
   static constexpr int kLevelBits = 8;
   static constexpr bool kIsWorthDecoding = false;
-  static constexpr int kStreams = 1;
+  static constexpr size_t kStreams = 1;
   static constexpr int kNibblesWord = 2;
   using Header = ScalesAlone<V, 8, 4>;
 
