@@ -10,11 +10,15 @@
 // V is the instruction set's:
 //
 //   Int, Float, kLanes           registers of lanes of 32 bits; kLanes divides 16
+//   Sum                          products of one scale added up, where that is not an Int
 //   kMaxX                        rows of x in a register tile
 //   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
 //   add_products(sum, first, u8, s8)
 //                                sum + the products of four bytes in each lane; without `sum` if
 //                                `first`
+//   Quads, kQuadsPerLoad, load_quads(p)
+//                                where products take an operand of several quads of x and the
+//                                index of one: add_products(sum, first, u8, quads, index)
 //   add_scaled(isum, sum, scale) isum + scale * sum
 //   widen(sum)                   a Sum of scale one as int32
 //   scale(words, i), signed_scale(words, i)
@@ -48,10 +52,47 @@ constexpr size_t kPackedVectorBytes = 4 * kSliceRows;  // from one word to the n
 // with its many outstanding misses, better than the first.
 constexpr size_t kPrefetchBytes = 8192;
 
+template <class V>
+struct SumOf {
+  using Type = typename V::Int;
+};
+template <class V>
+  requires requires { typename V::Sum; }
+struct SumOf<V> {
+  using Type = typename V::Sum;
+};
+
+// Quads of x in the form in which products take them: one in all lanes, or several in a vector.
+template <class V>
+struct QuadsOf {
+  static constexpr int kPerLoad = 1;
+  static RUVLLM_ALWAYS_INLINE typename V::Int load(const int8_t* q8) { return V::broadcast(q8); }
+  static RUVLLM_ALWAYS_INLINE typename SumOf<V>::Type add_products(typename SumOf<V>::Type sum,
+                                                                   bool first, typename V::Int u8,
+                                                                   typename V::Int s8,
+                                                                   int /*index*/) {
+    return V::add_products(sum, first, u8, s8);
+  }
+};
+template <class V>
+  requires requires { typename V::Quads; }
+struct QuadsOf<V> {
+  static constexpr int kPerLoad = V::kQuadsPerLoad;
+  static RUVLLM_ALWAYS_INLINE typename V::Quads load(const int8_t* q8) { return V::load_quads(q8); }
+  static RUVLLM_ALWAYS_INLINE typename SumOf<V>::Type add_products(typename SumOf<V>::Type sum,
+                                                                   bool first, typename V::Int u8,
+                                                                   typename V::Quads s8,
+                                                                   int index) {
+    return V::add_products(sum, first, u8, s8, index);
+  }
+};
+
 template <class V, bool kPrefetches = true>
 struct PackedFormat {
   using Int = typename V::Int;
   using Float = typename V::Float;
+  using Sum = typename SumOf<V>::Type;
+  using Quads = QuadsOf<V>;
 
   static RUVLLM_ALWAYS_INLINE Int word(const uint8_t* words, int index) {
     const uint8_t* at = words + static_cast<size_t>(index) * kPackedVectorBytes;
@@ -72,15 +113,18 @@ struct PackedFormat {
                                              const Int (&scales)[kStreams], Int* isum) {
     constexpr int kStep = V::max_quads(kBits) < kQuads ? V::max_quads(kBits) : kQuads;
     for (int first = 0; first < kQuads; first += kStep) {
-      Int sums[kStreams][kNumX];
+      static_assert(kStep % Quads::kPerLoad == 0);
+      Sum sums[kStreams][kNumX];
 #pragma GCC unroll 8
-      for (int j = first; j < first + kStep; ++j) {
-        Int w[kStreams];
-        weights(j, w);
+      for (int j = first; j < first + kStep; j += Quads::kPerLoad) {
+        Int w[Quads::kPerLoad][kStreams];
+        for (int q = 0; q < Quads::kPerLoad; ++q) weights(j + q, w[q]);
         for (size_t i = 0; i < kNumX; ++i) {
           for (size_t s = 0; s < kStreams; ++s) {
-            const Int q8 = V::broadcast(x[i].q8 + k[s] + 4 * j);
-            sums[s][i] = V::add_products(sums[s][i], j == first, w[s], q8);
+            const auto q8 = Quads::load(x[i].q8 + k[s] + 4 * j);
+            for (int q = 0; q < Quads::kPerLoad; ++q) {
+              sums[s][i] = Quads::add_products(sums[s][i], j + q == first, w[q][s], q8, q);
+            }
           }
         }
       }
@@ -236,6 +280,7 @@ struct PackedQ4_0 : PackedFormat<V> {
   using Base = PackedFormat<V>;
   using typename Base::Float;
   using typename Base::Int;
+  using typename Base::Quads;
   static constexpr int kBlockElements = kBlock32;
   static constexpr int kGroupElements = kBlock32;
   static constexpr int kWords = 4;
@@ -247,15 +292,21 @@ struct PackedQ4_0 : PackedFormat<V> {
     static_assert(V::max_quads(4) >= 8);
     const Int low4 = V::broadcast_byte(0x0f);
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
-    Int sums[kNumX];
-    for (int j = 0; j < 4; ++j) {
-      const Int nibbles = Base::word(words, j);
-      const Int low = V::bit_and(nibbles, low4);
-      const Int high = V::bit_and(V::template shift_right16<4>(nibbles), low4);
+    typename Base::Sum sums[kNumX];
+    for (int j = 0; j < 4; j += Quads::kPerLoad) {
+      Int low[Quads::kPerLoad], high[Quads::kPerLoad];
+      for (int q = 0; q < Quads::kPerLoad; ++q) {
+        const Int nibbles = Base::word(words, j + q);
+        low[q] = V::bit_and(nibbles, low4);
+        high[q] = V::bit_and(V::template shift_right16<4>(nibbles), low4);
+      }
       for (size_t i = 0; i < kNumX; ++i) {
-        const int8_t* q8 = x[i].q8 + k + 4 * j;
-        sums[i] = V::add_products(sums[i], j == 0, low, V::broadcast(q8));
-        sums[i] = V::add_products(sums[i], false, high, V::broadcast(q8 + 16));
+        const auto x_low = Quads::load(x[i].q8 + k + 4 * j);
+        const auto x_high = Quads::load(x[i].q8 + k + 4 * j + 16);
+        for (int q = 0; q < Quads::kPerLoad; ++q) {
+          sums[i] = Quads::add_products(sums[i], j + q == 0, low[q], x_low, q);
+          sums[i] = Quads::add_products(sums[i], false, high[q], x_high, q);
+        }
       }
     }
     const Float d = V::load_halves(halves);
