@@ -21,6 +21,8 @@ constexpr Isa kIsas[] = {
     {"generic", [](const CpuFeatures&) { return true; }, kernels::fill_generic},
 #if defined(__x86_64__)
     {"avx2", [](const CpuFeatures& features) { return features.avx2; }, kernels::overlay_avx2},
+    {"avx_vnni", [](const CpuFeatures& features) { return features.avx_vnni; },
+     kernels::overlay_avx_vnni},
     {"avx512",
      [](const CpuFeatures& features) {
        return features.avx2 && features.avx512 && features.avx512_vnni;

@@ -11,6 +11,7 @@
 #include "kernels/cpu/avx512/attention.h"
 #include "kernels/cpu/avx512/elementwise.h"
 #include "kernels/cpu/avx512/matmul.h"
+#include "kernels/cpu/avx_vnni/matmul.h"
 #elif defined(__aarch64__)
 #include "kernels/cpu/neon/attention.h"
 #include "kernels/cpu/neon/elementwise.h"
@@ -31,6 +32,8 @@ void overlay_avx2(KernelTable& table) {
   overlay_avx2_elementwise(table.elementwise);
   overlay_avx2_attention(table.attention);
 }
+
+void overlay_avx_vnni(KernelTable& table) { overlay_avx_vnni_matmul(table.matmul); }
 
 void overlay_avx512(KernelTable& table) {
   overlay_avx512_matmul(table.matmul);

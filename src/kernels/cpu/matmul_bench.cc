@@ -196,6 +196,7 @@ KernelTable best_kernels() {
       {"generic", true, fill_generic},
 #if defined(__x86_64__)
       {"avx2", features.avx2, overlay_avx2},
+      {"avx_vnni", features.avx_vnni, overlay_avx_vnni},
       {"avx512", features.avx512_vnni, overlay_avx512},
       {"amx", features.avx512_vnni && features.amx_int8, overlay_amx},
 #elif defined(__aarch64__)
@@ -238,8 +239,7 @@ int main(int argc, char** argv) {
     const auto dtype = static_cast<DType>(i);
     if (!only.empty() && only != dtype_info(dtype).name) continue;
     if (dtype == DType::kMXFP4) {  // exponents that lead to no subnormal floats, which are slow
-      const size_t block_bytes = dtype_info(dtype).block_bytes;
-      for (size_t at = 0; at < weights.size(); at += block_bytes) weights[at] = std::byte{120};
+      std::ranges::fill(weights, std::byte{120});
     }
     bench_type(dtype, table, weights, num_threads, max_x_rows);
   }

@@ -40,6 +40,7 @@ std::vector<Isa> all_isas() {
       {"generic", true, fill_generic},
 #if defined(__x86_64__)
       {"avx2", features.avx2, overlay_avx2},
+      {"avx_vnni", features.avx_vnni, overlay_avx_vnni},
       {"avx512", features.avx2 && features.avx512_vnni, overlay_avx512},
       {"amx", features.avx512_vnni && features.amx_int8, overlay_amx},
 #elif defined(__aarch64__)

@@ -14,7 +14,8 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/avx512/vnni.h"
-#include "kernels/cpu/packed/packed_formats-inl.h"
+#include "kernels/cpu/packed/packed_block32-inl.h"
+#include "kernels/cpu/packed/packed_superblock-inl.h"
 #include "kernels/cpu/vec.h"
 #include "tensor/blocks.h"
 
@@ -26,7 +27,7 @@ constexpr int kTileBytes = 1024;
 struct alignas(64) SuperblockPanel {
   uint8_t high[4 * kTileBytes];  // [256 / 4][16 rows][4], signed
   uint8_t low[4 * kTileBytes];   // the same, unsigned
-  int32_t mins[4][16];           // pairs of int16
+  int32_t mins[8][16];           // pairs of int16
   float d[16], dmin[16];
 };
 
@@ -39,7 +40,7 @@ RUVLLM_ALWAYS_INLINE void store_split(__m512i even, __m512i odd, SuperblockPanel
   _mm512_store_si512(panel.high + 64 * quad, high);
 }
 
-// levels * scale - offset for four k of each row.
+// levels * scale - offset for four k of each row: less than 2^15 in magnitude.
 RUVLLM_ALWAYS_INLINE void store_quad(__m512i levels, __m512i scale, __m512i offset,
                                      SuperblockPanel& panel, int quad) {
   const __m512i even = _mm512_and_si512(levels, _mm512_set1_epi16(0x00ff));
@@ -54,77 +55,51 @@ RUVLLM_ALWAYS_INLINE __m512i both_halves(__m512i scale) {
                          _mm512_and_si512(scale, _mm512_set1_epi32(0xffff)));
 }
 
-template <bool kHasFifthBit>
-struct AmxQ45K {
+// Minimums per 32 or 16 elements are paired for add_pairs; an offset of the levels goes into the
+// products.
+template <template <class> class RulesFor, int kLevelOffset, int kMinGroup>
+struct AmxSuperblock {
   using V = Avx512Vnni;
-  using Packed = PackedQ45K<V, kHasFifthBit>;
-  static constexpr bool kHasMins = true;
-
-  static RUVLLM_ALWAYS_INLINE void decode(const uint8_t* words, const uint8_t* /*halves*/,
-                                          SuperblockPanel& panel) {
-    __m512i scales[8], mins[4];
-    Packed::load_scales(words, scales, mins);
-    const __m512i low4 = _mm512_set1_epi8(15), bit4 = _mm512_set1_epi8(16);
-    const __m512i none = _mm512_setzero_si512();
-    for (int c = 0; c < 4; ++c) {
-      const __m512i scale_low = both_halves(scales[2 * c]);
-      const __m512i scale_high = both_halves(scales[2 * c + 1]);
-      for (int j = 0; j < 8; ++j) {
-        const __m512i nibbles = Packed::word(words, Packed::kNibblesWord + 8 * c + j);
-        __m512i low = _mm512_and_si512(nibbles, low4);
-        __m512i high = _mm512_and_si512(_mm512_srli_epi16(nibbles, 4), low4);
-        if constexpr (kHasFifthBit) {
-          const __m512i bits =
-              V::shift_right(Packed::word(words, Packed::kHighBitsWord + j), 2 * c);
-          low = V::select_or(_mm512_slli_epi16(bits, 4), bit4, low);
-          high = V::select_or(_mm512_slli_epi16(bits, 3), bit4, high);
-        }
-        store_quad(low, scale_low, none, panel, 16 * c + j);
-        store_quad(high, scale_high, none, panel, 16 * c + 8 + j);
-      }
-    }
-    for (int p = 0; p < 4; ++p) _mm512_store_si512(panel.mins[p], mins[p]);
-    const __m512i headers = V::load(words);
-    _mm512_store_ps(panel.d, V::low_halves(headers));
-    _mm512_store_ps(panel.dmin, V::high_halves(headers));
-  }
-};
-
-struct AmxQ6K {
-  using V = Avx512Vnni;
-  using Packed = PackedQ6K<V>;
-  static constexpr bool kHasMins = false;
+  using Rules = RulesFor<V>;
+  using Packed = PackedSuperblock<V, RulesFor>;
+  static constexpr bool kHasMins = kMinGroup != 0;
+  static constexpr size_t kNumPairs = kHasMins ? kSuperblock / kMinGroup / 2 : 0;
 
   static RUVLLM_ALWAYS_INLINE void decode(const uint8_t* words, const uint8_t* halves,
                                           SuperblockPanel& panel) {
-    const __m512i low4 = _mm512_set1_epi8(15), bits45 = _mm512_set1_epi8(48);
-    for (int part = 0; part < 4; ++part) {
-      const int half = part / 2, group = part % 2;
-      __m512i scales[4], offsets[4];
-      for (int q = 0; q < 4; ++q) {
-        const int index = 8 * half + 2 * q + group;
-        const __m512i four = Packed::word(words, Packed::kScalesWord + index / 4);
-        scales[q] = both_halves(V::signed_scale(four, index % 4));
-        offsets[q] = _mm512_slli_epi16(scales[q], 5);
+    const auto header = Rules::load_header(words, halves);
+    for (int step = 0; step < Packed::kSteps; ++step) {
+      __m512i scales[Packed::kStreams], offsets[Packed::kStreams];
+      for (size_t s = 0; s < Packed::kStreams; ++s) {
+        scales[s] = both_halves(header.scales[Rules::group(step, static_cast<int>(s))]);
+        offsets[s] = _mm512_mullo_epi16(scales[s], _mm512_set1_epi16(kLevelOffset));
       }
-      for (int j = 0; j < 4; ++j) {
-        const __m512i low0 = Packed::word(words, 16 * half + 4 * group + j);
-        const __m512i low1 = Packed::word(words, 16 * half + 8 + 4 * group + j);
-        const __m512i high = Packed::word(words, Packed::kHighBitsWord + 8 * half + 4 * group + j);
-        const __m512i levels[4] = {
-            V::select_or(_mm512_slli_epi16(high, 4), bits45, _mm512_and_si512(low0, low4)),
-            V::select_or(_mm512_slli_epi16(high, 2), bits45, _mm512_and_si512(low1, low4)),
-            V::select_or(high, bits45, _mm512_and_si512(_mm512_srli_epi16(low0, 4), low4)),
-            V::select_or(_mm512_srli_epi16(high, 2), bits45,
-                         _mm512_and_si512(_mm512_srli_epi16(low1, 4), low4))};
-        for (int q = 0; q < 4; ++q) {
-          store_quad(levels[q], scales[q], offsets[q], panel, 32 * half + 8 * q + 4 * group + j);
+      for (int j = 0; j < Packed::kQuads; ++j) {
+        __m512i levels[Packed::kStreams];
+        Rules::load_levels(words, step, j, levels);
+        for (size_t s = 0; s < Packed::kStreams; ++s) {
+          const int group = Rules::group(step, static_cast<int>(s));
+          store_quad(levels[s], scales[s], offsets[s], panel, group * Packed::kQuads + j);
         }
       }
     }
-    _mm512_store_ps(panel.d, V::load_halves(halves));
+    _mm512_store_ps(panel.d, header.d);
+    if constexpr (kHasMins) {
+      for (size_t p = 0; p < kNumPairs; ++p) _mm512_store_si512(panel.mins[p], header.pairs[p]);
+      _mm512_store_ps(panel.dmin, header.dmin);
+    }
+  }
+  static RUVLLM_ALWAYS_INLINE const int16_t* sums(const ActivationRows& x) {
+    return kMinGroup == 16 ? x.sums16 : x.sums32;
   }
 };
+
+using AmxQ2K = AmxSuperblock<RulesQ2K, 0, 16>;
+using AmxQ3K = AmxSuperblock<RulesQ3K, 4, 0>;
+using AmxQ4K = AmxSuperblock<RulesQ4K, 0, 32>;
+using AmxQ5K = AmxSuperblock<RulesQ5K, 0, 32>;
+using AmxQ6K = AmxSuperblock<RulesQ6K, 32, 0>;
+using AmxIQ4XS = AmxSuperblock<RulesIQ4XS, Avx512Vnni::kLevelBias, 0>;
 
 // Blocks of 32 have a float scale each, so that their sums are taken out one by one.
 struct alignas(64) Block32Panel {
@@ -141,13 +116,12 @@ struct AmxQ4_0 {
 
   static RUVLLM_ALWAYS_INLINE void decode(const uint8_t* words, const uint8_t* halves,
                                           Block32Panel& panel) {
-    const __m512i low4 = _mm512_set1_epi8(15), offset = _mm512_set1_epi8(8);
+    const __m512i offset = _mm512_set1_epi8(8);
     for (int j = 0; j < 4; ++j) {
-      const __m512i nibbles = Packed::word(words, j);
-      const __m512i low = _mm512_and_si512(nibbles, low4);
-      const __m512i high = _mm512_and_si512(_mm512_srli_epi16(nibbles, 4), low4);
-      _mm512_store_si512(panel.first + 64 * j, _mm512_sub_epi8(low, offset));
-      _mm512_store_si512(panel.first + 64 * (4 + j), _mm512_sub_epi8(high, offset));
+      __m512i levels[2];
+      Packed::load_levels(words, j, levels);
+      _mm512_store_si512(panel.first + 64 * j, _mm512_sub_epi8(levels[0], offset));
+      _mm512_store_si512(panel.first + 64 * (4 + j), _mm512_sub_epi8(levels[1], offset));
     }
     _mm512_store_ps(panel.d, V::load_halves(halves));
   }

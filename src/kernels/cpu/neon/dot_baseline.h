@@ -19,8 +19,12 @@ struct NeonBaseline : NeonVec {
   };
   using Quads = int32x4_t;
   static constexpr int kQuadsPerLoad = 4;
+  using LevelSum = Int;
   static constexpr size_t kMaxX = 4;
-  static constexpr int max_quads(int bits) { return bits <= 4 ? 16 : bits == 5 ? 8 : 4; }
+  static constexpr size_t kMaxSums = 8;
+  static constexpr int max_quads(int bits) {
+    return bits <= 4 || bits == 8 ? 16 : bits == 5 ? 8 : 4;
+  }
 
   static RUVLLM_ALWAYS_INLINE Quads load_quads(const int8_t* q8) { return load(q8); }
   static RUVLLM_ALWAYS_INLINE Sum add_products(Sum sum, bool first, Int weights, Quads x,
@@ -31,11 +35,22 @@ struct NeonBaseline : NeonVec {
     }
     return {vmlal_s8(sum.low, vget_low_s8(w), vget_low_s8(quad)), vmlal_high_s8(sum.high, w, quad)};
   }
+  // Two products of bytes fit 16 bits.
+  static RUVLLM_ALWAYS_INLINE Int add_level_products(Int sum, bool first, Int levels, Quads x,
+                                                     int index) {
+    const int8x16_t w = as_bytes(levels), quad = as_bytes(broadcast_quad(x, index));
+    const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(quad));
+    const int16x8_t pairs = vpaddq_s16(low, vmull_high_s8(w, quad));
+    return first ? vpaddlq_s16(pairs) : vpadalq_s16(sum, pairs);
+  }
   static RUVLLM_ALWAYS_INLINE Int widen(Sum sum) {
     return vpaddq_s32(vpaddlq_s16(sum.low), vpaddlq_s16(sum.high));
   }
   static RUVLLM_ALWAYS_INLINE Int add_scaled(Int isum, Sum sum, Int scale) {
     return vmlaq_s32(isum, widen(sum), scale);
+  }
+  static RUVLLM_ALWAYS_INLINE Int add_scaled(Int isum, Int sum, Int scale) {
+    return vmlaq_s32(isum, sum, scale);
   }
 
   // acc + products of 16 bytes, in any lanes. Weights have at most seven bits and a sign.

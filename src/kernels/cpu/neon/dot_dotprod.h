@@ -17,12 +17,17 @@ struct NeonDotprod : NeonVec {
   using Quads = int8x16_t;
   static constexpr int kQuadsPerLoad = 4;
   static constexpr size_t kMaxX = 6;  // 12 sums, 8 words of weights, 6 scaled sums, 2 of x
+  static constexpr size_t kMaxSums = 12;
   static constexpr int max_quads(int /*bits*/) { return 64; }
 
   static RUVLLM_ALWAYS_INLINE Quads load_quads(const int8_t* q8) { return vld1q_s8(q8); }
   static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int weights, Quads x,
                                                int index) {
     return add_quad(first ? zero() : sum, as_bytes(weights), x, index);
+  }
+  static RUVLLM_ALWAYS_INLINE Int add_level_products(Int sum, bool first, Int levels, Quads x,
+                                                     int index) {
+    return add_products(sum, first, levels, x, index);
   }
   static RUVLLM_ALWAYS_INLINE Int widen(Int sum) { return sum; }
   static RUVLLM_ALWAYS_INLINE Int add_scaled(Int isum, Int sum, Int scale) {

@@ -10,6 +10,7 @@
 
 #include <arm_neon.h>
 
+#include "kernels/cpu/packed/pack_slice-inl.h"
 #include "kernels/cpu/packed/packed_layout.h"
 #include "kernels/cpu/vec.h"
 
@@ -31,57 +32,41 @@ RUVLLM_ALWAYS_INLINE void transpose_words(const int32x4_t (&rows)[4], int32x4_t 
   columns[3] = vreinterpretq_s32_s64(vtrn2q_s64(high01, high23));
 }
 
-// PackSliceFn; every layout has a multiple of four words.
-RUVLLM_ALWAYS_INLINE void pack_slice_by_words(const PackedLayout& layout, const std::byte* rows,
-                                              size_t row_stride, int32_t num_rows,
-                                              int32_t num_blocks, std::byte* slice) {
-  const std::byte* at[kSliceRows];
-  for (int32_t r = 0; r < kSliceRows; ++r) {
-    at[r] = rows + static_cast<size_t>(r < num_rows ? r : num_rows - 1) * row_stride;
-  }
-  const auto num_words = static_cast<size_t>(layout.num_words);
-  std::byte* words = slice;
-  std::byte* halves = slice + static_cast<size_t>(num_blocks) * layout.words_bytes();
-  for (int32_t b = 0; b < num_blocks; ++b) {
-    for (size_t w = 0; w < num_words; w += 4) {
-      const size_t offset = static_cast<size_t>(layout.word_offset) + 4 * w;
-      for (size_t r = 0; r < kSliceRows; r += 4) {
-        int32x4_t in[4], out[4];
-        for (size_t i = 0; i < 4; ++i) {
-          in[i] = as_words(vld1q_s8(reinterpret_cast<const int8_t*>(at[r + i] + offset)));
-        }
-        transpose_words(in, out);
-        for (size_t i = 0; i < 4; ++i) {
-          std::byte* dst = words + 4 * ((w + i) * kSliceRows + r);
-          vst1q_s8(reinterpret_cast<int8_t*>(dst), as_bytes(out[i]));
-        }
+// For pack_slice_by_words. No NEON product wants the middle bytes of words swapped.
+struct NeonPacker {
+  static RUVLLM_ALWAYS_INLINE void pack_words4(const std::byte* const* rows, size_t offset,
+                                               bool /*swap*/, std::byte* dst) {
+    for (size_t r = 0; r < kSliceRows; r += 4) {
+      int32x4_t in[4], out[4];
+      for (size_t i = 0; i < 4; ++i) {
+        in[i] = as_words(vld1q_s8(reinterpret_cast<const int8_t*>(rows[r + i] + offset)));
+      }
+      transpose_words(in, out);
+      for (size_t i = 0; i < 4; ++i) {
+        vst1q_s8(reinterpret_cast<int8_t*>(dst + 4 * (i * kSliceRows + r)), as_bytes(out[i]));
       }
     }
-    words += layout.words_bytes();
-    if (layout.has_half()) {
-      for (const std::byte* row : at) {
-        __builtin_memcpy(halves, row + layout.half_offset, 2);
-        halves += 2;
-      }
-    }
-    for (auto& row : at) row += layout.block_bytes;
   }
-}
+};
 
 struct NeonVec {
   using Int = int32x4_t;
   using Float = float32x4_t;
   static constexpr int kLanes = 4;
+  static constexpr int kLevelBias = 0;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
                                               size_t row_stride, int32_t num_rows,
                                               int32_t num_blocks, std::byte* slice) {
-    pack_slice_by_words(layout, rows, row_stride, num_rows, num_blocks, slice);
+    pack_slice_by_words<NeonPacker>(layout, rows, row_stride, num_rows, num_blocks, slice);
   }
 
   static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) { __builtin_prefetch(src, 0, 2); }
   static RUVLLM_ALWAYS_INLINE Int load(const void* src) {
     return as_words(vld1q_s8(static_cast<const int8_t*>(src)));
+  }
+  static RUVLLM_ALWAYS_INLINE void store(uint8_t* dst, Int a) {
+    vst1q_u8(dst, vreinterpretq_u8_s32(a));
   }
   static RUVLLM_ALWAYS_INLINE Int zero() { return vdupq_n_s32(0); }
   static RUVLLM_ALWAYS_INLINE Float zero_float() { return vdupq_n_f32(0.0f); }
@@ -117,7 +102,23 @@ struct NeonVec {
   static RUVLLM_ALWAYS_INLINE Int shift_right(Int a, int bits) {
     return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-bits)));
   }
+  static RUVLLM_ALWAYS_INLINE Int add(Int a, Int b) { return vaddq_s32(a, b); }
   static RUVLLM_ALWAYS_INLINE Int subtract(Int a, Int b) { return vsubq_s32(a, b); }
+  static RUVLLM_ALWAYS_INLINE Int subtract_bytes(Int a, Int b) {
+    return as_words(vsubq_s8(as_bytes(a), as_bytes(b)));
+  }
+  static RUVLLM_ALWAYS_INLINE Int load_table(const int8_t (&table)[16]) { return load(table); }
+  static RUVLLM_ALWAYS_INLINE Int look_up(Int table, Int indices) {
+    return as_words(vqtbl1q_s8(as_bytes(table), vreinterpretq_u8_s32(indices)));
+  }
+  static RUVLLM_ALWAYS_INLINE Int or_fifth_bits(Int levels, Int bits, int quad) {
+    const auto byte = static_cast<uint32_t>(quad / 2);
+    const Int spread = pick_bytes(bits, 0, byte * 0x01010101u);
+    const uint8x16_t select =
+        vreinterpretq_u8_u32(vdupq_n_u32(quad % 2 == 0 ? 0x08040201u : 0x80402010u));
+    const uint8x16_t is_set = vtstq_u8(vreinterpretq_u8_s32(spread), select);
+    return bit_or(levels, vreinterpretq_s32_u8(vandq_u8(is_set, vdupq_n_u8(16))));
+  }
 
   static RUVLLM_ALWAYS_INLINE Int add_pairs(Int isum, Int a, Int b) {
     const int16x8_t a16 = vreinterpretq_s16_s32(a), b16 = vreinterpretq_s16_s32(b);
@@ -141,6 +142,16 @@ struct NeonVec {
 
   static RUVLLM_ALWAYS_INLINE Float load_halves(const uint8_t* src) {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(src)));
+  }
+  static RUVLLM_ALWAYS_INLINE Float load_exponents(const uint8_t* src) {
+    uint32_t word;
+    __builtin_memcpy(&word, src, sizeof(word));
+    const uint8x8_t bytes = vreinterpret_u8_u32(vdup_n_u32(word));
+    const uint32x4_t exponents = vmovl_u16(vget_low_u16(vmovl_u8(bytes))), one = vdupq_n_u32(1);
+    const uint32x4_t normal = vshlq_n_u32(vsubq_u32(exponents, one), 23);
+    const uint32x4_t subnormal =
+        vshlq_u32(vdupq_n_u32(0x00200000), vreinterpretq_s32_u32(exponents));
+    return vreinterpretq_f32_u32(vbslq_u32(vcgtq_u32(exponents, one), normal, subnormal));
   }
   static RUVLLM_ALWAYS_INLINE Float low_halves(Int words) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(vreinterpretq_u32_s32(words))));
@@ -176,7 +187,7 @@ struct NeonVec {
  private:
   // Bytes of each lane by their index; 0xff in `zeros` leaves a zero.
   static RUVLLM_ALWAYS_INLINE Int pick_bytes(Int words, uint32_t zeros, uint32_t bytes) {
-    constexpr uint32_t kStep = 0x04040404;
+    constexpr uint32_t kStep = 0x04040404;  // a lane's first byte
     const uint32_t kept = kStep & ~zeros;
     const uint32x4_t lanes = {0, kept, 2 * kept, 3 * kept};
     const uint32x4_t indices = vaddq_u32(lanes, vdupq_n_u32(zeros | bytes));

@@ -1,6 +1,7 @@
 #include "kernels/cpu/packed/packed_layout.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "tensor/blocks.h"
@@ -14,12 +15,26 @@ constexpr PackedLayout words_only(int32_t elements, size_t bytes) {
           .num_words = static_cast<int32_t>(bytes / 4)};
 }
 
-constexpr PackedLayout half_first(size_t bytes) {
+// A block of 32 that begins with a scale of `half_bytes`.
+constexpr PackedLayout half_first(size_t bytes, int32_t half_bytes = 2) {
   return {.block_elements = kBlock32,
           .block_bytes = static_cast<int32_t>(bytes),
-          .word_offset = 2,
+          .word_offset = half_bytes,
           .num_words = static_cast<int32_t>(bytes / 4),
-          .half_offset = 0};
+          .half_offset = 0,
+          .half_bytes = half_bytes};
+}
+
+constexpr PackedLayout swapped(PackedLayout layout) {
+  layout.swap_middle_bytes = true;
+  return layout;
+}
+
+// A superblock with its scale at `half_offset`, after the words.
+constexpr PackedLayout half_last(size_t bytes, size_t half_offset) {
+  PackedLayout layout = words_only(kSuperblock, bytes);
+  layout.half_offset = static_cast<int32_t>(half_offset);
+  return layout;
 }
 
 }  // namespace
@@ -28,20 +43,30 @@ PackedLayout packed_layout(DType dtype) {
   switch (dtype) {
     case DType::kQ4_0:
       return half_first(sizeof(BlockQ4_0));
-    case DType::kQ8_0: {
-      PackedLayout layout = half_first(sizeof(BlockQ8_0));
-      layout.swap_middle_bytes = true;
-      return layout;
-    }
+    case DType::kQ4_1:
+      return words_only(kBlock32, sizeof(BlockQ4_1));
+    case DType::kQ5_0:
+      return half_first(sizeof(BlockQ5_0));
+    case DType::kQ5_1:
+      return words_only(kBlock32, sizeof(BlockQ5_1));
+    case DType::kQ8_0:
+      return swapped(half_first(sizeof(BlockQ8_0)));
+    case DType::kMXFP4:
+      return half_first(sizeof(BlockMXFP4), 1);
+    case DType::kIQ4_NL:
+      return swapped(half_first(sizeof(BlockIQ4_NL)));
+    case DType::kIQ4_XS:
+      return words_only(kSuperblock, sizeof(BlockIQ4_XS));
+    case DType::kQ2_K:
+      return words_only(kSuperblock, sizeof(BlockQ2_K));
+    case DType::kQ3_K:
+      return half_last(sizeof(BlockQ3_K), offsetof(BlockQ3_K, d));
     case DType::kQ4_K:
       return words_only(kSuperblock, sizeof(BlockQ4_K));
     case DType::kQ5_K:
       return words_only(kSuperblock, sizeof(BlockQ5_K));
-    case DType::kQ6_K: {
-      PackedLayout layout = words_only(kSuperblock, sizeof(BlockQ6_K));
-      layout.half_offset = offsetof(BlockQ6_K, d);
-      return layout;
-    }
+    case DType::kQ6_K:
+      return half_last(sizeof(BlockQ6_K), offsetof(BlockQ6_K, d));
     default:
       return {};
   }
@@ -61,7 +86,9 @@ void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_
         if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
       }
       if (layout.has_half()) {
-        std::memcpy(halves + 2 * (b * kSliceRows + r), block + layout.half_offset, 2);
+        const auto half_bytes = static_cast<size_t>(layout.half_bytes);
+        std::memcpy(halves + half_bytes * (b * kSliceRows + r), block + layout.half_offset,
+                    half_bytes);
       }
     }
   }

@@ -4,6 +4,7 @@
 // of its last row. A slice holds the blocks of its rows in the order of k:
 //   words  [block][word][16 rows][4 bytes]   the words of a block that hold integers
 //   halves [block][16 rows][2 bytes]         its binary16 scale, for types that keep it apart
+//                                            (mxfp4: 1 byte, its exponent)
 // so that a vector of 32-bit lanes, lane r belonging to row r, holds four consecutive bytes of each
 // row and a slice is one linear stream. A slice has exactly the bytes of its 16 rows in the file.
 //
@@ -25,8 +26,9 @@ struct PackedLayout {
   int32_t block_elements = 0;
   int32_t block_bytes = 0;
   int32_t word_offset = 0;   // of the first word in a block, in bytes
-  int32_t num_words = 0;     // in a block
+  int32_t num_words = 0;     // in a block; at least 4
   int32_t half_offset = -1;  // of the binary16 scale outside of the words; < 0: there is none
+  int32_t half_bytes = 2;    // 1: the scale is an exponent of one byte
   // Bytes 0 1 2 3 of each word are kept as 0 2 1 3: even and odd bytes are then pairs of
   // neighbours.
   bool swap_middle_bytes = false;

@@ -14,7 +14,7 @@ namespace {
 template <class Format>
 constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
 template <class Format>
-constexpr size_t kHalvesBytes = Format::kHasHalf ? 2 * kSliceRows : 0;
+constexpr size_t kHalvesBytes = static_cast<size_t>(Format::kHalfBytes) * kSliceRows;
 // The blocks that all rows of x walk over before the next ones stay in the first-level cache.
 template <class Format>
 constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;
@@ -28,56 +28,129 @@ struct SlicePart {
   int num_rows;     // of the slice's 16 that exist
 };
 
-// dst[x][row] = what is there before first_block, plus the part's products.
-template <class V, class Format, size_t kNumX>
-RUVLLM_NEVER_INLINE void multiply_part(const MatmulArgs& args, const SlicePart& part,
-                                       size_t first_x, float* dst) {
-  using Float = typename V::Float;
+// Blocks as they lie in a slice.
+template <class V, class Format>
+struct PackedBlocks {
+  const uint8_t* words;
+  const uint8_t* halves;
+
+  template <size_t kNumX>
+  RUVLLM_ALWAYS_INLINE void add(int b, const XRow* x, int block_idx, typename V::Float* acc) const {
+    Format::template add_block<kNumX>(words + static_cast<size_t>(b) * kWordsBytes<Format>,
+                                      halves + static_cast<size_t>(b) * kHalvesBytes<Format>, x,
+                                      block_idx, acc);
+  }
+};
+
+// Blocks taken apart into levels and scales.
+template <class V, class Format>
+struct DecodedBlocks {
+  const typename Format::Decoded* blocks;
+
+  template <size_t kNumX>
+  RUVLLM_ALWAYS_INLINE void add(int b, const XRow* x, int block_idx, typename V::Float* acc) const {
+    Format::template add_decoded<kNumX>(blocks[b], x, block_idx, acc);
+  }
+};
+
+// dst[x][row] = what is there before first_block, plus the products of a part's blocks, for the
+// vector of rows that begins at `lane`.
+template <class V, class Format, size_t kNumX, class Blocks>
+RUVLLM_ALWAYS_INLINE void multiply_rows(const MatmulArgs& args, const SlicePart& part, int lane,
+                                        const Blocks& blocks, size_t first_x, float* dst) {
   XRow x[kNumX];
   for (size_t i = 0; i < kNumX; ++i) x[i] = x_row(args, first_x + i, Format::kGroupElements);
-  for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
-    const int num_rows = part.num_rows - lane < V::kLanes ? part.num_rows - lane : V::kLanes;
-    float* out = dst + lane;
-    Float acc[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) {
-      acc[i] = part.first_block == 0 ? V::zero_float()
-                                     : V::load_floats(out + i * args.dst_stride, num_rows);
+  const int num_rows = part.num_rows - lane < V::kLanes ? part.num_rows - lane : V::kLanes;
+  float* out = dst + lane;
+  typename V::Float acc[kNumX];
+  for (size_t i = 0; i < kNumX; ++i) {
+    acc[i] = part.first_block == 0 ? V::zero_float()
+                                   : V::load_floats(out + i * args.dst_stride, num_rows);
+  }
+  for (int b = 0; b < part.num_blocks; ++b) {
+    blocks.template add<kNumX>(b, x, part.first_block + b, acc);
+  }
+  for (size_t i = 0; i < kNumX; ++i) V::store_floats(out + i * args.dst_stride, acc[i], num_rows);
+}
+
+template <class V, class Format>
+struct PackedTile {
+  const SlicePart& part;
+
+  template <size_t kNumX>
+  RUVLLM_NEVER_INLINE void multiply(const MatmulArgs& args, size_t first_x, float* dst) const {
+    for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
+      const PackedBlocks<V, Format> blocks = {part.words + 4 * lane,
+                                              part.halves + Format::kHalfBytes * lane};
+      multiply_rows<V, Format, kNumX>(args, part, lane, blocks, first_x, dst);
     }
-    const uint8_t* words = part.words + 4 * lane;
-    const uint8_t* halves = part.halves + 2 * lane;
-    for (int b = 0; b < part.num_blocks; ++b) {
-      Format::template add_block<kNumX>(words, halves, x, part.first_block + b, acc);
-      words += kWordsBytes<Format>;
-      halves += kHalvesBytes<Format>;
-    }
-    for (size_t i = 0; i < kNumX; ++i) {
-      V::store_floats(out + i * args.dst_stride, acc[i], num_rows);
-    }
+  }
+};
+
+template <class V, class Format>
+struct DecodedTile {
+  const SlicePart& part;
+  int lane;
+  DecodedBlocks<V, Format> blocks;
+
+  template <size_t kNumX>
+  RUVLLM_NEVER_INLINE void multiply(const MatmulArgs& args, size_t first_x, float* dst) const {
+    multiply_rows<V, Format, kNumX>(args, part, lane, blocks, first_x, dst);
+  }
+};
+
+// Tiles of nearly equal height, so that no thin one is left over.
+template <class V, size_t kNumX = V::kMaxX, class Tile>
+RUVLLM_ALWAYS_INLINE void multiply_tile(size_t num_x, const Tile& tile, const MatmulArgs& args,
+                                        size_t first_x, float* dst) {
+  if (num_x == kNumX) {
+    tile.template multiply<kNumX>(args, first_x, dst);
+  } else if constexpr (kNumX > 1) {
+    multiply_tile<V, kNumX - 1>(num_x, tile, args, first_x, dst);
   }
 }
 
-// Tiles of nearly equal height, so that no thin one is left over.
-template <class V, class Format, size_t kNumX = V::kMaxX>
-RUVLLM_ALWAYS_INLINE void multiply_tile(size_t num_x, const MatmulArgs& args, const SlicePart& part,
-                                        size_t first_x, float* dst) {
-  if (num_x == kNumX) {
-    multiply_part<V, Format, kNumX>(args, part, first_x, dst);
-  } else if constexpr (kNumX > 1) {
-    multiply_tile<V, Format, kNumX - 1>(num_x, args, part, first_x, dst);
+template <class V, class Tile>
+RUVLLM_ALWAYS_INLINE void multiply_tiles(const Tile& tile, const MatmulArgs& args, float* dst) {
+  const size_t num_x = static_cast<size_t>(args.num_x_rows);
+  for (size_t m = 0; m < num_x;) {
+    const size_t left = num_x - m;
+    const size_t tiles = (left + V::kMaxX - 1) / V::kMaxX;
+    const size_t count = (left + tiles - 1) / tiles;
+    multiply_tile<V>(count, tile, args, m, dst + m * args.dst_stride);
+    m += count;
+  }
+}
+
+// Superblocks taken apart once for several tiles: a level then costs a load.
+template <class V, class Format>
+RUVLLM_NEVER_INLINE void multiply_decoded(const MatmulArgs& args, const SlicePart& part,
+                                          float* dst) {
+  typename Format::Decoded decoded[kChunkBlocks<Format>];
+  for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
+    for (int b = 0; b < part.num_blocks; ++b) {
+      const auto block = static_cast<size_t>(b);
+      Format::decode(part.words + block * kWordsBytes<Format> + 4 * lane,
+                     part.halves + block * kHalvesBytes<Format> + Format::kHalfBytes * lane,
+                     &decoded[b]);
+    }
+    const DecodedTile<V, Format> tile = {part, lane, {decoded}};
+    multiply_tiles<V>(tile, args, dst);
   }
 }
 
 template <class V, class Format>
 RUVLLM_ALWAYS_INLINE void multiply_all_x(const MatmulArgs& args, const SlicePart& part,
                                          float* dst) {
-  const size_t num_x = static_cast<size_t>(args.num_x_rows);
-  for (size_t m = 0; m < num_x;) {
-    const size_t left = num_x - m;
-    const size_t tiles = (left + V::kMaxX - 1) / V::kMaxX;
-    const size_t count = (left + tiles - 1) / tiles;
-    multiply_tile<V, Format>(count, args, part, m, dst + m * args.dst_stride);
-    m += count;
+  if constexpr (requires { Format::kIsWorthDecoding; }) {
+    if constexpr (Format::kIsWorthDecoding) {
+      if (args.num_x_rows >= 2 * static_cast<int32_t>(V::kMaxX)) {
+        multiply_decoded<V, Format>(args, part, dst);
+        return;
+      }
+    }
   }
+  multiply_tiles<V>(PackedTile<V, Format>{part}, args, dst);
 }
 
 // Of the slice that begins at `row`, those that exist.
