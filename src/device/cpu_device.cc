@@ -28,8 +28,15 @@ constexpr Isa kIsas[] = {
        return features.avx2 && features.avx512 && features.avx512_vnni;
      },
      kernels::overlay_avx512},
+    {"amx", [](const CpuFeatures& features) { return features.avx512_vnni && features.amx_int8; },
+     kernels::overlay_amx},
 #elif defined(__aarch64__)
     {"neon", [](const CpuFeatures&) { return true; }, kernels::overlay_neon},
+    {"neon_dotprod", [](const CpuFeatures& features) { return features.neon_dotprod; },
+     kernels::overlay_neon_dotprod},
+    {"neon_i8mm",
+     [](const CpuFeatures& features) { return features.neon_dotprod && features.neon_i8mm; },
+     kernels::overlay_neon_i8mm},
 #endif
 };
 

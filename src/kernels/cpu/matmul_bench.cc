@@ -184,6 +184,36 @@ void bench_type(DType dtype, const KernelTable& table, std::span<const std::byte
   }
 }
 
+// The best that the machine has, or those up to RUVLLM_CPU_ISA.
+KernelTable best_kernels() {
+  struct Isa {
+    const char* name;
+    bool available;
+    void (*overlay)(KernelTable& table);
+  };
+  [[maybe_unused]] const CpuFeatures& features = cpu_features();
+  const Isa isas[] = {
+      {"generic", true, fill_generic},
+#if defined(__x86_64__)
+      {"avx2", features.avx2, overlay_avx2},
+      {"avx_vnni", features.avx_vnni, overlay_avx_vnni},
+      {"avx512", features.avx512_vnni, overlay_avx512},
+      {"amx", features.avx512_vnni && features.amx_int8, overlay_amx},
+#elif defined(__aarch64__)
+      {"neon", true, overlay_neon},
+      {"neon_dotprod", features.neon_dotprod, overlay_neon_dotprod},
+      {"neon_i8mm", features.neon_dotprod && features.neon_i8mm, overlay_neon_i8mm},
+#endif
+  };
+  const char* forced = std::getenv("RUVLLM_CPU_ISA");
+  KernelTable table;
+  for (const Isa& isa : isas) {
+    if (isa.available) isa.overlay(table);
+    if (forced != nullptr && std::string_view(forced) == isa.name) break;
+  }
+  return table;
+}
+
 }  // namespace
 }  // namespace ruvllm::kernels
 
@@ -193,17 +223,7 @@ int main(int argc, char** argv) {
   const int num_threads = argc > 1 ? std::atoi(argv[1]) : 1;
   const int max_x_rows = argc > 2 ? std::atoi(argv[2]) : 512;
   const std::string_view only = argc > 3 ? argv[3] : "";
-  KernelTable table;
-  fill_generic(table);
-#if defined(__x86_64__)
-  const char* isa = std::getenv("RUVLLM_CPU_ISA");
-  const std::string_view forced = isa == nullptr ? "" : isa;
-  const CpuFeatures& features = cpu_features();
-  if (forced != "generic" && features.avx2) overlay_avx2(table);
-  const bool beyond_avx2 = forced != "generic" && forced != "avx2";
-  if (beyond_avx2 && features.avx_vnni) overlay_avx_vnni(table);
-  if (beyond_avx2 && forced != "avx_vnni" && features.avx512_vnni) overlay_avx512(table);
-#endif
+  const KernelTable table = best_kernels();
   const char* kib = std::getenv("MATMUL_BENCH_KIB");  // small: compute without memory
   // As packed weights are kept; files are mapped in small pages.
   const auto memory =

@@ -38,6 +38,7 @@ struct PackedNibbles : PackedFormat<V> {
   using Base = PackedFormat<V>;
   using typename Base::Float;
   using typename Base::Int;
+  using typename Base::Quads;
   static constexpr int kBlockElements = kBlock32;
   static constexpr int kGroupElements = kBlock32;
   static constexpr int kWords = kBlock.num_words;
@@ -66,20 +67,23 @@ struct PackedNibbles : PackedFormat<V> {
   static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
                                              const XRow* x, int block_idx, Float* acc) {
     constexpr int kStep = V::max_quads(kBlock.level_bits()) < 8 ? 2 : 4;  // words
-    static_assert(2 * kStep <= V::max_quads(kBlock.level_bits()));
+    static_assert(2 * kStep <= V::max_quads(kBlock.level_bits()) && kStep % Quads::kPerLoad == 0);
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
     Int isum[kNumX];
 #pragma GCC unroll 2
     for (int first = 0; first < 4; first += kStep) {
-      Int sums[kNumX];
+      typename Base::Sum sums[kNumX];
 #pragma GCC unroll 4
-      for (int j = first; j < first + kStep; ++j) {
-        Int levels[2];
-        load_levels(words, j, levels);
+      for (int j = first; j < first + kStep; j += Quads::kPerLoad) {
+        Int levels[Quads::kPerLoad][2];
+        for (int q = 0; q < Quads::kPerLoad; ++q) load_levels(words, j + q, levels[q]);
         for (size_t i = 0; i < kNumX; ++i) {
-          const int8_t* q8 = x[i].q8 + k + 4 * j;
-          sums[i] = V::add_products(sums[i], j == first, levels[0], V::broadcast(q8));
-          sums[i] = V::add_products(sums[i], false, levels[1], V::broadcast(q8 + 16));
+          const auto low = Quads::load(x[i].q8 + k + 4 * j);
+          const auto high = Quads::load(x[i].q8 + k + 4 * j + 16);
+          for (int q = 0; q < Quads::kPerLoad; ++q) {
+            sums[i] = Quads::add_products(sums[i], j + q == first, levels[q][0], low, q);
+            sums[i] = Quads::add_products(sums[i], false, levels[q][1], high, q);
+          }
         }
       }
       for (size_t i = 0; i < kNumX; ++i) {
@@ -127,8 +131,12 @@ using PackedQ5_1 = PackedNibbles<V, kNibblesQ5_1>;
 template <class V>
 using PackedMXFP4 = PackedNibbles<V, kNibblesMXFP4>;
 
-// q8_0 and iq4_nl, whose signed bytes take 16-bit activations. The packer has swapped the middle
-// bytes of the words.
+// Whether V multiplies 16-bit x by words in the file's order of bytes.
+template <class V>
+concept HasProductsOfQ16 = requires { &V::products_q16; };
+
+// q8_0 and iq4_nl, whose signed bytes take 16-bit activations. Unless V has products of its own for
+// these, the packer has swapped the middle bytes of the words.
 template <class V, bool kIsIq4>
 struct PackedSignedBytes : PackedFormat<V> {
   using Base = PackedFormat<V>;
@@ -138,6 +146,20 @@ struct PackedSignedBytes : PackedFormat<V> {
   static constexpr int kGroupElements = kBlock32;
   static constexpr int kWords = kIsIq4 ? 4 : 8;
   static constexpr int kHalfBytes = 2;
+
+  // 32 elements, in words.
+  static RUVLLM_ALWAYS_INLINE void load_bytes(const uint8_t* words, Int (&bytes)[8]) {
+    for (int j = 0; j < kWords; ++j) {
+      const Int word = Base::word(words, j);
+      if constexpr (kIsIq4) {
+        const Int low4 = V::broadcast_byte(0x0f), table = V::load_table(kIq4Values);
+        bytes[j] = V::look_up(table, V::bit_and(word, low4));
+        bytes[4 + j] = V::look_up(table, V::bit_and(V::template shift_right16<4>(word), low4));
+      } else {
+        bytes[j] = word;
+      }
+    }
+  }
 
   // Adds the products of elements k to k + 3.
   template <size_t kNumX>
@@ -156,6 +178,24 @@ struct PackedSignedBytes : PackedFormat<V> {
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
     Int isum[kNumX];
     for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
+    if constexpr (HasProductsOfQ16<V>) {
+      Int bytes[8];
+      load_bytes(words, bytes);
+      const auto sums = V::word_sums(bytes);
+      for (size_t i = 0; i < kNumX; ++i) isum[i] = V::products_q16(bytes, sums, x[i].q16 + k);
+    } else {
+      add_quads<kNumX>(words, x, k, isum);
+    }
+    const Float d = V::load_halves(halves);
+    for (size_t i = 0; i < kNumX; ++i) {
+      acc[i] = Base::add_term(d, x[i].scales[block_idx], isum[i], acc[i]);
+    }
+  }
+
+ private:
+  template <size_t kNumX>
+  static RUVLLM_ALWAYS_INLINE void add_quads(const uint8_t* words, const XRow* x, ptrdiff_t k,
+                                             Int* isum) {
 #pragma GCC unroll 8
     for (int j = 0; j < kWords; ++j) {
       const Int word = Base::word(words, j);
@@ -168,10 +208,6 @@ struct PackedSignedBytes : PackedFormat<V> {
       } else {
         add_quad<kNumX>(word, x, k + 4 * j, isum);
       }
-    }
-    const Float d = V::load_halves(halves);
-    for (size_t i = 0; i < kNumX; ++i) {
-      acc[i] = Base::add_term(d, x[i].scales[block_idx], isum[i], acc[i]);
     }
   }
 };

@@ -10,16 +10,24 @@
 // V is the instruction set's:
 //
 //   Int, Float, kLanes           registers of lanes of 32 bits; kLanes divides 16
+//   Sum                          products of one scale added up, where that is not an Int
 //   kMaxX                        rows of x in a register tile
 //   kMaxSums                     Sums that a tile may keep in registers at a time
 //   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
 //   add_products(sum, first, u8, s8)
 //                                sum + the products of four bytes in each lane; without `sum` if
 //                                `first`
+//   Quads, kQuadsPerLoad, load_quads(p)
+//                                where products take an operand of several quads of x and the
+//                                index of one: add_products(sum, first, u8, quads, index)
+//   LevelSum                     what add_level_products makes, where that is not a Sum
+//   word_sums(words), products_q16(words, sums, q16)
+//                                where 16-bit x is multiplied in another way than by add_pairs: 32
+//                                signed bytes in eight words times q16; sums serve all x
 //   add_scaled(isum, sum, scale) isum + scale * sum
 //   widen(sum)                   a Sum of scale one as int32
-//   kLevelBias                   what is added to signed levels below 2^7 before they are
-//   multiplied add_level_products(sum, first, levels, s8)
+//   kLevelBias                   is added to signed bytes before add_level_products takes them
+//   add_level_products(sum, first, levels, s8)
 //                                as add_products for such levels; max_quads(8) says how many
 //   or_fifth_bits(levels, bits, quad)
 //                                16 added to level i if bit 4 * quad + i of the lane is set
@@ -52,12 +60,69 @@ namespace {
 
 constexpr size_t kPackedVectorBytes = 4 * kSliceRows;  // from one word to the next
 
+template <class V>
+struct SumOf {
+  using Type = typename V::Int;
+};
+template <class V>
+  requires requires { typename V::Sum; }
+struct SumOf<V> {
+  using Type = typename V::Sum;
+};
+
+template <class V>
+concept HasLevelSums = requires { typename V::LevelSum; };
+template <class V, int kBits>
+struct SumOfBits : SumOf<V> {};
+template <class V>
+  requires HasLevelSums<V>
+struct SumOfBits<V, 8> {
+  using Type = typename V::LevelSum;
+};
+
+// Quads of x in the form in which products take them: one in all lanes, or several in a vector.
+template <class V>
+struct QuadsOf {
+  static constexpr int kPerLoad = 1;
+  static RUVLLM_ALWAYS_INLINE typename V::Int load(const int8_t* q8) { return V::broadcast(q8); }
+  static RUVLLM_ALWAYS_INLINE typename SumOf<V>::Type add_products(typename SumOf<V>::Type sum,
+                                                                   bool first, typename V::Int u8,
+                                                                   typename V::Int s8,
+                                                                   int /*index*/) {
+    return V::add_products(sum, first, u8, s8);
+  }
+  static RUVLLM_ALWAYS_INLINE typename SumOfBits<V, 8>::Type add_level_products(
+      typename SumOfBits<V, 8>::Type sum, bool first, typename V::Int levels, typename V::Int s8,
+      int /*index*/) {
+    return V::add_level_products(sum, first, levels, s8);
+  }
+};
+template <class V>
+  requires requires { typename V::Quads; }
+struct QuadsOf<V> {
+  static constexpr int kPerLoad = V::kQuadsPerLoad;
+  static RUVLLM_ALWAYS_INLINE typename V::Quads load(const int8_t* q8) { return V::load_quads(q8); }
+  static RUVLLM_ALWAYS_INLINE typename SumOf<V>::Type add_products(typename SumOf<V>::Type sum,
+                                                                   bool first, typename V::Int u8,
+                                                                   typename V::Quads s8,
+                                                                   int index) {
+    return V::add_products(sum, first, u8, s8, index);
+  }
+  static RUVLLM_ALWAYS_INLINE typename SumOfBits<V, 8>::Type add_level_products(
+      typename SumOfBits<V, 8>::Type sum, bool first, typename V::Int levels, typename V::Quads s8,
+      int index) {
+    return V::add_level_products(sum, first, levels, s8, index);
+  }
+};
+
 // Without prefetches: the hardware follows a slice's linear stream better by itself (Zen 4: 27 to
 // 31 GB/s a core of 30; 14 to 22 with a prefetch for each load).
 template <class V>
 struct PackedFormat {
   using Int = typename V::Int;
   using Float = typename V::Float;
+  using Sum = typename SumOf<V>::Type;
+  using Quads = QuadsOf<V>;
 
   static RUVLLM_ALWAYS_INLINE Int word(const uint8_t* words, int index) {
     return V::load(words + static_cast<size_t>(index) * kPackedVectorBytes);
@@ -91,12 +156,13 @@ struct PackedFormat {
     return streams;
   }
 
-  template <int kBits>
-  static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int levels, Int q8) {
+  template <int kBits, class AnySum, class X>
+  static RUVLLM_ALWAYS_INLINE AnySum add_products(AnySum sum, bool first, Int levels, X q8,
+                                                  int index) {
     if constexpr (kBits == 8) {
-      return V::add_level_products(sum, first, levels, q8);
+      return Quads::add_level_products(sum, first, levels, q8, index);
     } else {
-      return V::add_products(sum, first, levels, q8);
+      return Quads::add_products(sum, first, levels, q8, index);
     }
   }
 
@@ -105,20 +171,24 @@ struct PackedFormat {
   static RUVLLM_ALWAYS_INLINE void add_long_sums(const Weights& weights, const XRow* x,
                                                  const ptrdiff_t (&k)[kStreams],
                                                  const Int (&scales)[kStreams], Int* isum) {
+    static_assert(kStep % Quads::kPerLoad == 0);
     constexpr size_t kPass = streams_of_pass(kStreams, kNumX);
 #pragma GCC unroll 4
     for (size_t stream = 0; stream < kStreams; stream += kPass) {
 #pragma GCC unroll 8
       for (int first = 0; first < kQuads; first += kStep) {
-        Int sums[kPass][kNumX];
+        typename SumOfBits<V, kBits>::Type sums[kPass][kNumX];
 #pragma GCC unroll 8
-        for (int j = first; j < first + kStep; ++j) {
-          Int w[kStreams];
-          weights(j, w);
+        for (int j = first; j < first + kStep; j += Quads::kPerLoad) {
+          Int w[Quads::kPerLoad][kStreams];
+          for (int q = 0; q < Quads::kPerLoad; ++q) weights(j + q, w[q]);
           for (size_t i = 0; i < kNumX; ++i) {
             for (size_t s = 0; s < kPass; ++s) {
-              const Int q8 = V::broadcast(x[i].q8 + k[stream + s] + 4 * j);
-              sums[s][i] = add_products<kBits>(sums[s][i], j == first, w[stream + s], q8);
+              const auto q8 = Quads::load(x[i].q8 + k[stream + s] + 4 * j);
+              for (int q = 0; q < Quads::kPerLoad; ++q) {
+                sums[s][i] =
+                    add_products<kBits>(sums[s][i], j + q == first, w[q][stream + s], q8, q);
+              }
             }
           }
         }
@@ -136,6 +206,7 @@ struct PackedFormat {
   static RUVLLM_ALWAYS_INLINE void add_short_sums(const Weights& weights, const XRow* x,
                                                   const ptrdiff_t (&k)[kStreams],
                                                   const Int (&scales)[kStreams], Int* isum) {
+    static_assert(Quads::kPerLoad == 1);
 #pragma GCC unroll 8
     for (int first = 0; first < kQuads; first += kStep) {
 #pragma GCC unroll 4
@@ -143,10 +214,10 @@ struct PackedFormat {
         Int w[static_cast<size_t>(kStep)][kStreams];
         for (int j = 0; j < kStep; ++j) weights(first + j, w[j]);
         for (size_t i = 0; i < kNumX; ++i) {
-          Int sum = {};
+          Sum sum = {};
           for (int j = 0; j < kStep; ++j) {
-            const Int q8 = V::broadcast(x[i].q8 + k[s] + 4 * (first + j));
-            sum = add_products<kBits>(sum, j == 0, w[j][s], q8);
+            const auto q8 = Quads::load(x[i].q8 + k[s] + 4 * (first + j));
+            sum = add_products<kBits>(sum, j == 0, w[j][s], q8, 0);
           }
           isum[i] = V::add_scaled(isum[i], sum, scales[s]);
         }

@@ -22,7 +22,9 @@ void packed_product(const MatmulArgs& args) noexcept {
 
 template <class V, class Format, DType kType>
 void packing_product(const MatmulArgs& args) noexcept {
-  matmul_packing<V, Format>(args, packed_layout(kType));
+  PackedLayout layout = packed_layout(kType);
+  layout.swap_middle_bytes &= !HasProductsOfQ16<V>;
+  matmul_packing<V, Format>(args, layout);
 }
 
 template <class V>
@@ -52,6 +54,7 @@ constexpr PackedProducts packed_products() {
   add.template operator()<PackedQ5K<V>, DType::kQ5_K>();
   add.template operator()<PackedQ6K<V>, DType::kQ6_K>();
   products.pack_slice = pack_slice_with<V>;
+  products.swaps_middle_bytes = !HasProductsOfQ16<V>;
   return products;
 }
 

@@ -20,6 +20,7 @@ struct PackedProduct {
 struct PackedProducts {
   PackedProduct by_type[kNumDTypes];
   PackSliceFn pack_slice = nullptr;
+  bool swaps_middle_bytes = true;  // where packed_layout says so
 };
 
 // Blocks of a chunk of a slice.
@@ -42,6 +43,7 @@ void overlay_packed(MatmulKernel (&matmul)[kNumDTypes], const char* name,
   kernel.scratch_bytes = packing_scratch_bytes<kType>;
   kernel.packed = product.packed;
   kernel.layout = packed_layout(kType);
+  kernel.layout.swap_middle_bytes &= products.swaps_middle_bytes;
   kernel.pack_slice = products.pack_slice;
 }
 

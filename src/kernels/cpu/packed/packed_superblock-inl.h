@@ -112,13 +112,13 @@ struct PackedSuperblock : PackedFormat<V> {
   }
 };
 
-template <class V, int kNumGroups, int kNumPairs>
+template <class V, size_t kNumGroups, size_t kNumPairs>
 struct ScalesAndMins {
   typename V::Int scales[kNumGroups];
   typename V::Int pairs[kNumPairs];  // of minimums, or of scales, as add_pairs wants them
   typename V::Float d, dmin;
 };
-template <class V, int kNumGroups, int kNumPairs>
+template <class V, size_t kNumGroups, size_t kNumPairs>
 struct ScalesAlone {
   typename V::Int scales[kNumGroups];
   typename V::Int pairs[kNumPairs];
