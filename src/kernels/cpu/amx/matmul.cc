@@ -353,8 +353,7 @@ constexpr size_t kPanelsBytes =
     static_cast<size_t>(Family::kSlices * kPanelBlocks<Family>) * sizeof(typename Family::Panel);
 template <class Family>
 constexpr size_t kPackedBytes =
-    static_cast<size_t>(kPanelBlocks<Family>) *
-    (kWordsBytes<typename Family::Packed> + kHalvesBytes<typename Family::Packed>);
+    static_cast<size_t>(kPanelBlocks<Family>) * kSliceBlockBytes<typename Family::Packed>;
 
 // The blocks [first, first + count) of the slice that begins at weight row `row`.
 using SlicePartOf = SlicePart (*)(const MatmulArgs& args, int32_t row, int first, int count,
@@ -363,12 +362,9 @@ using SlicePartOf = SlicePart (*)(const MatmulArgs& args, int32_t row, int first
 template <class Packed>
 SlicePart packed_part(const MatmulArgs& args, int32_t row, int first, int count,
                       std::byte* /*scratch*/) {
-  const auto num_blocks = static_cast<size_t>(args.num_cols / Packed::kBlockElements);
   const auto* slice = reinterpret_cast<const uint8_t*>(args.weights) +
                       static_cast<size_t>(row) * args.weight_row_stride;
-  const uint8_t* halves = slice + num_blocks * kWordsBytes<Packed>;
-  const auto block = static_cast<size_t>(first);
-  return {slice + block * kWordsBytes<Packed>, halves + block * kHalvesBytes<Packed>, count, first,
+  return {slice + static_cast<size_t>(first) * kSliceBlockBytes<Packed>, count, first,
           rows_of_slice(args, row)};
 }
 
@@ -381,8 +377,7 @@ SlicePart packing_part(const MatmulArgs& args, int32_t row, int first, int count
   Avx512Vnni::pack_slice(
       layout, rows + static_cast<size_t>(first) * static_cast<size_t>(layout.block_bytes),
       args.weight_row_stride, num_rows, count, scratch);
-  const auto* words = reinterpret_cast<const uint8_t*>(scratch);
-  return {words, words + static_cast<size_t>(count) * kWordsBytes<Packed>, count, first, num_rows};
+  return {reinterpret_cast<const uint8_t*>(scratch), count, first, num_rows};
 }
 
 // Whole tiles of rows of x, then the rest with AVX-512.
@@ -404,10 +399,10 @@ RUVLLM_ALWAYS_INLINE void multiply_with_tiles(const MatmulArgs& args) {
       typename Family::Panel* panel = panels;
       for (int32_t r = row; r < end; r += kSliceRows) {
         part = kPartOf(args, r, first, count, args.scratch + kPanelsBytes<Family>);
-        for (int b = 0; b < count; ++b) {
-          Family::decode(part.words + static_cast<size_t>(b) * kWordsBytes<Packed>,
-                         part.halves + static_cast<size_t>(b) * kHalvesBytes<Packed>, *panel++);
-        }
+        for_each_block<Packed>(
+            part, 0, [&](int, const uint8_t* words, const uint8_t* halves) RUVLLM_INLINE_LAMBDA {
+              Family::decode(words, halves, *panel++);
+            });
         if (num_tiled < num_x) {
           multiply_all_x<Avx512Vnni, Packed>(rest, part,
                                              args.dst + num_tiled * args.dst_stride + r);

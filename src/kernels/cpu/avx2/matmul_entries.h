@@ -40,10 +40,11 @@ void gemm_tq1_0(const MatmulArgs& args) noexcept;
 void gemv_tq2_0(const MatmulArgs& args) noexcept;
 void gemm_tq2_0(const MatmulArgs& args) noexcept;
 
-// One function for any number of x rows: float types need no panel.
 void matmul_f32(const MatmulArgs& args) noexcept;
-void matmul_f16(const MatmulArgs& args) noexcept;
-void matmul_bf16(const MatmulArgs& args) noexcept;
+void gemv_f16(const MatmulArgs& args) noexcept;
+void gemm_f16(const MatmulArgs& args) noexcept;
+void gemv_bf16(const MatmulArgs& args) noexcept;
+void gemm_bf16(const MatmulArgs& args) noexcept;
 
 // Bytes of gemm's scratch; they do not grow with num_cols.
 size_t scratch_bytes_superblock(int32_t num_cols);

@@ -11,6 +11,9 @@ namespace ruvllm::kernels {
 namespace {
 
 size_t no_scratch(int32_t) { return 0; }
+size_t strip_bytes(int32_t num_cols) {
+  return kFloatStripRows * static_cast<size_t>(num_cols) * sizeof(float);
+}
 
 constexpr int32_t kGemvChunkRows = 8;
 constexpr int32_t kGemmChunkRows = 64;
@@ -28,15 +31,16 @@ MatmulKernel quantized(const char* name, ActivationKind activation, MatmulFn gem
           .scratch_bytes = scratch_bytes};
 }
 
-MatmulKernel floating(const char* name, MatmulFn function) {
+MatmulKernel floating(const char* name, MatmulFn gemv, MatmulFn gemm,
+                      size_t (*scratch_bytes)(int32_t)) {
   return {.name = name,
           .activation = ActivationKind::kF32,
-          .gemv = function,
-          .gemm = function,
-          .gemm_min_x_rows = 2,
+          .gemv = gemv,
+          .gemm = gemm,
+          .gemm_min_x_rows = 6,
           .gemv_chunk_rows = kGemvChunkRows,
-          .gemm_chunk_rows = kGemmChunkRows,
-          .scratch_bytes = no_scratch};
+          .gemm_chunk_rows = 3 * kFloatStripRows,
+          .scratch_bytes = scratch_bytes};
 }
 
 }  // namespace
@@ -49,9 +53,9 @@ void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   const auto entry = [&](DType dtype) -> MatmulKernel& {
     return matmul[static_cast<size_t>(dtype)];
   };
-  entry(kF32) = floating("avx2 f32", avx2::matmul_f32);
-  entry(kF16) = floating("avx2 f16", avx2::matmul_f16);
-  entry(kBF16) = floating("avx2 bf16", avx2::matmul_bf16);
+  entry(kF32) = floating("avx2 f32", avx2::matmul_f32, avx2::matmul_f32, no_scratch);
+  entry(kF16) = floating("avx2 f16", avx2::gemv_f16, avx2::gemm_f16, strip_bytes);
+  entry(kBF16) = floating("avx2 bf16", avx2::gemv_bf16, avx2::gemm_bf16, strip_bytes);
   const auto packed = [&]<DType kType>(const char* name, ActivationKind activation, MatmulFn gemv) {
     entry(kType).activation = activation;
     entry(kType).gemv = gemv;

@@ -11,6 +11,12 @@ void overlay_avx512_matmul(MatmulKernel (&matmul)[kNumDTypes]);
 
 namespace avx512 {
 extern const PackedProducts kPackedProducts;
-}
+
+void matmul_f32(const MatmulArgs& args) noexcept;
+void gemv_f16(const MatmulArgs& args) noexcept;
+void gemm_f16(const MatmulArgs& args) noexcept;
+void gemv_bf16(const MatmulArgs& args) noexcept;
+void gemm_bf16(const MatmulArgs& args) noexcept;
+}  // namespace avx512
 
 }  // namespace ruvllm::kernels

@@ -5,6 +5,15 @@ namespace ruvllm::kernels {
 
 void overlay_avx512_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   using enum DType;
+  const auto floating = [&](DType dtype, const char* name, MatmulFn gemv, MatmulFn gemm) {
+    MatmulKernel& kernel = matmul[static_cast<size_t>(dtype)];
+    kernel.name = name;
+    kernel.gemv = gemv;
+    kernel.gemm = gemm;
+  };
+  floating(kF32, "avx512 f32", avx512::matmul_f32, avx512::matmul_f32);
+  floating(kF16, "avx512 f16", avx512::gemv_f16, avx512::gemm_f16);
+  floating(kBF16, "avx512 bf16", avx512::gemv_bf16, avx512::gemm_bf16);
   const PackedProducts& products = avx512::kPackedProducts;
   overlay_packed<kQ4_0>(matmul, "avx512 q4_0", products);
   overlay_packed<kQ4_1>(matmul, "avx512 q4_1", products);

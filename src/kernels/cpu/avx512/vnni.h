@@ -29,9 +29,6 @@ struct Avx512Vnni {
     pack_slice_by_words<Avx512Packer>(layout, rows, row_stride, num_rows, num_blocks, slice);
   }
 
-  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) {
-    _mm_prefetch(reinterpret_cast<const char*>(src), _MM_HINT_T1);
-  }
   static RUVLLM_ALWAYS_INLINE Int load(const void* src) { return _mm512_loadu_si512(src); }
   static RUVLLM_ALWAYS_INLINE void store(uint8_t* dst, Int a) { _mm512_storeu_si512(dst, a); }
   static RUVLLM_ALWAYS_INLINE Int zero() { return _mm512_setzero_si512(); }

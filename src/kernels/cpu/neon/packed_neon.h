@@ -61,7 +61,6 @@ struct NeonVec {
     pack_slice_by_words<NeonPacker>(layout, rows, row_stride, num_rows, num_blocks, slice);
   }
 
-  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) { __builtin_prefetch(src, 0, 2); }
   static RUVLLM_ALWAYS_INLINE Int load(const void* src) {
     return as_words(vld1q_s8(static_cast<const int8_t*>(src)));
   }

@@ -15,12 +15,11 @@ namespace {
 
 // The scales of one block, each of kBytes.
 template <size_t kBytes>
-RUVLLM_ALWAYS_INLINE std::byte* pack_halves(const std::byte* const* rows, size_t offset,
-                                            std::byte* halves) {
+RUVLLM_ALWAYS_INLINE void pack_halves(const std::byte* const* rows, size_t offset,
+                                      std::byte* halves) {
   for (size_t r = 0; r < kSliceRows; ++r) {
     __builtin_memcpy(halves + r * kBytes, rows[r] + offset, kBytes);
   }
-  return halves + kSliceRows * kBytes;
 }
 
 // PackSliceFn
@@ -35,18 +34,16 @@ RUVLLM_ALWAYS_INLINE void pack_slice_by_words(const PackedLayout& layout, const 
   const auto num_words = static_cast<size_t>(layout.num_words);
   const auto word_offset = static_cast<size_t>(layout.word_offset);
   const auto half_offset = static_cast<size_t>(layout.half_offset);
-  std::byte* words = slice;
-  std::byte* halves = slice + static_cast<size_t>(num_blocks) * layout.words_bytes();
   for (int32_t b = 0; b < num_blocks; ++b) {
-    for (size_t w = 0; w < num_words; w += 4) {  // the last four may overlap those before
-      const size_t first = w + 4 <= num_words ? w : num_words - 4;
-      Packer::pack_words4(at, word_offset + 4 * first, layout.swap_middle_bytes,
-                          words + 64 * first);
+    const BlockPlace place = place_of_block(layout, num_blocks, b);
+    for (size_t unit = 0; 4 * unit < num_words; ++unit) {
+      Packer::pack_words4(at, word_offset + 4 * layout.source_word(unit), layout.swap_middle_bytes,
+                          slice + place.words + 64 * layout.unit_word(unit));
     }
-    words += layout.words_bytes();
-    if (layout.has_half()) {
-      halves = layout.half_bytes == 1 ? pack_halves<1>(at, half_offset, halves)
-                                      : pack_halves<2>(at, half_offset, halves);
+    if (layout.has_half() && layout.half_bytes == 1) {
+      pack_halves<1>(at, half_offset, slice + place.halves);
+    } else if (layout.has_half()) {
+      pack_halves<2>(at, half_offset, slice + place.halves);
     }
     for (auto& row : at) row += layout.block_bytes;
   }

@@ -57,7 +57,7 @@ struct PackedNibbles : PackedFormat<V> {
       levels[1] = V::look_up(table, levels[1]);
     }
     if constexpr (kBlock.has_fifth_bit) {
-      const Int bits = V::load(words + kBlock.fifth_bits_word() * kPackedVectorBytes);
+      const Int bits = Base::word(words, kBlock.fifth_bits_word());
       levels[0] = V::or_fifth_bits(levels[0], bits, j);
       levels[1] = V::or_fifth_bits(levels[1], bits, 4 + j);
     }

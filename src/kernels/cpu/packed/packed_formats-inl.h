@@ -43,7 +43,6 @@
 //   add_pairs(isum, a, b)        isum + products of two int16 in each lane
 //   even_bytes(words), odd_bytes(words)
 //                                bytes 0 and 2, 1 and 3 of each lane as signed int16
-//   prefetch(p)                  the second-level cache will soon be asked for the line of p
 //
 // and the usual names for the rest. Everything has internal linkage, as in vec.h.
 #pragma once
@@ -60,12 +59,6 @@ namespace ruvllm::kernels {
 namespace {
 
 constexpr size_t kPackedVectorBytes = 4 * kSliceRows;  // from one word to the next
-
-// Measured on Zen 4: the hardware follows the linear stream of q4_K by itself (50 of 60 GB/s, 43
-// with prefetches), those of the other types hardly (q6_K 19 GB/s, 38 with prefetches). One
-// prefetch for each load does better than those of a block in one go, and the second-level cache,
-// with its many outstanding misses, better than the first.
-constexpr size_t kPrefetchBytes = 8192;
 
 template <class V>
 struct SumOf {
@@ -122,7 +115,9 @@ struct QuadsOf<V> {
   }
 };
 
-template <class V, bool kPrefetches = true>
+// Without prefetches: the hardware follows a slice's linear stream better by itself (Zen 4: 27 to
+// 31 GB/s a core of 30; 14 to 22 with a prefetch for each load).
+template <class V>
 struct PackedFormat {
   using Int = typename V::Int;
   using Float = typename V::Float;
@@ -130,9 +125,7 @@ struct PackedFormat {
   using Quads = QuadsOf<V>;
 
   static RUVLLM_ALWAYS_INLINE Int word(const uint8_t* words, int index) {
-    const uint8_t* at = words + static_cast<size_t>(index) * kPackedVectorBytes;
-    if constexpr (kPrefetches) V::prefetch(at + kPrefetchBytes);
-    return V::load(at);
+    return V::load(words + static_cast<size_t>(index) * kPackedVectorBytes);
   }
   // acc + (d * d_x) * float(isum)
   static RUVLLM_ALWAYS_INLINE Float add_term(Float d, float d_x, Int isum, Float acc) {

@@ -31,11 +31,18 @@ constexpr PackedLayout swapped(PackedLayout layout) {
 }
 
 // A superblock with its scale at `half_offset`, after the words.
-constexpr PackedLayout half_last(size_t bytes, size_t half_offset) {
+constexpr PackedLayout half_last(size_t bytes, size_t half_offset, const uint8_t* unit_order) {
   PackedLayout layout = words_only(kSuperblock, bytes);
+  layout.unit_order = unit_order;
   layout.half_offset = static_cast<int32_t>(half_offset);
   return layout;
 }
+
+// The scales, then for 16 elements of each quarter of a half the low nibbles of quarters 0 and 2,
+// those of 1 and 3, and the upper bits.
+constexpr uint8_t kOrderQ6K[] = {48, 0, 8, 32, 4, 12, 36, 16, 24, 40, 20, 28, 44};
+// The scales (and word 23), then third bits and lower bits by turns.
+constexpr uint8_t kOrderQ3K[] = {23, 0, 8, 4, 12, 16, 19};
 
 }  // namespace
 
@@ -60,13 +67,13 @@ PackedLayout packed_layout(DType dtype) {
     case DType::kQ2_K:
       return words_only(kSuperblock, sizeof(BlockQ2_K));
     case DType::kQ3_K:
-      return half_last(sizeof(BlockQ3_K), offsetof(BlockQ3_K, d));
+      return half_last(sizeof(BlockQ3_K), offsetof(BlockQ3_K, d), kOrderQ3K);
     case DType::kQ4_K:
       return words_only(kSuperblock, sizeof(BlockQ4_K));
     case DType::kQ5_K:
       return words_only(kSuperblock, sizeof(BlockQ5_K));
     case DType::kQ6_K:
-      return half_last(sizeof(BlockQ6_K), offsetof(BlockQ6_K, d));
+      return half_last(sizeof(BlockQ6_K), offsetof(BlockQ6_K, d), kOrderQ6K);
     default:
       return {};
   }
@@ -74,21 +81,21 @@ PackedLayout packed_layout(DType dtype) {
 
 void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
                         int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept {
-  std::byte* halves = slice + static_cast<size_t>(num_blocks) * layout.words_bytes();
-  for (size_t b = 0; b < static_cast<size_t>(num_blocks); ++b) {
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    const BlockPlace place = place_of_block(layout, num_blocks, b);
     for (size_t r = 0; r < kSliceRows; ++r) {
       const size_t row = std::min(r, static_cast<size_t>(num_rows) - 1);
-      const std::byte* block =
-          rows + row * row_stride + b * static_cast<size_t>(layout.block_bytes);
+      const std::byte* block = rows + row * row_stride +
+                               static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes);
       for (size_t w = 0; w < static_cast<size_t>(layout.num_words); ++w) {
-        std::byte* word = slice + b * layout.words_bytes() + 4 * (w * kSliceRows + r);
-        std::memcpy(word, block + layout.word_offset + 4 * w, 4);
+        std::byte* word = slice + place.words + 4 * (w * kSliceRows + r);
+        const size_t source = layout.source_word(w / 4) + w - layout.unit_word(w / 4);
+        std::memcpy(word, block + layout.word_offset + 4 * source, 4);
         if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
       }
       if (layout.has_half()) {
         const auto half_bytes = static_cast<size_t>(layout.half_bytes);
-        std::memcpy(halves + half_bytes * (b * kSliceRows + r), block + layout.half_offset,
-                    half_bytes);
+        std::memcpy(slice + place.halves + half_bytes * r, block + layout.half_offset, half_bytes);
       }
     }
   }

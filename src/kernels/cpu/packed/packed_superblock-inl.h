@@ -138,8 +138,8 @@ RUVLLM_ALWAYS_INLINE typename V::Int sum_of_pairs(const typename V::Int (&pairs)
 
 // q4_K, and q5_K with a fifth bit: 6-bit scales and minimums per 32 elements.
 template <class V, bool kHasFifthBit>
-struct RulesQ45K : PackedFormat<V, kHasFifthBit> {
-  using Base = PackedFormat<V, kHasFifthBit>;
+struct RulesQ45K : PackedFormat<V> {
+  using Base = PackedFormat<V>;
   using typename Base::Float;
   using typename Base::Int;
   static constexpr int kWords = (kHasFifthBit ? sizeof(BlockQ5_K) : sizeof(BlockQ4_K)) / 4;
@@ -223,8 +223,8 @@ struct RulesQ6K : PackedFormat<V>, QuarterGroups {
   static constexpr int kHalfBytes = 2;
   static constexpr int kLevelBits = 6;
   static constexpr bool kIsWorthDecoding = true;
-  static constexpr int kHighBitsWord = 32;
-  static constexpr int kScalesWord = 48;
+  static constexpr int kScalesWord = 0;  // the packer has put words in the order of steps
+  static constexpr int kLevelsWord = 4;
   using Header = ScalesAlone<V, 16, 8>;
 
   static RUVLLM_ALWAYS_INLINE Header load_header(const uint8_t* words, const uint8_t* halves) {
@@ -245,9 +245,9 @@ struct RulesQ6K : PackedFormat<V>, QuarterGroups {
   }
   static RUVLLM_ALWAYS_INLINE void load_levels(const uint8_t* words, int step, int j, Int (&w)[4]) {
     const Int low4 = V::broadcast_byte(0x0f), bits45 = V::broadcast_byte(0x30);
-    const Int even = Base::word(words, 16 * half(step) + word(step, j));
-    const Int odd = Base::word(words, 16 * half(step) + 8 + word(step, j));
-    const Int high = Base::word(words, kHighBitsWord + 8 * half(step) + word(step, j));
+    const int first = kLevelsWord + 12 * step + j;
+    const Int even = Base::word(words, first), odd = Base::word(words, first + 4);
+    const Int high = Base::word(words, first + 8);
     w[0] = V::select_or(V::template shift_left16<4>(high), bits45, V::bit_and(even, low4));
     w[1] = V::select_or(high, bits45, V::bit_and(V::template shift_right16<4>(even), low4));
     w[2] = V::select_or(V::template shift_left16<2>(high), bits45, V::bit_and(odd, low4));
@@ -327,8 +327,13 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
   static constexpr int kHalfBytes = 2;
   static constexpr int kLevelBits = 3;
   static constexpr bool kIsWorthDecoding = true;
-  static constexpr int kBitsWord = 8;
-  static constexpr int kScalesWord = 24;
+  // As the packer has put them: scales, third and lower bits of the first half by turns, lower bits
+  // of the second half, the last of them in word 0.
+  static constexpr int kScalesWord = 1;
+  static constexpr int third_bits_word(int step, int j) { return 4 + 8 * (step % 2) + j; }
+  static constexpr int bits_word(int step, int j) {
+    return half(step) == 0 ? 8 + 8 * (step % 2) + j : (20 + word(step, j)) % kWords;
+  }
   using Header = ScalesAlone<V, 16, 8>;
 
   static RUVLLM_ALWAYS_INLINE Header load_header(const uint8_t* words, const uint8_t* halves) {
@@ -355,9 +360,9 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
     return 8 * half(step) + 2 * stream + step % 2;
   }
   static RUVLLM_ALWAYS_INLINE void load_levels(const uint8_t* words, int step, int j, Int (&w)[4]) {
-    split_two_bits<V>(Base::word(words, kBitsWord + 8 * half(step) + word(step, j)), w);
+    split_two_bits<V>(Base::word(words, bits_word(step, j)), w);
     const Int bit2 = V::broadcast_byte(4);
-    const Int bits = V::shift_right(Base::word(words, word(step, j)), 4 * half(step));
+    const Int bits = V::shift_right(Base::word(words, third_bits_word(step, j)), 4 * half(step));
     w[0] = V::select_or(V::template shift_left16<2>(bits), bit2, w[0]);
     w[1] = V::select_or(V::template shift_left16<1>(bits), bit2, w[1]);
     w[2] = V::select_or(bits, bit2, w[2]);

@@ -39,9 +39,6 @@ struct YmmPairs {
     pack_slice_by_words<Avx2Packer>(layout, rows, row_stride, num_rows, num_blocks, slice);
   }
 
-  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) {
-    _mm_prefetch(reinterpret_cast<const char*>(src), _MM_HINT_T1);
-  }
   static RUVLLM_ALWAYS_INLINE Int load(const uint8_t* src) {
     return {load256(src), load256(src + 32)};
   }
