@@ -2,7 +2,9 @@
 // (tests/golden/README.md). Every instruction set of this machine, several thread counts.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
+#include <numeric>
 #include <ostream>
 #include <span>
 #include <string>
@@ -160,7 +162,8 @@ void run_prompt(const model::Model& model, device::CpuDevice& device,
     const ops::SpanView span{0, rows, first, block_table.data()};
     model.step(device, **workspace,
                {rows, tokens.data() + first, positions.data() + first, 1, &span, row_spans.data()},
-               pool->view(), std::span(positions).first(static_cast<size_t>(rows)), &result.tap);
+               pool->view(), std::span(positions).first(static_cast<size_t>(rows)),
+               model::RowsAfter::kReadable, &result.tap);
     const int64_t num_logits = static_cast<int64_t>(rows) * config.vocab_size;
     result.logits.insert(result.logits.end(), (*workspace)->logits,
                          (*workspace)->logits + num_logits);
@@ -199,6 +202,40 @@ TEST_P(GoldenTest, ChunksDoNotChangeBits) {
   run_prompt(*model_, *device_, tokens, static_cast<int32_t>(tokens.size()), whole);
   run_prompt(*model_, *device_, tokens, 7, chunked);
   EXPECT_EQ(whole.logits, chunked.logits);
+}
+
+// Where only some rows get logits, the last layer runs for them alone.
+TEST_P(GoldenTest, LastLayerOfFewRowsHasTheSameBits) {
+  const std::vector<int32_t> tokens = int_array(*golden_, "golden.p1.tokens");
+  const int32_t count = static_cast<int32_t>(tokens.size());
+  PromptRun whole;
+  run_prompt(*model_, *device_, tokens, count, whole);
+  const model::ModelConfig& config = model_->config();
+  auto workspace = model::Workspace::create(*device_, config, model_->weights(),
+                                            {count, 4, device_->team().num_threads(), count});
+  auto pool = cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 8);
+  ASSERT_TRUE(workspace.has_value() && pool.has_value());
+  const std::vector<uint32_t> block_table = {2, 6, 1, 0};
+  std::vector<int32_t> positions(tokens.size()), row_spans(tokens.size(), 0);
+  std::iota(positions.begin(), positions.end(), 0);
+  const std::vector<int32_t> chunks[] = {{}, {1, 4, 5}, {count - 13}};  // rows that get logits
+  int32_t first = 0;
+  for (const std::vector<int32_t>& logit_rows : chunks) {
+    const int32_t rows = first == 12 ? count - first : 6;
+    const ops::SpanView span{0, rows, first, block_table.data()};
+    model_->step(
+        *device_, **workspace,
+        {rows, tokens.data() + first, positions.data() + first, 1, &span, row_spans.data()},
+        pool->view(), logit_rows, model::RowsAfter::kDone);
+    for (size_t i = 0; i < logit_rows.size(); ++i) {
+      const size_t cols = static_cast<size_t>(config.vocab_size);
+      const float* expected =
+          whole.logits.data() + static_cast<size_t>(first + logit_rows[i]) * cols;
+      EXPECT_EQ(std::memcmp((*workspace)->logits + i * cols, expected, cols * sizeof(float)), 0)
+          << "row " << first + logit_rows[i];
+    }
+    first += rows;
+  }
 }
 
 // Through the whole step loop. A step is compared while the reference's first two candidates are

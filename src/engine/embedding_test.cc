@@ -144,7 +144,8 @@ class EmbeddingGoldenTest : public testing::TestWithParam<Case> {
     const ops::SpanView span{0, count, 0, block_table.data()};
     const ops::BatchView batch{count, tokens.data(), positions.data(), 1, &span, row_spans.data()};
     RecordingTap tap;
-    loaded_.model->step(*loaded_.device, **workspace, batch, pool->view(), {}, &tap);
+    loaded_.model->step(*loaded_.device, **workspace, batch, pool->view(), {},
+                        model::RowsAfter::kReadable, &tap);
     loaded_.model->final_states(*loaded_.device, **workspace, positions);
     const float* states = (*workspace)->residual;
     tap.recorded["final_norm"].assign(states, states + int64_t{count} * config.hidden_dim);

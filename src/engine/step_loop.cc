@@ -273,6 +273,7 @@ void StepLoop::build_batch() {
   spans_.clear();
   logit_rows_.clear();
   state_rows_.clear();
+  rows_read_later_ = false;
   for (const ScheduledSpan& scheduled : scheduled_) {
     Sequence& sequence = *running_[static_cast<size_t>(scheduled.entry_idx)];
     const int32_t first = sequence.num_computed, end = first + scheduled.num_rows;
@@ -289,6 +290,7 @@ void StepLoop::build_batch() {
     const adapters::AdapterSet* adapters = sequence.request.adapters.get();
     spans_.push_back({first_row, scheduled.num_rows, first, sequence.block_table.data(),
                       adapters != nullptr ? &adapters->view() : nullptr});
+    rows_read_later_ |= !sequence.request.generates();
     const bool reaches_end = end == static_cast<int32_t>(sequence.tokens.size());
     if (reaches_end && sequence.request.generates()) {
       logit_rows_.push_back(first_row + scheduled.num_rows - 1);
@@ -315,7 +317,8 @@ void StepLoop::run_step() {
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   workspace_->lora_ns = 0;
   const uint64_t begin = monotonic_us();
-  model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_);
+  model_.step(device_, *workspace_, batch, pool_.view(), logit_rows_,
+              rows_read_later_ ? model::RowsAfter::kReadable : model::RowsAfter::kDone);
   if (!state_rows_.empty()) model_.final_states(device_, *workspace_, state_rows_);
   // Asked before a token goes out, and again because scoring reads weights while it commits.
   Status intact = model_.file().check_intact();

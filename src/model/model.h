@@ -34,6 +34,12 @@ struct ModelOptions {
   uint64_t max_packed_bytes = UINT64_MAX;
 };
 
+// What may be asked of a step's rows after it.
+enum class RowsAfter : uint8_t {
+  kReadable,  // final_states() and logits() of any row
+  kDone,      // nothing: the last layer is computed only for rows that get logits
+};
+
 class Model {
  public:
   static Result<std::unique_ptr<const Model>> load(formats::GgufFile file,
@@ -49,10 +55,12 @@ class Model {
   // Packed copies of matrices, as far as they are made.
   uint64_t packed_bytes() const { return packer_ == nullptr ? 0 : packer_->bytes_packed(); }
 
-  // One forward pass over the batch, then workspace.logits[i] = logits of row logit_rows[i].
-  // At most workspace.max_rows() rows and max_logit_rows() logit rows. No allocation, no failure.
+  // One forward pass over the batch, then workspace.logits[i] = logits of row logit_rows[i], which
+  // ascend. At most workspace.max_rows() rows and max_logit_rows() logit rows. No allocation, no
+  // failure.
   void step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,
             const ops::KvView& kv, std::span<const int32_t> logit_rows,
+            RowsAfter rows_after = RowsAfter::kReadable,
             ActivationTap* tap = nullptr) const noexcept;
 
   // Turns `rows` of the last step() in workspace.residual, [rows, hidden], into their final states;

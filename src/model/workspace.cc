@@ -98,6 +98,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& de
   if (config.experts) ws->experts.bind(arena);
   ws->lora.bind(arena);
   ws->scratch_ = arena.at(scratch);
+  ws->narrowed.reserve(max_logit_rows);
   return ws;
 }
 

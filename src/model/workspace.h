@@ -9,6 +9,7 @@
 #include "base/memory/arena.h"
 #include "device/cpu_device.h"
 #include "model/config.h"
+#include "model/decoder/narrowed_batch.h"
 #include "model/weights.h"
 #include "ops/activations.h"
 #include "ops/attention.h"
@@ -50,6 +51,7 @@ class Workspace {
   uint64_t lora_ns = 0;             // time spent on adapters, added up; the caller resets it
   ops::ActivationBuffer logits_in;  // final normed rows: input of output
   ops::MoeWorkspace experts;        // in place of gate, up and ffn_in
+  NarrowedBatch narrowed;           // rows of the step that get logits
 
   std::byte* thread_scratch(uint32_t thread_idx) const {
     return scratch_ + thread_idx * scratch_stride_;

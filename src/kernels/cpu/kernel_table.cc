@@ -15,7 +15,7 @@
 #elif defined(__aarch64__)
 #include "kernels/cpu/neon/attention.h"
 #include "kernels/cpu/neon/elementwise.h"
-#include "kernels/cpu/neon/matmul.h"
+#include "kernels/cpu/neon/matmul/matmul.h"
 #endif
 
 namespace ruvllm::kernels {

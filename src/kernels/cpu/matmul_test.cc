@@ -432,7 +432,10 @@ std::vector<Shape> shapes(DType dtype) {
     out.push_back({17, cols[static_cast<size_t>(num_x) % cols.size()], num_x});
     out.push_back({24, cols.back(), num_x});
   }
-  out.push_back({18, cols.back(), 53});  // more than one of the largest tiles
+  // More than one of the largest tiles, and whole and partial slices.
+  out.push_back({18, cols.back(), 53});
+  out.push_back({9, cols.back(), 37});
+  out.push_back({48, cols.front(), 33});
   return out;
 }
 

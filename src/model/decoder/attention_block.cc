@@ -68,8 +68,8 @@ void finish_qkv_row(const PassContext& c, const ops::BatchView& batch, int32_t r
 
 }  // namespace
 
-void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
-                         const ops::BatchView& batch, int32_t layer_idx) noexcept {
+void run_attention_inputs(const PassContext& c, ThreadTeam::Worker& worker,
+                          const ops::BatchView& batch, int32_t layer_idx) noexcept {
   const ModelConfig& config = c.config;
   const LayerWeights& layer = c.layer_weights(layer_idx);
   Workspace& ws = c.workspace;
@@ -99,12 +99,21 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
       {{ops::LoraTarget::kQ, config.q_dim(), ws.q},
        {ops::LoraTarget::kK, config.kv_dim(), ws.k},
        {ops::LoraTarget::kV, config.kv_dim(), ws.v}}};
-  add_adapters(c, worker, layer_idx, qkv_adapters, ws.hidden_in, config.hidden_dim);
+  add_adapters(c, worker, batch, layer_idx, qkv_adapters, ws.hidden_in, config.hidden_dim);
   row_phase(worker, rows, layer.attn_output,
             [&](int32_t row) { finish_qkv_row(c, batch, row, layer_idx); });
   tap_rows(c, worker, "q", layer_idx, ws.q, rows, config.q_dim());
   tap_rows(c, worker, "k", layer_idx, ws.k, rows, config.kv_dim());
   tap_rows(c, worker, "v", layer_idx, ws.v, rows, config.kv_dim());
+}
+
+void run_attention_outputs(const PassContext& c, ThreadTeam::Worker& worker,
+                           const ops::BatchView& batch, int32_t layer_idx) noexcept {
+  const ModelConfig& config = c.config;
+  const LayerWeights& layer = c.layer_weights(layer_idx);
+  Workspace& ws = c.workspace;
+  std::byte* scratch = ws.thread_scratch(worker.index());
+  const int32_t rows = batch.num_rows;
 
   ops::run_attention(worker, c.kernels.attention, attention_shape(c, layer_idx), batch, c.kv,
                      layer_idx, ws.q, ws.attn_in.row(0, config.q_dim()), ws.attn_parts, scratch);
@@ -118,7 +127,7 @@ void run_attention_block(const PassContext& c, ThreadTeam::Worker& worker,
   ops::run_linear(worker, output, ws.attn_in, rows, scratch);
   const std::array<ops::LoraCall, 1> output_adapters = {
       {{ops::LoraTarget::kAttnOutput, config.hidden_dim, ws.delta}}};
-  add_adapters(c, worker, layer_idx, output_adapters, ws.attn_in, config.q_dim());
+  add_adapters(c, worker, batch, layer_idx, output_adapters, ws.attn_in, config.q_dim());
   if (c.tap != nullptr) worker.barrier();
   tap_rows(c, worker, "attn_out", layer_idx, ws.delta, rows, config.hidden_dim);
 }

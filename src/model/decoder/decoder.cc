@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "model/decoder/attention_block.h"
 #include "model/decoder/feed_forward_block.h"
@@ -66,14 +67,36 @@ void finish_logits(const PassContext& c, ThreadTeam::Worker& worker, int64_t num
   });
 }
 
+// Moves what the last layer still needs of the rows, residual stream and queries, to the front.
+// rows[i] >= i ascend, so what is overwritten has moved before.
+void gather_rows(const PassContext& c, std::span<const int32_t> rows) noexcept {
+  const auto move_row = [](float* data, int32_t dim, int32_t from, int32_t to) {
+    std::memmove(row_of(data, to, dim), row_of(data, from, dim),
+                 static_cast<size_t>(dim) * sizeof(float));
+  };
+  int32_t to = 0;
+  for (const int32_t from : rows) {
+    move_row(c.workspace.residual, c.config.hidden_dim, from, to);
+    move_row(c.workspace.q, c.config.q_dim(), from, to);
+    ++to;
+  }
+}
+
 }  // namespace
 
-void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
-                const ops::BatchView& batch) noexcept {
+void run_layers(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch,
+                const NarrowedBatch* narrowed) noexcept {
   embed(c, worker, batch);
+  const ops::BatchView* rest = &batch;
   for (int32_t layer_idx = 0; layer_idx < c.config.num_layers; ++layer_idx) {
-    run_attention_block(c, worker, batch, layer_idx);
-    run_feed_forward_block(c, worker, batch.num_rows, layer_idx);
+    run_attention_inputs(c, worker, batch, layer_idx);
+    if (narrowed != nullptr && layer_idx == c.config.num_layers - 1) {
+      rest = &narrowed->view();
+      if (rest->num_rows == 0) return;
+      worker.barrier([&] { gather_rows(c, narrowed->source_rows()); });
+    }
+    run_attention_outputs(c, worker, *rest, layer_idx);
+    run_feed_forward_block(c, worker, *rest, layer_idx);
   }
 }
 

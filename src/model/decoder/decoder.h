@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/threads/thread_team.h"
+#include "model/decoder/narrowed_batch.h"
 #include "model/decoder/pass_context.h"
 #include "ops/views.h"
 
@@ -15,9 +16,10 @@ namespace ruvllm::model {
 // with a barrier: ThreadTeam::run() does.
 
 // Embeds the batch's tokens and runs all layers: workspace.residual + workspace.delta become the
-// last layer's output, and the cache gets the rows' keys and values.
-void run_layers(const PassContext& c, ThreadTeam::Worker& worker,
-                const ops::BatchView& batch) noexcept;
+// last layer's output, and the cache gets the rows' keys and values. With `narrowed` the output is
+// that of its rows alone, in their order.
+void run_layers(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch,
+                const NarrowedBatch* narrowed) noexcept;
 
 // workspace.residual of `rows` becomes their final state: the last layer's output, normed where the
 // family norms it. Once for each row of a step.

@@ -27,21 +27,21 @@ void run_experts(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_r
 }
 
 // workspace.delta = the feed-forward network of hidden_in.
-void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
+void run_dense(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch,
                int32_t layer_idx) noexcept {
   const LayerWeights& layer = c.layer_weights(layer_idx);
   const kernels::ElementwiseKernels& elementwise = c.kernels.elementwise;
   Workspace& ws = c.workspace;
   std::byte* scratch = ws.thread_scratch(worker.index());
-  const int32_t dim = c.config.ffn_dim;
+  const int32_t dim = c.config.ffn_dim, num_rows = batch.num_rows;
 
   const size_t first = layer.has_gate() ? 0 : 1;
   const std::array<ops::LinearCall, 2> gate_up = {{{&layer.gate, ws.gate}, {&layer.up, ws.up}}};
   ops::run_linear(worker, std::span(gate_up).subspan(first), ws.hidden_in, num_rows, scratch);
   const std::array<ops::LoraCall, 2> gate_up_adapters = {
       {{ops::LoraTarget::kGate, dim, ws.gate}, {ops::LoraTarget::kUp, dim, ws.up}}};
-  add_adapters(c, worker, layer_idx, std::span(gate_up_adapters).subspan(first), ws.hidden_in,
-               c.config.hidden_dim);
+  add_adapters(c, worker, batch, layer_idx, std::span(gate_up_adapters).subspan(first),
+               ws.hidden_in, c.config.hidden_dim);
   const auto multiply_gated = c.config.gate_activation == GateActivation::kSilu
                                   ? elementwise.swiglu
                                   : elementwise.geglu_tanh;
@@ -60,14 +60,14 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_row
   ops::run_linear(worker, down, ws.ffn_in, num_rows, scratch);
   const std::array<ops::LoraCall, 1> down_adapters = {
       {{ops::LoraTarget::kDown, c.config.hidden_dim, ws.delta}}};
-  add_adapters(c, worker, layer_idx, down_adapters, ws.ffn_in, dim);
+  add_adapters(c, worker, batch, layer_idx, down_adapters, ws.ffn_in, dim);
 }
 
 }  // namespace
 
-void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, int32_t num_rows,
-                            int32_t layer_idx) noexcept {
-  const int32_t hidden = c.config.hidden_dim;
+void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker,
+                            const ops::BatchView& batch, int32_t layer_idx) noexcept {
+  const int32_t hidden = c.config.hidden_dim, num_rows = batch.num_rows;
   const LayerWeights& layer = c.layer_weights(layer_idx);
   Workspace& ws = c.workspace;
   const ops::ActivationKinds kinds = layer.ffn_input_kinds();
@@ -82,7 +82,7 @@ void run_feed_forward_block(const PassContext& c, ThreadTeam::Worker& worker, in
   if (layer.experts) {
     run_experts(c, worker, num_rows, layer_idx);
   } else {
-    run_dense(c, worker, num_rows, layer_idx);
+    run_dense(c, worker, batch, layer_idx);
   }
   if (c.tap != nullptr) worker.barrier();
   tap_rows(c, worker, "ffn_out", layer_idx, ws.delta, num_rows, hidden);

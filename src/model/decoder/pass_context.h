@@ -26,7 +26,7 @@ struct PassContext {
   Workspace& workspace;
   ops::KvView kv;
   ActivationTap* tap = nullptr;
-  const ops::BatchView* lora_batch = nullptr;  // the step's, if a sequence of it has adapters
+  bool has_adapters = false;  // a sequence of the step has some
 
   const LayerWeights& layer_weights(int32_t layer_idx) const {
     return weights.layers[static_cast<size_t>(layer_idx)];

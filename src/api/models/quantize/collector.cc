@@ -163,7 +163,7 @@ void ImportanceCollector::Impl::run_chunk(uint64_t window_begin, uint64_t begin,
   const ops::SpanView span{0, num_rows, first_position, block_table.data()};
   const ops::BatchView batch{num_rows, tokens.data() + begin, positions.data(), 1,
                              &span,    row_spans.data()};
-  model->step(*device, *workspace, batch, pool->view(), {}, &*sums);
+  model->step(*device, *workspace, batch, pool->view(), {}, model::RowsAfter::kReadable, &*sums);
 }
 
 // By the names of the model's matrices.

@@ -17,7 +17,7 @@ struct Entry {
   size_t (*scratch_bytes)(int32_t num_cols);
 };
 
-inline constexpr size_t kNumEntries = 8;
+inline constexpr size_t kNumEntries = 7;
 extern const Entry kEntries[kNumEntries];
 
 }  // namespace ruvllm::kernels::amx

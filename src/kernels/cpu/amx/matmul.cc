@@ -167,7 +167,7 @@ template <class Format, size_t kSlices>
 RUVLLM_NEVER_INLINE void multiply_superblocks(const MatmulArgs& args, const SlicePart& part,
                                               const SuperblockPanel* first_panel, size_t num_x,
                                               float* dst) {
-  constexpr size_t kLag = 2, kRowsAtOnce = kTileX / 4;
+  constexpr size_t kLag = 1, kRowsAtOnce = kTileX / 4;
   const auto num_cols = static_cast<size_t>(args.num_cols);
   const auto num_blocks = static_cast<size_t>(part.num_blocks);
   const auto first_block = static_cast<size_t>(part.first_block);
@@ -195,7 +195,7 @@ RUVLLM_NEVER_INLINE void multiply_superblocks(const MatmulArgs& args, const Slic
         }
       }
     }
-    const SuperblockSums& done = sums[(at + 1) % (kLag + 1)];  // of kLag steps ago
+    const SuperblockSums& done = sums[(at + 1) % (kLag + 1)];  // kLag steps ago
     for (size_t quarter = 0; quarter < 4; ++quarter) {
       if (multiplies) {
         add_quarter<kSlices>(q8 + ahead.x_row * num_cols + ahead.block * kSuperblock, num_cols,
@@ -228,8 +228,7 @@ RUVLLM_NEVER_INLINE void multiply_superblocks(const MatmulArgs& args, const Slic
 MatmulArgs without_first_x(const MatmulArgs& args, size_t count, size_t group_elements) {
   const auto num_cols = static_cast<size_t>(args.num_cols);
   MatmulArgs rest = args;
-  if (args.x.q8 != nullptr) rest.x.q8 += count * num_cols;
-  if (args.x.q16 != nullptr) rest.x.q16 += count * num_cols;
+  rest.x.q8 += count * num_cols;
   rest.x.scales += count * (num_cols / group_elements);
   if (args.x.sums16 != nullptr) rest.x.sums16 += count * (num_cols / 16);
   if (args.x.sums32 != nullptr) rest.x.sums32 += count * (num_cols / 32);
@@ -243,7 +242,8 @@ template <class Format>
 struct Superblocks {
   using Panel = SuperblockPanel;
   using Packed = typename Format::Packed;
-  static constexpr int kXBytes = 64;  // of a tile's row
+  static constexpr int kXBytes = 64;    // of a tile's row
+  static constexpr int32_t kMinX = 32;  // rows of x from which tiles are faster
   static constexpr int kSlices = 2;
   static constexpr int kChunkElements = 512;
 
@@ -261,64 +261,36 @@ struct Superblocks {
   }
 };
 
-// Sums of 16 rows of x and one block of 32.
-struct alignas(64) Block32Sums {
-  Sums first, second;
-};
-
 // Two blocks are under way at a time, in tiles of their own.
-template <class Format>
-RUVLLM_ALWAYS_INLINE void multiply_block(const void* x, size_t stride, const Block32Panel& panel,
-                                         bool is_odd, Block32Sums& sums) {
+RUVLLM_ALWAYS_INLINE void multiply_block(const int8_t* q8, size_t stride, const Block32Panel& panel,
+                                         bool is_odd, Sums& sums) {
   if (is_odd) {
-    _tile_loadd(5, x, stride);
-    _tile_loadd(7, panel.first, 64);
+    _tile_loadd(5, q8, stride);
+    _tile_loadd(7, panel.levels, 64);
     _tile_zero(1);
-    if constexpr (Format::kHas16BitX) {
-      _tile_dpbusd(1, 5, 7);
-      _tile_loadd(7, panel.second, 64);
-      _tile_zero(3);
-      _tile_dpbssd(3, 5, 7);
-      _tile_stored(3, sums.second, 64);
-    } else {
-      _tile_dpbssd(1, 5, 7);
-    }
-    _tile_stored(1, sums.first, 64);
+    _tile_dpbssd(1, 5, 7);
+    _tile_stored(1, sums, 64);
   } else {
-    _tile_loadd(4, x, stride);
-    _tile_loadd(6, panel.first, 64);
+    _tile_loadd(4, q8, stride);
+    _tile_loadd(6, panel.levels, 64);
     _tile_zero(0);
-    if constexpr (Format::kHas16BitX) {
-      _tile_dpbusd(0, 4, 6);
-      _tile_loadd(6, panel.second, 64);
-      _tile_zero(2);
-      _tile_dpbssd(2, 4, 6);
-      _tile_stored(2, sums.second, 64);
-    } else {
-      _tile_dpbssd(0, 4, 6);
-    }
-    _tile_stored(0, sums.first, 64);
+    _tile_dpbssd(0, 4, 6);
+    _tile_stored(0, sums, 64);
   }
 }
 
-template <class Format>
-RUVLLM_ALWAYS_INLINE void add_block_terms(const Block32Panel& panel, const Block32Sums& sums,
+RUVLLM_ALWAYS_INLINE void add_block_terms(const Block32Panel& panel, const Sums& sums,
                                           const float* x_scales, size_t stride, __m512 (&acc)[16]) {
   const __m512 d = _mm512_load_ps(panel.d);
 #pragma GCC unroll 16
   for (size_t i = 0; i < kTileX; ++i) {
-    __m512i isum = _mm512_load_si512(sums.first[i]);
-    if constexpr (Format::kHas16BitX) {
-      const __m512i high = _mm512_load_si512(sums.second[i]);
-      isum = _mm512_add_epi32(isum, _mm512_slli_epi32(high, 8));
-    }
+    const __m512 isum = _mm512_cvtepi32_ps(_mm512_load_si512(sums[i]));
     const __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x_scales[i * stride]));
-    acc[i] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(isum), acc[i]);
+    acc[i] = _mm512_fmadd_ps(scale, isum, acc[i]);
   }
 }
 
 // The terms of a block are added while the second one after it is multiplied.
-template <class Format>
 RUVLLM_NEVER_INLINE void multiply_blocks32(const MatmulArgs& args, const SlicePart& part,
                                            const Block32Panel* panels, size_t first_x, float* dst) {
   constexpr size_t kLag = 2;
@@ -334,20 +306,16 @@ RUVLLM_NEVER_INLINE void multiply_blocks32(const MatmulArgs& args, const SlicePa
     acc[i] = part.first_block == 0 ? _mm512_setzero_ps()
                                    : _mm512_maskz_loadu_ps(mask, dst + i * args.dst_stride);
   }
-  Block32Sums sums[4];
+  alignas(64) Sums sums[4];
   for (size_t b = 0; b < num_blocks + kLag; ++b) {
     if (b < num_blocks) {
-      const size_t at = (first_block + b) * kBlock32;
-      if constexpr (Format::kHas16BitX) {
-        multiply_block<Format>(args.x.q16 + at, 2 * num_cols, panels[b], b % 2 != 0, sums[b % 4]);
-      } else {
-        multiply_block<Format>(args.x.q8 + at, num_cols, panels[b], b % 2 != 0, sums[b % 4]);
-      }
+      const int8_t* q8 = args.x.q8 + (first_block + b) * kBlock32;
+      multiply_block(q8, num_cols, panels[b], b % 2 != 0, sums[b % 4]);
       order_memory();
     }
     if (b >= kLag) {
       const size_t done = b - kLag;
-      add_block_terms<Format>(panels[done], sums[done % 4], x_scales + done, row_blocks, acc);
+      add_block_terms(panels[done], sums[done % 4], x_scales + done, row_blocks, acc);
     }
   }
 #pragma GCC unroll 16
@@ -360,7 +328,8 @@ template <class Format>
 struct Blocks32 {
   using Panel = Block32Panel;
   using Packed = typename Format::Packed;
-  static constexpr int kXBytes = Format::kHas16BitX ? 64 : 32;
+  static constexpr int kXBytes = 32;
+  static constexpr int32_t kMinX = 16;
   static constexpr int kSlices = 1;
   static constexpr int kChunkElements = kSliceChunkElements;
 
@@ -371,7 +340,7 @@ struct Blocks32 {
   static RUVLLM_ALWAYS_INLINE void multiply(const MatmulArgs& args, const SlicePart& part,
                                             const Panel* panels, size_t num_x, float* dst) {
     for (size_t m = 0; m < num_x; m += kTileX) {
-      multiply_blocks32<Format>(args, part, panels, m, dst + m * args.dst_stride);
+      multiply_blocks32(args, part, panels, m, dst + m * args.dst_stride);
     }
   }
 };
@@ -449,7 +418,7 @@ RUVLLM_ALWAYS_INLINE void multiply_with_tiles(const MatmulArgs& args) {
 template <class Family>
 void packed(const MatmulArgs& args) noexcept {
   using Packed = typename Family::Packed;
-  if (args.num_x_rows < static_cast<int32_t>(kTileX)) {
+  if (args.num_x_rows < Family::kMinX) {
     return matmul_packed<Avx512Vnni, Packed>(args);
   }
   multiply_with_tiles<Family, packed_part<Packed>>(args);
@@ -458,7 +427,7 @@ void packed(const MatmulArgs& args) noexcept {
 template <class Family, DType kType>
 void packing(const MatmulArgs& args) noexcept {
   using Packed = typename Family::Packed;
-  if (args.num_x_rows < static_cast<int32_t>(kTileX)) {
+  if (args.num_x_rows < Family::kMinX) {
     return matmul_packing<Avx512Vnni, Packed>(args, packed_layout(kType));
   }
   multiply_with_tiles<Family, packing_part<Packed, kType>>(args);
@@ -480,7 +449,6 @@ constexpr Entry entry(const char* name) {
 }  // namespace
 
 const Entry kEntries[kNumEntries] = {entry<Blocks32<AmxQ4_0>, DType::kQ4_0>("amx q4_0"),
-                                     entry<Blocks32<AmxQ8_0>, DType::kQ8_0>("amx q8_0"),
                                      entry<Superblocks<AmxQ2K>, DType::kQ2_K>("amx q2_K"),
                                      entry<Superblocks<AmxQ3K>, DType::kQ3_K>("amx q3_K"),
                                      entry<Superblocks<AmxQ4K>, DType::kQ4_K>("amx q4_K"),

@@ -103,16 +103,13 @@ using AmxIQ4XS = AmxSuperblock<RulesIQ4XS, Avx512Vnni::kLevelBias, 0>;
 
 // Blocks of 32 have a float scale each, so that their sums are taken out one by one.
 struct alignas(64) Block32Panel {
-  uint8_t first[kTileBytes];
-  uint8_t second[kTileBytes];
+  uint8_t levels[kTileBytes / 2];  // [32 / 4][16 rows][4], signed
   float d[16];
 };
 
-// `first`: half a tile of levels.
 struct AmxQ4_0 {
   using V = Avx512Vnni;
   using Packed = PackedQ4_0<V>;
-  static constexpr bool kHas16BitX = false;
 
   static RUVLLM_ALWAYS_INLINE void decode(const uint8_t* words, const uint8_t* halves,
                                           Block32Panel& panel) {
@@ -120,29 +117,8 @@ struct AmxQ4_0 {
     for (int j = 0; j < 4; ++j) {
       __m512i levels[2];
       Packed::load_levels(words, j, levels);
-      _mm512_store_si512(panel.first + 64 * j, _mm512_sub_epi8(levels[0], offset));
-      _mm512_store_si512(panel.first + 64 * (4 + j), _mm512_sub_epi8(levels[1], offset));
-    }
-    _mm512_store_ps(panel.d, V::load_halves(halves));
-  }
-};
-
-// 16-bit x is read as bytes, low and high in turn: the weights in even bytes of `first` meet the
-// low ones, those in odd bytes of `second` the high ones, and zeros the others.
-struct AmxQ8_0 {
-  using V = Avx512Vnni;
-  using Packed = PackedQ8_0<V>;
-  static constexpr bool kHas16BitX = true;
-
-  static RUVLLM_ALWAYS_INLINE void decode(const uint8_t* words, const uint8_t* halves,
-                                          Block32Panel& panel) {
-    const __m512i low_bytes = _mm512_set1_epi16(0x00ff);
-    for (int j = 0; j < 8; ++j) {  // bytes 0 2 1 3 of four k: the packer has swapped two
-      const __m512i word = Packed::word(words, j);
-      _mm512_store_si512(panel.first + 128 * j, _mm512_and_si512(word, low_bytes));
-      _mm512_store_si512(panel.first + 128 * j + 64, _mm512_srli_epi16(word, 8));
-      _mm512_store_si512(panel.second + 128 * j, _mm512_slli_epi16(word, 8));
-      _mm512_store_si512(panel.second + 128 * j + 64, _mm512_andnot_si512(low_bytes, word));
+      _mm512_store_si512(panel.levels + 64 * j, _mm512_sub_epi8(levels[0], offset));
+      _mm512_store_si512(panel.levels + 64 * (4 + j), _mm512_sub_epi8(levels[1], offset));
     }
     _mm512_store_ps(panel.d, V::load_halves(halves));
   }

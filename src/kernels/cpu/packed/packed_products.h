@@ -1,8 +1,7 @@
 // The products of packed slices that an instruction set has, by type, and how its table takes them
-// over.
+// over. Functions have internal linkage, as in vec.h.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,15 +24,15 @@ struct PackedProducts {
 
 // Blocks of a chunk of a slice.
 template <DType kType>
-size_t packing_scratch_bytes(int32_t num_cols) {
+static size_t packing_scratch_bytes(int32_t num_cols) {
   const PackedLayout layout = packed_layout(kType);
-  const int32_t cols = std::min(num_cols, kSliceChunkElements);
+  const int32_t cols = num_cols < kSliceChunkElements ? num_cols : kSliceChunkElements;
   return static_cast<size_t>(cols / layout.block_elements * layout.block_bytes) * kSliceRows;
 }
 
 // The entry keeps its product for few rows of x.
 template <DType kType>
-void overlay_packed(MatmulKernel (&matmul)[kNumDTypes], const char* name,
+static void overlay_packed(MatmulKernel (&matmul)[kNumDTypes], const char* name,
                     const PackedProducts& products) {
   MatmulKernel& kernel = matmul[static_cast<size_t>(kType)];
   const PackedProduct& product = products.by_type[static_cast<size_t>(kType)];

@@ -7,7 +7,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/cpu/neon/packed_neon.h"
+#include "kernels/cpu/neon/matmul/packed_neon.h"
 #include "kernels/cpu/vec.h"
 
 namespace ruvllm::kernels {

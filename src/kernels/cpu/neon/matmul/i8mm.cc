@@ -1,6 +1,6 @@
-#include "kernels/cpu/neon/dot_i8mm.h"
-#include "kernels/cpu/neon/matmul.h"
-#include "kernels/cpu/neon/matmul_entries-inl.h"
+#include "kernels/cpu/neon/matmul/dot_i8mm.h"
+#include "kernels/cpu/neon/matmul/entries-inl.h"
+#include "kernels/cpu/neon/matmul/matmul.h"
 
 namespace ruvllm::kernels {
 

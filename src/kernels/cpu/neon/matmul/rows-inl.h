@@ -8,7 +8,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/cpu/neon/packed_neon.h"
+#include "kernels/cpu/neon/matmul/packed_neon.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/x_row.h"
 #include "tensor/blocks.h"

@@ -9,7 +9,7 @@
 #include <arm_neon.h>
 
 #include "kernels/cpu/matmul.h"
-#include "kernels/cpu/neon/matmul.h"
+#include "kernels/cpu/neon/matmul/matmul.h"
 #include "kernels/cpu/vec.h"
 
 namespace ruvllm::kernels {

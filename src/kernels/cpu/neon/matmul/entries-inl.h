@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/matmul.h"
-#include "kernels/cpu/neon/matmul_rows-inl.h"
+#include "kernels/cpu/neon/matmul/rows-inl.h"
 #include "kernels/cpu/packed/packed_products-inl.h"
 #include "tensor/blocks.h"
 #include "tensor/dtype.h"

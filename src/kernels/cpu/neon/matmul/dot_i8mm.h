@@ -7,8 +7,8 @@
 
 #include <arm_neon.h>
 
-#include "kernels/cpu/neon/dot_dotprod.h"
-#include "kernels/cpu/neon/packed_neon.h"
+#include "kernels/cpu/neon/matmul/dot_dotprod.h"
+#include "kernels/cpu/neon/matmul/packed_neon.h"
 #include "kernels/cpu/vec.h"
 
 namespace ruvllm::kernels {
