@@ -16,7 +16,7 @@ from pathlib import Path
 
 from source_tree import report, tree_files
 
-ISA_FILE = re.compile(r"(?:^|/)cpu/(avx2|avx512|avxvnni|amx|dotprod|i8mm|sve)[^/]*(?:/.*)?$")
+ISA_FILE = re.compile(r"(?:^|/)cpu/(avx2|avx512|avx_vnni|amx|dotprod|i8mm|sve)[^/]*(?:/.*)?$")
 WEAK_TYPES = "WwVvu"
 # Exception plumbing of the compiler: a pointer, and a call of std::terminate. No vector code.
 HARMLESS = re.compile(r"^(DW\.ref\.__gxx_personality_v0|__clang_call_terminate)$")

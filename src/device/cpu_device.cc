@@ -22,13 +22,22 @@ constexpr Isa kIsas[] = {
     {"generic", [](const CpuFeatures&) { return true; }, kernels::fill_generic},
 #if defined(__x86_64__)
     {"avx2", [](const CpuFeatures& features) { return features.avx2; }, kernels::overlay_avx2},
+    {"avx_vnni", [](const CpuFeatures& features) { return features.avx_vnni; },
+     kernels::overlay_avx_vnni},
     {"avx512",
      [](const CpuFeatures& features) {
        return features.avx2 && features.avx512 && features.avx512_vnni;
      },
      kernels::overlay_avx512},
+    {"amx", [](const CpuFeatures& features) { return features.avx512_vnni && features.amx_int8; },
+     kernels::overlay_amx},
 #elif defined(__aarch64__)
     {"neon", [](const CpuFeatures&) { return true; }, kernels::overlay_neon},
+    {"neon_dotprod", [](const CpuFeatures& features) { return features.neon_dotprod; },
+     kernels::overlay_neon_dotprod},
+    {"neon_i8mm",
+     [](const CpuFeatures& features) { return features.neon_dotprod && features.neon_i8mm; },
+     kernels::overlay_neon_i8mm},
 #endif
 };
 

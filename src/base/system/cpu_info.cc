@@ -10,12 +10,15 @@
 
 #include "base/system/proc_files.h"
 
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
 #endif
 
 namespace ruvllm {
@@ -30,6 +33,25 @@ bool cpuid_7_1_eax(int bit) {
 bool cpuid_7_0_edx(int bit) {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> bit & 1u) != 0;
+}
+
+// Linux lets a process use the tile registers (8 KiB a thread) only after it has asked for them;
+// threads inherit the right. Older kernels, and signal stacks too small for the registers, say no.
+bool may_use_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+#if defined(__aarch64__) && defined(__APPLE__)
+bool sysctl_flag(const char* name) {
+  int value = 0;
+  size_t size = sizeof(value);
+  return ::sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
 }
 #endif
 
@@ -46,8 +68,11 @@ CpuFeatures detect() {
   found.avx512_vnni = found.avx512 && __builtin_cpu_supports("avx512vnni");
   found.avx512_bf16 = found.avx512 && cpuid_7_1_eax(5);
   found.avx_vnni = found.avx2 && cpuid_7_1_eax(4);
-  found.amx_int8 = found.avx512 && cpuid_7_0_edx(24) && cpuid_7_0_edx(25);
-#elif defined(__aarch64__)
+  found.amx_int8 = found.avx512 && cpuid_7_0_edx(24) && cpuid_7_0_edx(25) && may_use_tiles();
+#elif defined(__aarch64__) && defined(__APPLE__)
+  found.neon_dotprod = sysctl_flag("hw.optional.arm.FEAT_DotProd");
+  found.neon_i8mm = sysctl_flag("hw.optional.arm.FEAT_I8MM");
+#elif defined(__aarch64__) && defined(__linux__)
   found.neon_dotprod = (::getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   found.neon_i8mm = (::getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
 #endif

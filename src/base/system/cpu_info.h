@@ -14,7 +14,7 @@ struct CpuFeatures {
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool avx_vnni = false;
-  bool amx_int8 = false;
+  bool amx_int8 = false;  // with the right to its tiles
   bool neon_dotprod = false;
   bool neon_i8mm = false;
 

@@ -17,10 +17,14 @@ struct KernelTable {
 
 void fill_generic(KernelTable& table);
 #if defined(__x86_64__)
-void overlay_avx2(KernelTable& table);    // needs AVX2, FMA and F16C
-void overlay_avx512(KernelTable& table);  // on top of avx2; needs AVX-512 F, BW, DQ, VL and VNNI
+void overlay_avx2(KernelTable& table);      // needs AVX2, FMA and F16C
+void overlay_avx_vnni(KernelTable& table);  // on top of avx2; needs AVX-VNNI
+void overlay_avx512(KernelTable& table);    // on top of avx2; needs AVX-512 F, BW, DQ, VL and VNNI
+void overlay_amx(KernelTable& table);  // on top of avx512; needs AMX-INT8 and the right to tiles
 #elif defined(__aarch64__)
 void overlay_neon(KernelTable& table);
+void overlay_neon_dotprod(KernelTable& table);  // on top of neon; needs FEAT_DotProd
+void overlay_neon_i8mm(KernelTable& table);     // on top of neon_dotprod; needs FEAT_I8MM
 #endif
 
 }  // namespace ruvllm::kernels

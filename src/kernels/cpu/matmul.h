@@ -63,6 +63,9 @@ struct MatmulArgs {
   std::byte* scratch = nullptr;  // scratch_bytes(num_cols) bytes, private to the caller's thread
 };
 
+// Weight rows that float products convert to f32 at a time; a multiple of all tiles' rows.
+inline constexpr size_t kFloatStripRows = 24;
+
 using MatmulFn = void (*)(const MatmulArgs& args) noexcept;
 
 struct MatmulKernel {

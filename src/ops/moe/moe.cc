@@ -74,12 +74,10 @@ class MoeRun {
     const std::array<LinearCall, 1> router = {{{&plan_.router, ws_.logits_}}};
     run_linear(worker_, router, input_, num_rows_, scratch_);
     choose_and_group();
+    // The same rows of gate and up one after the other, while their input is in the caches.
     run_products(&MoeWorkspace::Group::inner_end, [this](const Group& group, int64_t piece) {
-      const LinearPieces gate = split(plan_.gate, plan_.ffn_dim(), group);
-      const bool is_gate = piece < gate.count;
-      const LinearPlan& linear = is_gate ? plan_.gate : plan_.up;
-      run_piece(linear, plan_.ffn_dim(), group, is_gate ? piece : piece - gate.count,
-                group_input(linear, group), is_gate ? ws_.gate_ : ws_.up_);
+      run_inner_piece(plan_.gate, group, piece, ws_.gate_);
+      run_inner_piece(plan_.up, group, piece, ws_.up_);
     });
     each(num_slots_, [this](int32_t slot) { gate_slot(slot); });
     run_products(&MoeWorkspace::Group::result_end, [this](const Group& group, int64_t piece) {
@@ -156,8 +154,8 @@ class MoeRun {
       ws_.counts_[expert] = group.first_slot;
       if (group.num_rows == 0) continue;
       group.expert = expert;
-      group.inner_end += split(plan_.gate, plan_.ffn_dim(), group).count +
-                         split(plan_.up, plan_.ffn_dim(), group).count;
+      group.inner_end += std::max(split(plan_.gate, plan_.ffn_dim(), group).count,
+                                  split(plan_.up, plan_.ffn_dim(), group).count);
       group.result_end += split(plan_.down, plan_.hidden_dim(), group).count;
       ws_.groups_[ws_.num_groups_++] = group;
     }
@@ -198,6 +196,13 @@ class MoeRun {
       const int64_t first = group == groups ? 0 : group[-1].*end;
       run_piece(*group, index - first);
     });
+  }
+
+  // Of gate or up, which may have fewer pieces than the other.
+  void run_inner_piece(const LinearPlan& linear, const Group& group, int64_t piece,
+                       float* dst) noexcept {
+    if (piece >= split(linear, plan_.ffn_dim(), group).count) return;
+    run_piece(linear, plan_.ffn_dim(), group, piece, group_input(linear, group), dst);
   }
 
   void run_piece(const LinearPlan& linear, int32_t out_dim, const Group& group, int64_t piece,

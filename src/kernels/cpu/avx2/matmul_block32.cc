@@ -29,30 +29,24 @@ struct NibbleLayout {
   int nibbles_offset;
   int fifth_bits_offset = 0;  // 0: none
   int level_offset = 0;       // value = d * (level - level_offset)
-  int max_level;
-  bool has_min = false;   // value = d * level + m, both at the beginning of the block
-  bool is_mxfp4 = false;  // levels from a table, an exponent as scale
+  bool has_min = false;       // value = d * level + m, both at the beginning of the block
+  bool is_mxfp4 = false;      // levels from a table, an exponent as scale
 };
 
 constexpr NibbleLayout kQ4_0 = {
-    .block_bytes = sizeof(BlockQ4_0), .nibbles_offset = 2, .level_offset = 8, .max_level = 15};
-constexpr NibbleLayout kQ5_0 = {.block_bytes = sizeof(BlockQ5_0),
-                                .nibbles_offset = 6,
-                                .fifth_bits_offset = 2,
-                                .level_offset = 16,
-                                .max_level = 31};
+    .block_bytes = sizeof(BlockQ4_0), .nibbles_offset = 2, .level_offset = 8};
+constexpr NibbleLayout kQ5_0 = {
+    .block_bytes = sizeof(BlockQ5_0),
+    .nibbles_offset = 6,
+    .fifth_bits_offset = 2,
+    .level_offset = 16,
+};
 constexpr NibbleLayout kQ4_1 = {
-    .block_bytes = sizeof(BlockQ4_1), .nibbles_offset = 4, .max_level = 15, .has_min = true};
-constexpr NibbleLayout kQ5_1 = {.block_bytes = sizeof(BlockQ5_1),
-                                .nibbles_offset = 8,
-                                .fifth_bits_offset = 4,
-                                .max_level = 31,
-                                .has_min = true};
-constexpr NibbleLayout kMXFP4 = {.block_bytes = sizeof(BlockMXFP4),
-                                 .nibbles_offset = 1,
-                                 .level_offset = 12,
-                                 .max_level = 24,
-                                 .is_mxfp4 = true};
+    .block_bytes = sizeof(BlockQ4_1), .nibbles_offset = 4, .has_min = true};
+constexpr NibbleLayout kQ5_1 = {
+    .block_bytes = sizeof(BlockQ5_1), .nibbles_offset = 8, .fifth_bits_offset = 4, .has_min = true};
+constexpr NibbleLayout kMXFP4 = {
+    .block_bytes = sizeof(BlockMXFP4), .nibbles_offset = 1, .level_offset = 12, .is_mxfp4 = true};
 
 // kMxfp4Values + 12.
 constexpr int8_t kMxfp4Levels[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
@@ -72,15 +66,8 @@ template <NibbleLayout kLayout>
 struct NibbleFormat {
   static constexpr int kBlockElements = kBlock32;
   static constexpr int kGroupElements = kBlock32;
-  static constexpr int kPanelElements = kBytePanelElements;
   static constexpr int kBlockBytes = kLayout.block_bytes;
   static constexpr bool kHasFifthBit = kLayout.fifth_bits_offset != 0;
-
-  struct alignas(64) Panel {
-    uint8_t weights[8][2][32];  // [quad of k][group of 8 rows], lane = row
-    float d[2][8];
-    float m[kLayout.has_min ? 2 : 1][8];  // unused without a minimum
-  };
 
   struct Scales {
     __m256 d;
@@ -137,91 +124,13 @@ struct NibbleFormat {
       acc[i] = add_rows_of_block(scales, reduce_rows_i16(rows[i]), x[i], block_idx, acc[i]);
     }
   }
-
-  RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {
-    const __m256i low4 = _mm256_set1_epi8(0x0f);
-    for (int group = 0; group < 2; ++group) {
-      const uint8_t* src = weights + static_cast<size_t>(group) * kGroupRows * stride;
-      const Scales scales = load_scales(src, stride);
-      _mm256_store_ps(panel->d[group], scales.d);
-      if constexpr (kLayout.has_min) _mm256_store_ps(panel->m[group], scales.m);
-      __m256i nibbles[4];
-      transpose_16_bytes(src + kLayout.nibbles_offset, stride, nibbles);
-      for (int j = 0; j < 4; ++j) {
-        __m256i low = _mm256_and_si256(nibbles[j], low4);
-        __m256i high = _mm256_and_si256(_mm256_srli_epi16(nibbles[j], 4), low4);
-        if constexpr (kLayout.is_mxfp4) {
-          low = look_up(kMxfp4Levels, low);
-          high = look_up(kMxfp4Levels, high);
-        }
-        store256(panel->weights[j][group], low);
-        store256(panel->weights[4 + j][group], high);
-      }
-      if constexpr (kHasFifthBit) {
-        add_fifth_bits(src + kLayout.fifth_bits_offset, stride, panel, group);
-      }
-    }
-  }
-
-  RUVLLM_INLINE void add_fifth_bits(const uint8_t* src, size_t stride, Panel* panel, int group) {
-    const __m256i bits = gather_i32(src, stride);
-    const __m256i byte0 =
-        _mm256_broadcastsi128_si256(_mm_setr_epi32(0x00000000, 0x04040404, 0x08080808, 0x0c0c0c0c));
-    for (int j = 0; j < 8; ++j) {  // bits 4j ... 4j + 3 belong to quad j
-      const __m256i spread = _mm256_shuffle_epi8(
-          bits, _mm256_add_epi8(byte0, _mm256_set1_epi8(static_cast<char>(j / 2))));
-      const __m256i select =
-          _mm256_set1_epi32(j % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010u));
-      const __m256i is_set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, select), select);
-      const __m256i fifth = _mm256_and_si256(is_set, _mm256_set1_epi8(0x10));
-      store256(panel->weights[j][group], _mm256_or_si256(load256(panel->weights[j][group]), fifth));
-    }
-  }
-
-  template <size_t kNumX>
-  RUVLLM_INLINE void tile(const Panel* panels, int num_blocks, const XRow* x, int first_block,
-                          __m256 acc[kNumX][2]) {
-    constexpr int kNumSums = 8 * 2 * kLayout.max_level * 127 <= 32767 ? 1 : 2;  // before widening
-    constexpr int kQuads = 8 / kNumSums;
-    const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 1
-    for (int b = 0; b < num_blocks; ++b) {
-      const Panel& panel = panels[b];
-      const ptrdiff_t k = static_cast<ptrdiff_t>(first_block + b) * kBlock32;
-      __m256i isum[kNumX][2];
-      for (int part = 0; part < kNumSums; ++part) {
-        const int quad = part * kQuads;
-        __m256i sum[kNumX][2];
-        multiply_quads<kNumX, kQuads>(panel.weights + quad, x, k + 4 * quad, sum);
-        for (size_t i = 0; i < kNumX; ++i) {
-          for (int group = 0; group < 2; ++group) {
-            const __m256i wide = _mm256_madd_epi16(sum[i][group], ones);
-            isum[i][group] = part == 0 ? wide : _mm256_add_epi32(isum[i][group], wide);
-          }
-        }
-      }
-      for (size_t i = 0; i < kNumX; ++i) {
-        for (int group = 0; group < 2; ++group) {
-          Scales scales = {_mm256_load_ps(panel.d[group]), _mm256_setzero_ps()};
-          if constexpr (kLayout.has_min) scales.m = _mm256_load_ps(panel.m[group]);
-          acc[i][group] =
-              add_rows_of_block(scales, isum[i][group], x[i], first_block + b, acc[i][group]);
-        }
-      }
-    }
-  }
 };
 
 // Signed bytes: q8_0 as stored, iq4_nl from its table.
 template <bool kIsTable>
 struct ByteFormat {
-  struct alignas(64) Panel {
-    int16_t weights[16][2][16];  // [pair of k][group of 8 rows], lane = row
-    float d[2][8];
-  };
   static constexpr int kBlockElements = kBlock32;
   static constexpr int kGroupElements = kBlock32;
-  static constexpr int kPanelElements = kBytePanelElements / 2;
   static constexpr int kBlockBytes = kIsTable ? sizeof(BlockIQ4_NL) : sizeof(BlockQ8_0);
   static constexpr int kLevelsOffset = 2;
 
@@ -249,67 +158,6 @@ struct ByteFormat {
       acc[i] = add_block(d, reduce_rows_i32(rows[i]), x[i], block_idx, acc[i]);
     }
   }
-
-  // Quads of 8 rows, lane = row, widened into two pairs.
-  RUVLLM_INLINE void store_quad(__m256i bytes, int quad, int group, Panel* panel) {
-    // Bytes 0 and 1 (or 2 and 3) of each dword into the high bytes of its 16-bit halves.
-    const __m256i first = _mm256_add_epi32(spread_byte_high(0), _mm256_set1_epi32(0x01000000));
-    const __m256i second = _mm256_add_epi32(spread_byte_high(2), _mm256_set1_epi32(0x01000000));
-    store256(panel->weights[2 * quad][group],
-             _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, first), 8));
-    store256(panel->weights[2 * quad + 1][group],
-             _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, second), 8));
-  }
-
-  RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {
-    const __m256i low4 = _mm256_set1_epi8(0x0f);
-    for (int group = 0; group < 2; ++group) {
-      const uint8_t* src = weights + static_cast<size_t>(group) * kGroupRows * stride;
-      _mm256_store_ps(panel->d[group], gather_leading_f16(src, stride));
-      __m256i bytes[4];
-      transpose_16_bytes(src + kLevelsOffset, stride, bytes);
-      if constexpr (kIsTable) {
-        for (int j = 0; j < 4; ++j) {
-          const __m256i low = _mm256_and_si256(bytes[j], low4);
-          const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), low4);
-          store_quad(look_up(kIq4Values, low), j, group, panel);
-          store_quad(look_up(kIq4Values, high), 4 + j, group, panel);
-        }
-      } else {
-        for (int j = 0; j < 4; ++j) store_quad(bytes[j], j, group, panel);
-        transpose_16_bytes(src + kLevelsOffset + 16, stride, bytes);
-        for (int j = 0; j < 4; ++j) store_quad(bytes[j], 4 + j, group, panel);
-      }
-    }
-  }
-
-  template <size_t kNumX>
-  RUVLLM_INLINE void tile(const Panel* panels, int num_blocks, const XRow* x, int first_block,
-                          __m256 acc[kNumX][2]) {
-#pragma GCC unroll 1
-    for (int b = 0; b < num_blocks; ++b) {
-      const Panel& panel = panels[b];
-      const ptrdiff_t k = static_cast<ptrdiff_t>(first_block + b) * kBlock32;
-      __m256i isum[kNumX][2];
-      for (int pair = 0; pair < 16; ++pair) {
-        const __m256i w0 = load256(panel.weights[pair][0]);
-        const __m256i w1 = load256(panel.weights[pair][1]);
-        for (size_t i = 0; i < kNumX; ++i) {
-          const __m256i q16 = broadcast_i32(x[i].q16 + k + 2 * pair);
-          const __m256i p0 = _mm256_madd_epi16(w0, q16);
-          const __m256i p1 = _mm256_madd_epi16(w1, q16);
-          isum[i][0] = pair == 0 ? p0 : _mm256_add_epi32(isum[i][0], p0);
-          isum[i][1] = pair == 0 ? p1 : _mm256_add_epi32(isum[i][1], p1);
-        }
-      }
-      for (size_t i = 0; i < kNumX; ++i) {
-        for (int group = 0; group < 2; ++group) {
-          acc[i][group] = add_block(_mm256_load_ps(panel.d[group]), isum[i][group], x[i],
-                                    first_block + b, acc[i][group]);
-        }
-      }
-    }
-  }
 };
 
 using Q4_0 = NibbleFormat<kQ4_0>;
@@ -323,24 +171,11 @@ using IQ4_NL = ByteFormat<true>;
 }  // namespace
 
 void gemv_q4_0(const MatmulArgs& args) noexcept { gemv<Q4_0>(args); }
-void gemm_q4_0(const MatmulArgs& args) noexcept { gemm<Q4_0>(args); }
 void gemv_q4_1(const MatmulArgs& args) noexcept { gemv<Q4_1>(args); }
-void gemm_q4_1(const MatmulArgs& args) noexcept { gemm<Q4_1>(args); }
 void gemv_q5_0(const MatmulArgs& args) noexcept { gemv<Q5_0>(args); }
-void gemm_q5_0(const MatmulArgs& args) noexcept { gemm<Q5_0>(args); }
 void gemv_q5_1(const MatmulArgs& args) noexcept { gemv<Q5_1>(args); }
-void gemm_q5_1(const MatmulArgs& args) noexcept { gemm<Q5_1>(args); }
 void gemv_mxfp4(const MatmulArgs& args) noexcept { gemv<MXFP4>(args); }
-void gemm_mxfp4(const MatmulArgs& args) noexcept { gemm<MXFP4>(args); }
 void gemv_q8_0(const MatmulArgs& args) noexcept { gemv<Q8_0>(args); }
-void gemm_q8_0(const MatmulArgs& args) noexcept { gemm<Q8_0>(args); }
 void gemv_iq4_nl(const MatmulArgs& args) noexcept { gemv<IQ4_NL>(args); }
-void gemm_iq4_nl(const MatmulArgs& args) noexcept { gemm<IQ4_NL>(args); }
-
-size_t scratch_bytes_block32(int32_t) {
-  constexpr size_t kNibbles = panel_scratch_bytes<Q5_1>();
-  constexpr size_t kBytes = panel_scratch_bytes<Q8_0>();
-  return kNibbles > kBytes ? kNibbles : kBytes;
-}
 
 }  // namespace ruvllm::kernels::avx2

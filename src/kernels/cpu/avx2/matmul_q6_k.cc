@@ -35,18 +35,10 @@ RUVLLM_INLINE void join_bits(__m256i nibbles0, __m256i nibbles1, __m256i bits, _
 struct Q6K {
   static constexpr int kBlockElements = kSuperblock;
   static constexpr int kGroupElements = kSuperblock;
-  static constexpr int kPanelElements = kBytePanelElements;
   static constexpr int kBlockBytes = sizeof(BlockQ6_K);
   static constexpr int kHighBitsOffset = 128;
   static constexpr int kScalesOffset = 192;
   static constexpr int kDOffset = 208;
-
-  struct alignas(64) Panel {
-    uint8_t weights[64][2][32];     // [quad of k][group of 8 rows], lane = row
-    uint8_t scales[16][2][32];      // the scale in both 16-bit halves
-    uint8_t scale_pairs[2][8][32];  // scales 2i and 2i + 1 in the low and high half
-    float d[2][8];
-  };
 
   struct alignas(64) RowPart {
     int32_t isum[8];  // to be added up
@@ -96,100 +88,10 @@ struct Q6K {
     const __m256 dx = _mm256_set1_ps(x.scales[block_idx]);
     return _mm256_fmadd_ps(_mm256_mul_ps(d, dx), _mm256_cvtepi32_ps(reduce_parts(parts)), acc);
   }
-
-  RUVLLM_INLINE void decode(const uint8_t* weights, size_t stride, Panel* panel) {
-    for (int group = 0; group < 2; ++group) {
-      const uint8_t* src = weights + static_cast<size_t>(group) * kGroupRows * stride;
-      _mm256_store_ps(panel->d[group], gather_f16(src + kDOffset, stride));
-      __m256i scales[4];
-      transpose_16_bytes(src + kScalesOffset, stride, scales);
-      for (int i = 0; i < 16; ++i) {
-        store256(panel->scales[i][group],
-                 _mm256_srai_epi16(_mm256_shuffle_epi8(scales[i / 4], spread_byte_high(i % 4)), 8));
-      }
-      for (int i = 0; i < 8; ++i) {
-        const __m256i spread =
-            _mm256_add_epi32(spread_byte_high(2 * (i % 2)), _mm256_set1_epi32(0x01000000));
-        store256(panel->scale_pairs[group][i],
-                 _mm256_srai_epi16(_mm256_shuffle_epi8(scales[i / 2], spread), 8));
-      }
-      for (int half = 0; half < 2; ++half) {
-        for (int part = 0; part < 2; ++part) {  // 16 of each 32 elements
-          __m256i nibbles0[4], nibbles1[4], bits[4];
-          transpose_16_bytes(src + 64 * half + 16 * part, stride, nibbles0);
-          transpose_16_bytes(src + 64 * half + 32 + 16 * part, stride, nibbles1);
-          transpose_16_bytes(src + kHighBitsOffset + 32 * half + 16 * part, stride, bits);
-          for (int j = 0; j < 4; ++j) {
-            __m256i q[4];
-            join_bits(nibbles0[j], nibbles1[j], bits[j], q);
-            for (int g = 0; g < 4; ++g) {
-              store256(panel->weights[32 * half + 8 * g + 4 * part + j][group], q[g]);
-            }
-          }
-        }
-      }
-    }
-  }
-
-  template <size_t kNumX>
-  RUVLLM_INLINE void tile(const Panel* panels, int num_blocks, const XRow* x, int first_block,
-                          __m256 acc[kNumX][2]) {
-    for (int b = 0; b < num_blocks; ++b) {
-      const Panel& panel = panels[b];
-      const ptrdiff_t k = static_cast<ptrdiff_t>(first_block + b) * kSuperblock;
-      __m256i isum[kNumX][2];
-      for (int group = 0; group < 2; ++group) {
-        for (size_t i = 0; i < kNumX; ++i) {
-          const int16_t* sums = x[i].sums16 + k / 16;
-          __m256i offset = _mm256_setzero_si256();
-          for (int j = 0; j < 8; ++j) {
-            offset =
-                _mm256_add_epi32(offset, _mm256_madd_epi16(load256(panel.scale_pairs[group][j]),
-                                                           broadcast_i32(sums + 2 * j)));
-          }
-          isum[i][group] = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(offset, 5));
-        }
-      }
-#pragma GCC unroll 1
-      for (int s = 0; s < 16; ++s) {
-        const __m256i scale0 = load256(panel.scales[s][0]);
-        const __m256i scale1 = load256(panel.scales[s][1]);
-        for (int pair = 0; pair < 2; ++pair) {
-          const int quad = 4 * s + 2 * pair;
-          const __m256i w00 = load256(panel.weights[quad][0]);
-          const __m256i w01 = load256(panel.weights[quad][1]);
-          const __m256i w10 = load256(panel.weights[quad + 1][0]);
-          const __m256i w11 = load256(panel.weights[quad + 1][1]);
-          for (size_t i = 0; i < kNumX; ++i) {
-            const __m256i x0 = broadcast_i32(x[i].q8 + k + 4 * quad);
-            const __m256i x1 = broadcast_i32(x[i].q8 + k + 4 * quad + 4);
-            const __m256i p0 =
-                _mm256_add_epi16(_mm256_maddubs_epi16(w00, x0), _mm256_maddubs_epi16(w10, x1));
-            const __m256i p1 =
-                _mm256_add_epi16(_mm256_maddubs_epi16(w01, x0), _mm256_maddubs_epi16(w11, x1));
-            isum[i][0] = _mm256_add_epi32(isum[i][0], _mm256_madd_epi16(p0, scale0));
-            isum[i][1] = _mm256_add_epi32(isum[i][1], _mm256_madd_epi16(p1, scale1));
-          }
-        }
-      }
-      const __m256 d0 = _mm256_load_ps(panel.d[0]);
-      const __m256 d1 = _mm256_load_ps(panel.d[1]);
-      for (size_t i = 0; i < kNumX; ++i) {
-        const __m256 dx = _mm256_set1_ps(x[i].scales[first_block + b]);
-        acc[i][0] =
-            _mm256_fmadd_ps(_mm256_mul_ps(d0, dx), _mm256_cvtepi32_ps(isum[i][0]), acc[i][0]);
-        acc[i][1] =
-            _mm256_fmadd_ps(_mm256_mul_ps(d1, dx), _mm256_cvtepi32_ps(isum[i][1]), acc[i][1]);
-      }
-    }
-  }
 };
 
 }  // namespace
 
 void gemv_q6_k(const MatmulArgs& args) noexcept { gemv<Q6K>(args); }
-void gemm_q6_k(const MatmulArgs& args) noexcept { gemm<Q6K>(args); }
-
-size_t scratch_bytes_q6_k(int32_t) { return panel_scratch_bytes<Q6K>(); }
 
 }  // namespace ruvllm::kernels::avx2

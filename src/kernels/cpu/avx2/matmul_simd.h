@@ -151,18 +151,6 @@ RUVLLM_INLINE __m256i spread_word(int index) {
   return _mm256_set1_epi16(static_cast<short>(2 * index + ((2 * index + 1) << 8)));
 }
 
-// Shuffle controls that spread byte `index` of every dword to both of its 16-bit halves: into the
-// low bytes (zero extension), or into the high bytes (for an arithmetic shift right by 8).
-RUVLLM_INLINE __m256i spread_byte_low(int index) {
-  return _mm256_add_epi32(
-      _mm256_broadcastsi128_si256(_mm_setr_epi32(0x00000000, 0x00040004, 0x00080008, 0x000c000c)),
-      _mm256_set1_epi32(static_cast<int>(0x80008000u) | index * 0x00010001));
-}
-
-RUVLLM_INLINE __m256i spread_byte_high(int index) {
-  return _mm256_slli_epi16(spread_byte_low(index), 8) | _mm256_set1_epi16(0x0080);
-}
-
 // 0xff in every byte whose bit of the 32 is set: bit i belongs to byte i.
 RUVLLM_INLINE __m256i spread_bits(__m256i bits_in_all_lanes) {
   const __m256i byte_of = _mm256_setr_epi64x(0x0000000000000000, 0x0101010101010101,

@@ -255,15 +255,17 @@ struct RowFormat {
 
 }  // namespace
 
+// Those of types with packed slices (packed/) pack for many rows of x.
+void gemv_q2_k(const MatmulArgs& args) noexcept { gemv<RowFormat<RowQ2_K>>(args); }
+void gemv_q3_k(const MatmulArgs& args) noexcept { gemv<RowFormat<RowQ3_K>>(args); }
+void gemv_iq4_xs(const MatmulArgs& args) noexcept { gemv<RowFormat<RowIQ4_XS>>(args); }
+
 #define RUVLLM_PRODUCTS(name, Row)                                                  \
   void gemv_##name(const MatmulArgs& args) noexcept { gemv<RowFormat<Row>>(args); } \
   void gemm_##name(const MatmulArgs& args) noexcept { gemm<RowFormat<Row>>(args); }
 
-RUVLLM_PRODUCTS(q2_k, RowQ2_K)
-RUVLLM_PRODUCTS(q3_k, RowQ3_K)
 RUVLLM_PRODUCTS(tq1_0, RowTQ1_0)
 RUVLLM_PRODUCTS(tq2_0, RowTQ2_0)
-RUVLLM_PRODUCTS(iq4_xs, RowIQ4_XS)
 RUVLLM_PRODUCTS(iq2_xxs, RowIQ2_XXS)
 RUVLLM_PRODUCTS(iq2_xs, RowIQ2_XS)
 RUVLLM_PRODUCTS(iq2_s, RowIQ2_S)

@@ -5,11 +5,15 @@
 #include <cstdint>
 
 #include "kernels/cpu/avx2/matmul_entries.h"
+#include "kernels/cpu/avx2/packed/matmul_packed.h"
 
 namespace ruvllm::kernels {
 namespace {
 
 size_t no_scratch(int32_t) { return 0; }
+size_t strip_bytes(int32_t num_cols) {
+  return kFloatStripRows * static_cast<size_t>(num_cols) * sizeof(float);
+}
 
 constexpr int32_t kGemvChunkRows = 8;
 constexpr int32_t kGemmChunkRows = 64;
@@ -27,15 +31,16 @@ MatmulKernel quantized(const char* name, ActivationKind activation, MatmulFn gem
           .scratch_bytes = scratch_bytes};
 }
 
-MatmulKernel floating(const char* name, MatmulFn function) {
+MatmulKernel floating(const char* name, MatmulFn gemv, MatmulFn gemm,
+                      size_t (*scratch_bytes)(int32_t)) {
   return {.name = name,
           .activation = ActivationKind::kF32,
-          .gemv = function,
-          .gemm = function,
-          .gemm_min_x_rows = 2,
+          .gemv = gemv,
+          .gemm = gemm,
+          .gemm_min_x_rows = 6,
           .gemv_chunk_rows = kGemvChunkRows,
-          .gemm_chunk_rows = kGemmChunkRows,
-          .scratch_bytes = no_scratch};
+          .gemm_chunk_rows = 3 * kFloatStripRows,
+          .scratch_bytes = scratch_bytes};
 }
 
 }  // namespace
@@ -43,39 +48,34 @@ MatmulKernel floating(const char* name, MatmulFn function) {
 void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   using enum DType;
   constexpr auto kGroup32 = ActivationKind::kQ8Group32;
+  constexpr auto kGroup32i16 = ActivationKind::kQ16Group32;
   constexpr auto kGroup256 = ActivationKind::kQ8Group256;
   const auto entry = [&](DType dtype) -> MatmulKernel& {
     return matmul[static_cast<size_t>(dtype)];
   };
-  entry(kF32) = floating("avx2 f32", avx2::matmul_f32);
-  entry(kF16) = floating("avx2 f16", avx2::matmul_f16);
-  entry(kBF16) = floating("avx2 bf16", avx2::matmul_bf16);
-  entry(kQ4_0) = quantized("avx2 q4_0", kGroup32, avx2::gemv_q4_0, avx2::gemm_q4_0, 4,
-                           avx2::scratch_bytes_block32);
-  entry(kQ5_0) = quantized("avx2 q5_0", kGroup32, avx2::gemv_q5_0, avx2::gemm_q5_0, 4,
-                           avx2::scratch_bytes_block32);
-  entry(kQ8_0) = quantized("avx2 q8_0", ActivationKind::kQ16Group32, avx2::gemv_q8_0,
-                           avx2::gemm_q8_0, 4, avx2::scratch_bytes_block32);
-  entry(kQ4_K) = quantized("avx2 q4_K", kGroup256, avx2::gemv_q4_k, avx2::gemm_q4_k, 4,
-                           avx2::scratch_bytes_q45_k);
-  entry(kQ5_K) = quantized("avx2 q5_K", kGroup256, avx2::gemv_q5_k, avx2::gemm_q5_k, 5,
-                           avx2::scratch_bytes_q45_k);
-  entry(kQ6_K) = quantized("avx2 q6_K", kGroup256, avx2::gemv_q6_k, avx2::gemm_q6_k, 6,
-                           avx2::scratch_bytes_q6_k);
-  entry(kQ4_1) = quantized("avx2 q4_1", kGroup32, avx2::gemv_q4_1, avx2::gemm_q4_1, 4,
-                           avx2::scratch_bytes_block32);
-  entry(kQ5_1) = quantized("avx2 q5_1", kGroup32, avx2::gemv_q5_1, avx2::gemm_q5_1, 4,
-                           avx2::scratch_bytes_block32);
-  entry(kMXFP4) = quantized("avx2 mxfp4", kGroup32, avx2::gemv_mxfp4, avx2::gemm_mxfp4, 4,
-                            avx2::scratch_bytes_block32);
-  entry(kIQ4_NL) = quantized("avx2 iq4_nl", ActivationKind::kQ16Group32, avx2::gemv_iq4_nl,
-                             avx2::gemm_iq4_nl, 4, avx2::scratch_bytes_block32);
-  entry(kQ2_K) = quantized("avx2 q2_K", kGroup256, avx2::gemv_q2_k, avx2::gemm_q2_k, 4,
-                           avx2::scratch_bytes_superblock);
-  entry(kQ3_K) = quantized("avx2 q3_K", kGroup256, avx2::gemv_q3_k, avx2::gemm_q3_k, 4,
-                           avx2::scratch_bytes_superblock);
-  entry(kIQ4_XS) = quantized("avx2 iq4_xs", kGroup256, avx2::gemv_iq4_xs, avx2::gemm_iq4_xs, 4,
-                             avx2::scratch_bytes_superblock);
+  entry(kF32) = floating("avx2 f32", avx2::matmul_f32, avx2::matmul_f32, no_scratch);
+  entry(kF16) = floating("avx2 f16", avx2::gemv_f16, avx2::gemm_f16, strip_bytes);
+  entry(kBF16) = floating("avx2 bf16", avx2::gemv_bf16, avx2::gemm_bf16, strip_bytes);
+  const auto packed = [&]<DType kType>(const char* name, ActivationKind activation, MatmulFn gemv) {
+    entry(kType).activation = activation;
+    entry(kType).gemv = gemv;
+    entry(kType).gemv_chunk_rows = kGemvChunkRows;
+    entry(kType).gemm_chunk_rows = kGemmChunkRows;
+    overlay_packed<kType>(matmul, name, avx2::kPackedProducts);
+  };
+  packed.operator()<kQ4_0>("avx2 q4_0", kGroup32, avx2::gemv_q4_0);
+  packed.operator()<kQ5_0>("avx2 q5_0", kGroup32, avx2::gemv_q5_0);
+  packed.operator()<kQ8_0>("avx2 q8_0", kGroup32i16, avx2::gemv_q8_0);
+  packed.operator()<kQ4_K>("avx2 q4_K", kGroup256, avx2::gemv_q4_k);
+  packed.operator()<kQ5_K>("avx2 q5_K", kGroup256, avx2::gemv_q5_k);
+  packed.operator()<kQ6_K>("avx2 q6_K", kGroup256, avx2::gemv_q6_k);
+  packed.operator()<kQ4_1>("avx2 q4_1", kGroup32, avx2::gemv_q4_1);
+  packed.operator()<kQ5_1>("avx2 q5_1", kGroup32, avx2::gemv_q5_1);
+  packed.operator()<kMXFP4>("avx2 mxfp4", kGroup32, avx2::gemv_mxfp4);
+  packed.operator()<kIQ4_NL>("avx2 iq4_nl", kGroup32i16, avx2::gemv_iq4_nl);
+  packed.operator()<kQ2_K>("avx2 q2_K", kGroup256, avx2::gemv_q2_k);
+  packed.operator()<kQ3_K>("avx2 q3_K", kGroup256, avx2::gemv_q3_k);
+  packed.operator()<kIQ4_XS>("avx2 iq4_xs", kGroup256, avx2::gemv_iq4_xs);
   entry(kIQ2_XXS) = quantized("avx2 iq2_xxs", kGroup256, avx2::gemv_iq2_xxs, avx2::gemm_iq2_xxs, 4,
                               avx2::scratch_bytes_superblock);
   entry(kIQ2_XS) = quantized("avx2 iq2_xs", kGroup256, avx2::gemv_iq2_xs, avx2::gemm_iq2_xs, 4,

@@ -19,18 +19,18 @@ struct Avx512Vnni {
   using Float = __m512;
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 8;
+  static constexpr size_t kMaxSums = 16;
+  static constexpr int kLevelBias = 128;
   static constexpr int max_quads(int /*bits*/) { return 64; }
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
                                               size_t row_stride, int32_t num_rows,
                                               int32_t num_blocks, std::byte* slice) {
-    pack_slice_by_words(layout, rows, row_stride, num_rows, num_blocks, slice);
+    pack_slice_by_words<Avx512Packer>(layout, rows, row_stride, num_rows, num_blocks, slice);
   }
 
-  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* src) {
-    _mm_prefetch(reinterpret_cast<const char*>(src), _MM_HINT_T1);
-  }
   static RUVLLM_ALWAYS_INLINE Int load(const void* src) { return _mm512_loadu_si512(src); }
+  static RUVLLM_ALWAYS_INLINE void store(uint8_t* dst, Int a) { _mm512_storeu_si512(dst, a); }
   static RUVLLM_ALWAYS_INLINE Int zero() { return _mm512_setzero_si512(); }
   static RUVLLM_ALWAYS_INLINE Float zero_float() { return _mm512_setzero_ps(); }
   static RUVLLM_ALWAYS_INLINE Int broadcast(const void* word) {
@@ -63,10 +63,29 @@ struct Avx512Vnni {
   static RUVLLM_ALWAYS_INLINE Int shift_right(Int a, int bits) {
     return _mm512_srl_epi32(a, _mm_cvtsi32_si128(bits));
   }
+  static RUVLLM_ALWAYS_INLINE Int add(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static RUVLLM_ALWAYS_INLINE Int subtract(Int a, Int b) { return _mm512_sub_epi32(a, b); }
+  static RUVLLM_ALWAYS_INLINE Int subtract_bytes(Int a, Int b) { return _mm512_sub_epi8(a, b); }
+  static RUVLLM_ALWAYS_INLINE Int load_table(const int8_t (&table)[16]) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  }
+  static RUVLLM_ALWAYS_INLINE Int look_up(Int table, Int indices) {
+    return _mm512_shuffle_epi8(table, indices);
+  }
+  static RUVLLM_ALWAYS_INLINE Int or_fifth_bits(Int levels, Int bits, int quad) {
+    const __m512i control =
+        _mm512_add_epi8(lane_bytes(), _mm512_set1_epi8(static_cast<char>(quad / 2)));
+    const __m512i select =
+        _mm512_set1_epi32(quad % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010u));
+    const __mmask64 is_set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, control), select);
+    return _mm512_mask_add_epi8(levels, is_set, levels, _mm512_set1_epi8(0x10));
+  }
 
   static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int u8, Int s8) {
     return _mm512_dpbusd_epi32(first ? zero() : sum, u8, s8);
+  }
+  static RUVLLM_ALWAYS_INLINE Int add_level_products(Int sum, bool first, Int levels, Int s8) {
+    return add_products(sum, first, levels, s8);
   }
   static RUVLLM_ALWAYS_INLINE Int add_scaled(Int isum, Int sum, Int scale) {
     return _mm512_add_epi32(isum, _mm512_mullo_epi32(sum, scale));
@@ -97,6 +116,14 @@ struct Avx512Vnni {
   static RUVLLM_ALWAYS_INLINE Float load_halves(const uint8_t* src) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(src)));
   }
+  static RUVLLM_ALWAYS_INLINE Float load_exponents(const uint8_t* src) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(src));
+    const __m512i exponents = _mm512_cvtepu8_epi32(bytes), one = _mm512_set1_epi32(1);
+    const __m512i subnormal = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), exponents);
+    const __mmask16 is_normal = _mm512_cmpgt_epi32_mask(exponents, one);
+    return _mm512_castsi512_ps(
+        _mm512_mask_slli_epi32(subnormal, is_normal, _mm512_sub_epi32(exponents, one), 23));
+  }
   static RUVLLM_ALWAYS_INLINE Float low_halves(Int words) {
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words));
   }
@@ -122,13 +149,16 @@ struct Avx512Vnni {
   static RUVLLM_ALWAYS_INLINE __mmask16 first_lanes(int count) {
     return static_cast<__mmask16>((1u << count) - 1);
   }
+  // The index of each 32-bit lane's first byte within its 128 bits, four times.
+  static RUVLLM_ALWAYS_INLINE __m512i lane_bytes() {
+    return _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+  }
   // Bytes i and i + 1 of each lane in the upper bytes of its halves.
   static RUVLLM_ALWAYS_INLINE Int spread_pair(Int words, int i) {
-    const int zeros = 0x00800080;  // no byte
-    const int control = zeros | (i << 8) | ((i + 1) << 24);
+    const int control = 0x00800080 | (i << 8) | ((i + 1) << 24);  // 0x80: no byte
     const __m512i lanes =
-        _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04000400, 0x08000800, 0x0c000c00));
-    return _mm512_shuffle_epi8(words, _mm512_add_epi32(lanes, _mm512_set1_epi32(control)));
+        _mm512_and_si512(lane_bytes(), _mm512_set1_epi32(static_cast<int>(0xff00ff00u)));
+    return _mm512_shuffle_epi8(words, _mm512_or_si512(lanes, _mm512_set1_epi32(control)));
   }
 };
 

@@ -4,19 +4,38 @@
 // by the integer sums and the float chain of matmul.h:
 //
 //   kBlockElements, kGroupElements   columns of a block; activations per float scale
-//   kWords, kHasHalf                 as in the type's PackedLayout
+//   kWords, kHalfBytes               as in the type's PackedLayout; 0: no half
 //   add_block<kNumX>(words, halves, x, block_idx, acc)
 //
 // V is the instruction set's:
 //
 //   Int, Float, kLanes           registers of lanes of 32 bits; kLanes divides 16
+//   Sum                          products of one scale added up, where that is not an Int
 //   kMaxX                        rows of x in a register tile
+//   kMaxSums                     Sums that a tile may keep in registers at a time
 //   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
 //   add_products(sum, first, u8, s8)
 //                                sum + the products of four bytes in each lane; without `sum` if
 //                                `first`
+//   Quads, kQuadsPerLoad, load_quads(p)
+//                                where products take an operand of several quads of x and the
+//                                index of one: add_products(sum, first, u8, quads, index)
+//   LevelSum                     what add_level_products makes, where that is not a Sum
+//   word_sums(words), products_q16(words, sums, q16)
+//                                where 16-bit x is multiplied in another way than by add_pairs: 32
+//                                signed bytes in eight words times q16; sums serve all x
 //   add_scaled(isum, sum, scale) isum + scale * sum
 //   widen(sum)                   a Sum of scale one as int32
+//   kLevelBias                   is added to signed bytes before add_level_products takes them
+//   add_level_products(sum, first, levels, s8)
+//                                as add_products for such levels; max_quads(8) says how many
+//   or_fifth_bits(levels, bits, quad)
+//                                16 added to level i if bit 4 * quad + i of the lane is set
+//   load_table(bytes), look_up(table, indices)
+//                                table[index] for each byte
+//   load_halves(p), low_halves(words), high_halves(words)
+//                                binary16 values as floats
+//   load_exponents(p)            2^(e - 128) for each byte e
 //   scale(words, i), signed_scale(words, i)
 //                                byte i of each lane as add_scaled wants it
 //   pair(words, i), signed_pair(words, i)
@@ -24,7 +43,6 @@
 //   add_pairs(isum, a, b)        isum + products of two int16 in each lane
 //   even_bytes(words), odd_bytes(words)
 //                                bytes 0 and 2, 1 and 3 of each lane as signed int16
-//   prefetch(p)                  the second-level cache will soon be asked for the line of p
 //
 // and the usual names for the rest. Everything has internal linkage, as in vec.h.
 #pragma once
@@ -42,21 +60,72 @@ namespace {
 
 constexpr size_t kPackedVectorBytes = 4 * kSliceRows;  // from one word to the next
 
-// Measured on Zen 4: the hardware follows the linear stream of q4_K by itself (50 of 60 GB/s, 43
-// with prefetches), those of the other types hardly (q6_K 19 GB/s, 38 with prefetches). One
-// prefetch for each load does better than those of a block in one go, and the second-level cache,
-// with its many outstanding misses, better than the first.
-constexpr size_t kPrefetchBytes = 8192;
+template <class V>
+struct SumOf {
+  using Type = typename V::Int;
+};
+template <class V>
+  requires requires { typename V::Sum; }
+struct SumOf<V> {
+  using Type = typename V::Sum;
+};
 
-template <class V, bool kPrefetches = true>
+template <class V>
+concept HasLevelSums = requires { typename V::LevelSum; };
+template <class V, int kBits>
+struct SumOfBits : SumOf<V> {};
+template <class V>
+  requires HasLevelSums<V>
+struct SumOfBits<V, 8> {
+  using Type = typename V::LevelSum;
+};
+
+// Quads of x in the form in which products take them: one in all lanes, or several in a vector.
+template <class V>
+struct QuadsOf {
+  static constexpr int kPerLoad = 1;
+  static RUVLLM_ALWAYS_INLINE typename V::Int load(const int8_t* q8) { return V::broadcast(q8); }
+  static RUVLLM_ALWAYS_INLINE typename SumOf<V>::Type add_products(typename SumOf<V>::Type sum,
+                                                                   bool first, typename V::Int u8,
+                                                                   typename V::Int s8,
+                                                                   int /*index*/) {
+    return V::add_products(sum, first, u8, s8);
+  }
+  static RUVLLM_ALWAYS_INLINE typename SumOfBits<V, 8>::Type add_level_products(
+      typename SumOfBits<V, 8>::Type sum, bool first, typename V::Int levels, typename V::Int s8,
+      int /*index*/) {
+    return V::add_level_products(sum, first, levels, s8);
+  }
+};
+template <class V>
+  requires requires { typename V::Quads; }
+struct QuadsOf<V> {
+  static constexpr int kPerLoad = V::kQuadsPerLoad;
+  static RUVLLM_ALWAYS_INLINE typename V::Quads load(const int8_t* q8) { return V::load_quads(q8); }
+  static RUVLLM_ALWAYS_INLINE typename SumOf<V>::Type add_products(typename SumOf<V>::Type sum,
+                                                                   bool first, typename V::Int u8,
+                                                                   typename V::Quads s8,
+                                                                   int index) {
+    return V::add_products(sum, first, u8, s8, index);
+  }
+  static RUVLLM_ALWAYS_INLINE typename SumOfBits<V, 8>::Type add_level_products(
+      typename SumOfBits<V, 8>::Type sum, bool first, typename V::Int levels, typename V::Quads s8,
+      int index) {
+    return V::add_level_products(sum, first, levels, s8, index);
+  }
+};
+
+// Without prefetches: the hardware follows a slice's linear stream better by itself (Zen 4: 27 to
+// 31 GB/s a core of 30; 14 to 22 with a prefetch for each load).
+template <class V>
 struct PackedFormat {
   using Int = typename V::Int;
   using Float = typename V::Float;
+  using Sum = typename SumOf<V>::Type;
+  using Quads = QuadsOf<V>;
 
   static RUVLLM_ALWAYS_INLINE Int word(const uint8_t* words, int index) {
-    const uint8_t* at = words + static_cast<size_t>(index) * kPackedVectorBytes;
-    if constexpr (kPrefetches) V::prefetch(at + kPrefetchBytes);
-    return V::load(at);
+    return V::load(words + static_cast<size_t>(index) * kPackedVectorBytes);
   }
   // acc + (d * d_x) * float(isum)
   static RUVLLM_ALWAYS_INLINE Float add_term(Float d, float d_x, Int isum, Float acc) {
@@ -65,237 +134,94 @@ struct PackedFormat {
   static RUVLLM_ALWAYS_INLINE Float subtract_term(Float d, float d_x, Int isum, Float acc) {
     return V::negative_mul_add(V::mul(d, V::broadcast_float(d_x)), V::to_float(isum), acc);
   }
-  // sums[stream][x] of kQuads quads with kBits bits, added scaled to isum[x].
+  // isum[x] += scales[stream] * the products of kQuads quads with kBits bits of each stream, from
+  // element k[stream] on. weights(j, w) gives quad j of all streams; what a pass has no use of is
+  // left out by the compiler. 8 bits: signed levels with V's bias.
   template <size_t kNumX, int kQuads, int kBits, size_t kStreams, class Weights>
   static RUVLLM_ALWAYS_INLINE void add_group(const Weights& weights, const XRow* x,
                                              const ptrdiff_t (&k)[kStreams],
                                              const Int (&scales)[kStreams], Int* isum) {
     constexpr int kStep = V::max_quads(kBits) < kQuads ? V::max_quads(kBits) : kQuads;
-    for (int first = 0; first < kQuads; first += kStep) {
-      Int sums[kStreams][kNumX];
+    if constexpr (kStep <= 2) {
+      add_short_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, isum);
+    } else {
+      add_long_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, isum);
+    }
+  }
+
+ private:
+  // As many streams as the registers hold sums for.
+  static constexpr size_t streams_of_pass(size_t streams, size_t num_x) {
+    while (streams > 1 && streams * num_x > V::kMaxSums) streams /= 2;
+    return streams;
+  }
+
+  template <int kBits, class AnySum, class X>
+  static RUVLLM_ALWAYS_INLINE AnySum add_products(AnySum sum, bool first, Int levels, X q8,
+                                                  int index) {
+    if constexpr (kBits == 8) {
+      return Quads::add_level_products(sum, first, levels, q8, index);
+    } else {
+      return Quads::add_products(sum, first, levels, q8, index);
+    }
+  }
+
+  // The sums of all rows of x wait in registers.
+  template <size_t kNumX, int kQuads, int kBits, int kStep, size_t kStreams, class Weights>
+  static RUVLLM_ALWAYS_INLINE void add_long_sums(const Weights& weights, const XRow* x,
+                                                 const ptrdiff_t (&k)[kStreams],
+                                                 const Int (&scales)[kStreams], Int* isum) {
+    static_assert(kStep % Quads::kPerLoad == 0);
+    constexpr size_t kPass = streams_of_pass(kStreams, kNumX);
+#pragma GCC unroll 4
+    for (size_t stream = 0; stream < kStreams; stream += kPass) {
 #pragma GCC unroll 8
-      for (int j = first; j < first + kStep; ++j) {
-        Int w[kStreams];
-        weights(j, w);
+      for (int first = 0; first < kQuads; first += kStep) {
+        typename SumOfBits<V, kBits>::Type sums[kPass][kNumX];
+#pragma GCC unroll 8
+        for (int j = first; j < first + kStep; j += Quads::kPerLoad) {
+          Int w[Quads::kPerLoad][kStreams];
+          for (int q = 0; q < Quads::kPerLoad; ++q) weights(j + q, w[q]);
+          for (size_t i = 0; i < kNumX; ++i) {
+            for (size_t s = 0; s < kPass; ++s) {
+              const auto q8 = Quads::load(x[i].q8 + k[stream + s] + 4 * j);
+              for (int q = 0; q < Quads::kPerLoad; ++q) {
+                sums[s][i] =
+                    add_products<kBits>(sums[s][i], j + q == first, w[q][stream + s], q8, q);
+              }
+            }
+          }
+        }
         for (size_t i = 0; i < kNumX; ++i) {
-          for (size_t s = 0; s < kStreams; ++s) {
-            const Int q8 = V::broadcast(x[i].q8 + k[s] + 4 * j);
-            sums[s][i] = V::add_products(sums[s][i], j == first, w[s], q8);
+          for (size_t s = 0; s < kPass; ++s) {
+            isum[i] = V::add_scaled(isum[i], sums[s][i], scales[stream + s]);
           }
         }
       }
-      for (size_t i = 0; i < kNumX; ++i) {
-        for (size_t s = 0; s < kStreams; ++s) {
-          isum[i] = V::add_scaled(isum[i], sums[s][i], scales[s]);
-        }
-      }
-    }
-  }
-};
-
-// q4_K, and q5_K with a fifth bit: 6-bit scales and minimums per 32 elements.
-template <class V, bool kHasFifthBit>
-struct PackedQ45K : PackedFormat<V, kHasFifthBit> {
-  using Base = PackedFormat<V, kHasFifthBit>;
-  using typename Base::Float;
-  using typename Base::Int;
-  static constexpr int kBlockElements = kSuperblock;
-  static constexpr int kGroupElements = kSuperblock;
-  static constexpr int kWords = (kHasFifthBit ? sizeof(BlockQ5_K) : sizeof(BlockQ4_K)) / 4;
-  static constexpr bool kHasHalf = false;
-  static constexpr int kHighBitsWord = 4;
-  static constexpr int kNibblesWord = kHasFifthBit ? 12 : 4;
-
-  // Words 1 to 3 hold 8 scales and 8 minimums: the lower four of each in six bits of words 1 and 2,
-  // the upper four in four bits of word 3 and the two bits above the six.
-  static RUVLLM_ALWAYS_INLINE void load_scales(const uint8_t* words, Int scales[8], Int mins[4]) {
-    const Int w1 = Base::word(words, 1), w2 = Base::word(words, 2), w3 = Base::word(words, 3);
-    const Int low6 = V::broadcast_byte(0x3f), low4 = V::broadcast_byte(0x0f);
-    const Int bits45 = V::broadcast_byte(0x30);
-    const Int scales_low = V::bit_and(w1, low6);
-    const Int mins_low = V::bit_and(w2, low6);
-    const Int scales_high =
-        V::bit_or(V::bit_and(w3, low4), V::bit_and(V::template shift_right16<2>(w1), bits45));
-    const Int mins_high = V::bit_or(V::bit_and(V::template shift_right16<4>(w3), low4),
-                                    V::bit_and(V::template shift_right16<2>(w2), bits45));
-    for (int i = 0; i < 4; ++i) {
-      scales[i] = V::scale(scales_low, i);
-      scales[4 + i] = V::scale(scales_high, i);
-    }
-    for (int i = 0; i < 2; ++i) {
-      mins[i] = V::pair(mins_low, 2 * i);
-      mins[2 + i] = V::pair(mins_high, 2 * i);
     }
   }
 
-  template <size_t kNumX>
-  static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* /*halves*/,
-                                             const XRow* x, int block_idx, Float* acc) {
-    constexpr int kBits = kHasFifthBit ? 5 : 4;
-    const Int low4 = V::broadcast_byte(0x0f), bit4 = V::broadcast_byte(0x10);
-    Int scales[8], mins[4];
-    load_scales(words, scales, mins);
-    Int isum[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
-    const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kSuperblock;
-#pragma GCC unroll 1
-    for (int c = 0; c < 4; ++c) {
-      const auto weights = [&](int j, Int(&w)[2]) RUVLLM_INLINE_LAMBDA {
-        const Int nibbles = Base::word(words, kNibblesWord + 8 * c + j);
-        w[0] = V::bit_and(nibbles, low4);
-        w[1] = V::bit_and(V::template shift_right16<4>(nibbles), low4);
-        if constexpr (kHasFifthBit) {
-          const Int bits = V::shift_right(Base::word(words, kHighBitsWord + j), 2 * c);
-          w[0] = V::select_or(V::template shift_left16<4>(bits), bit4, w[0]);
-          w[1] = V::select_or(V::template shift_left16<3>(bits), bit4, w[1]);
-        }
-      };
-      Base::template add_group<kNumX, 8, kBits>(weights, x, {k + 64 * c, k + 64 * c + 32},
-                                                {scales[2 * c], scales[2 * c + 1]}, isum);
-    }
-    const Int headers = Base::word(words, 0);
-    const Float d = V::low_halves(headers), dmin = V::high_halves(headers);
-    for (size_t i = 0; i < kNumX; ++i) {
-      const int16_t* sums = x[i].sums32 + static_cast<ptrdiff_t>(block_idx) * 8;
-      Int msum = V::zero();
-      for (int p = 0; p < 4; ++p) msum = V::add_pairs(msum, mins[p], V::broadcast(sums + 2 * p));
-      const float d_x = x[i].scales[block_idx];
-      acc[i] = Base::add_term(d, d_x, isum[i], acc[i]);
-      acc[i] = Base::subtract_term(dmin, d_x, msum, acc[i]);
-    }
-  }
-};
-
-// q6_K: signed 8-bit scales per 16 elements; the offset 32 is taken off with the sums of x.
-template <class V>
-struct PackedQ6K : PackedFormat<V> {
-  using Base = PackedFormat<V>;
-  using typename Base::Float;
-  using typename Base::Int;
-  static constexpr int kBlockElements = kSuperblock;
-  static constexpr int kGroupElements = kSuperblock;
-  static constexpr int kWords = sizeof(BlockQ6_K) / 4;
-  static constexpr bool kHasHalf = true;
-  static constexpr int kHighBitsWord = 32;
-  static constexpr int kScalesWord = 48;
-
-  template <size_t kNumX>
-  static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
-                                             const XRow* x, int block_idx, Float* acc) {
-    const Int low4 = V::broadcast_byte(0x0f), bits45 = V::broadcast_byte(0x30);
-    Int scales[16], scale_pairs[8];
-    for (int i = 0; i < 16; ++i) {
-      scales[i] = V::signed_scale(Base::word(words, kScalesWord + i / 4), i % 4);
-    }
-    for (int i = 0; i < 8; ++i) {
-      scale_pairs[i] = V::signed_pair(Base::word(words, kScalesWord + i / 2), 2 * (i % 2));
-    }
-    Int isum[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
-    const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kSuperblock;
-#pragma GCC unroll 1
-    for (int part = 0; part < 4; ++part) {  // 16 elements of each quarter of one half
-      const int half = part / 2, group = part % 2;
-      const int low_word = 16 * half + 4 * group;
-      const int high_word = kHighBitsWord + 8 * half + 4 * group;
-      const int scale = 8 * half + group;
-      const ptrdiff_t at = k + 128 * half + 16 * group;
-      const auto quarters_0_2 = [&](int j, Int(&w)[2]) RUVLLM_INLINE_LAMBDA {
-        const Int low = Base::word(words, low_word + j), high = Base::word(words, high_word + j);
-        w[0] = V::select_or(V::template shift_left16<4>(high), bits45, V::bit_and(low, low4));
-        w[1] = V::select_or(high, bits45, V::bit_and(V::template shift_right16<4>(low), low4));
-      };
-      const auto quarters_1_3 = [&](int j, Int(&w)[2]) RUVLLM_INLINE_LAMBDA {
-        const Int low = Base::word(words, low_word + 8 + j);
-        const Int high = Base::word(words, high_word + j);
-        w[0] = V::select_or(V::template shift_left16<2>(high), bits45, V::bit_and(low, low4));
-        w[1] = V::select_or(V::template shift_right16<2>(high), bits45,
-                            V::bit_and(V::template shift_right16<4>(low), low4));
-      };
-      Base::template add_group<kNumX, 4, 6>(quarters_0_2, x, {at, at + 64},
-                                            {scales[scale], scales[scale + 4]}, isum);
-      Base::template add_group<kNumX, 4, 6>(quarters_1_3, x, {at + 32, at + 96},
-                                            {scales[scale + 2], scales[scale + 6]}, isum);
-    }
-    const Float d = V::load_halves(halves);
-    for (size_t i = 0; i < kNumX; ++i) {
-      const int16_t* sums = x[i].sums16 + static_cast<ptrdiff_t>(block_idx) * 16;
-      Int offset = V::zero();
-      for (int p = 0; p < 8; ++p) {
-        offset = V::add_pairs(offset, scale_pairs[p], V::broadcast(sums + 2 * p));
-      }
-      const Int sum = V::subtract(isum[i], V::template shift_left32<5>(offset));
-      acc[i] = Base::add_term(d, x[i].scales[block_idx], sum, acc[i]);
-    }
-  }
-};
-
-// q4_0: the offset 8 is taken off with the sums of x.
-template <class V>
-struct PackedQ4_0 : PackedFormat<V> {
-  using Base = PackedFormat<V>;
-  using typename Base::Float;
-  using typename Base::Int;
-  static constexpr int kBlockElements = kBlock32;
-  static constexpr int kGroupElements = kBlock32;
-  static constexpr int kWords = 4;
-  static constexpr bool kHasHalf = true;
-
-  template <size_t kNumX>
-  static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
-                                             const XRow* x, int block_idx, Float* acc) {
-    static_assert(V::max_quads(4) >= 8);
-    const Int low4 = V::broadcast_byte(0x0f);
-    const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
-    Int sums[kNumX];
-    for (int j = 0; j < 4; ++j) {
-      const Int nibbles = Base::word(words, j);
-      const Int low = V::bit_and(nibbles, low4);
-      const Int high = V::bit_and(V::template shift_right16<4>(nibbles), low4);
-      for (size_t i = 0; i < kNumX; ++i) {
-        const int8_t* q8 = x[i].q8 + k + 4 * j;
-        sums[i] = V::add_products(sums[i], j == 0, low, V::broadcast(q8));
-        sums[i] = V::add_products(sums[i], false, high, V::broadcast(q8 + 16));
-      }
-    }
-    const Float d = V::load_halves(halves);
-    for (size_t i = 0; i < kNumX; ++i) {
-      const Int isum = V::subtract(V::widen(sums[i]), V::broadcast_int(8 * x[i].sums32[block_idx]));
-      acc[i] = Base::add_term(d, x[i].scales[block_idx], isum, acc[i]);
-    }
-  }
-};
-
-// q8_0 with 16-bit activations.
-template <class V>
-struct PackedQ8_0 : PackedFormat<V> {
-  using Base = PackedFormat<V>;
-  using typename Base::Float;
-  using typename Base::Int;
-  static constexpr int kBlockElements = kBlock32;
-  static constexpr int kGroupElements = kBlock32;
-  static constexpr int kWords = 8;
-  static constexpr bool kHasHalf = true;
-
-  template <size_t kNumX>
-  static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
-                                             const XRow* x, int block_idx, Float* acc) {
-    const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
-    Int isum[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
+  // Sums of one or two quads: the weights wait in registers, and so does isum.
+  template <size_t kNumX, int kQuads, int kBits, int kStep, size_t kStreams, class Weights>
+  static RUVLLM_ALWAYS_INLINE void add_short_sums(const Weights& weights, const XRow* x,
+                                                  const ptrdiff_t (&k)[kStreams],
+                                                  const Int (&scales)[kStreams], Int* isum) {
+    static_assert(Quads::kPerLoad == 1);
 #pragma GCC unroll 8
-    for (int j = 0; j < kWords; ++j) {  // the packer has swapped the middle bytes
-      const Int bytes = Base::word(words, j);
-      const Int first = V::even_bytes(bytes), second = V::odd_bytes(bytes);
-      for (size_t i = 0; i < kNumX; ++i) {
-        const int16_t* q16 = x[i].q16 + k + 4 * j;
-        isum[i] = V::add_pairs(isum[i], first, V::broadcast(q16));
-        isum[i] = V::add_pairs(isum[i], second, V::broadcast(q16 + 2));
+    for (int first = 0; first < kQuads; first += kStep) {
+#pragma GCC unroll 4
+      for (size_t s = 0; s < kStreams; ++s) {
+        Int w[static_cast<size_t>(kStep)][kStreams];
+        for (int j = 0; j < kStep; ++j) weights(first + j, w[j]);
+        for (size_t i = 0; i < kNumX; ++i) {
+          Sum sum = {};
+          for (int j = 0; j < kStep; ++j) {
+            const auto q8 = Quads::load(x[i].q8 + k[s] + 4 * (first + j));
+            sum = add_products<kBits>(sum, j == 0, w[j][s], q8, 0);
+          }
+          isum[i] = V::add_scaled(isum[i], sum, scales[s]);
+        }
       }
-    }
-    const Float d = V::load_halves(halves);
-    for (size_t i = 0; i < kNumX; ++i) {
-      acc[i] = Base::add_term(d, x[i].scales[block_idx], isum[i], acc[i]);
     }
   }
 };

@@ -1,6 +1,7 @@
 #include "kernels/cpu/packed/packed_layout.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "tensor/blocks.h"
@@ -14,13 +15,34 @@ constexpr PackedLayout words_only(int32_t elements, size_t bytes) {
           .num_words = static_cast<int32_t>(bytes / 4)};
 }
 
-constexpr PackedLayout half_first(size_t bytes) {
+// A block of 32 that begins with a scale of `half_bytes`.
+constexpr PackedLayout half_first(size_t bytes, int32_t half_bytes = 2) {
   return {.block_elements = kBlock32,
           .block_bytes = static_cast<int32_t>(bytes),
-          .word_offset = 2,
+          .word_offset = half_bytes,
           .num_words = static_cast<int32_t>(bytes / 4),
-          .half_offset = 0};
+          .half_offset = 0,
+          .half_bytes = half_bytes};
 }
+
+constexpr PackedLayout swapped(PackedLayout layout) {
+  layout.swap_middle_bytes = true;
+  return layout;
+}
+
+// A superblock with its scale at `half_offset`, after the words.
+constexpr PackedLayout half_last(size_t bytes, size_t half_offset, const uint8_t* unit_order) {
+  PackedLayout layout = words_only(kSuperblock, bytes);
+  layout.unit_order = unit_order;
+  layout.half_offset = static_cast<int32_t>(half_offset);
+  return layout;
+}
+
+// The scales, then for 16 elements of each quarter of a half the low nibbles of quarters 0 and 2,
+// those of 1 and 3, and the upper bits.
+constexpr uint8_t kOrderQ6K[] = {48, 0, 8, 32, 4, 12, 36, 16, 24, 40, 20, 28, 44};
+// The scales (and word 23), then third bits and lower bits by turns.
+constexpr uint8_t kOrderQ3K[] = {23, 0, 8, 4, 12, 16, 19};
 
 }  // namespace
 
@@ -28,20 +50,30 @@ PackedLayout packed_layout(DType dtype) {
   switch (dtype) {
     case DType::kQ4_0:
       return half_first(sizeof(BlockQ4_0));
-    case DType::kQ8_0: {
-      PackedLayout layout = half_first(sizeof(BlockQ8_0));
-      layout.swap_middle_bytes = true;
-      return layout;
-    }
+    case DType::kQ4_1:
+      return words_only(kBlock32, sizeof(BlockQ4_1));
+    case DType::kQ5_0:
+      return half_first(sizeof(BlockQ5_0));
+    case DType::kQ5_1:
+      return words_only(kBlock32, sizeof(BlockQ5_1));
+    case DType::kQ8_0:
+      return swapped(half_first(sizeof(BlockQ8_0)));
+    case DType::kMXFP4:
+      return half_first(sizeof(BlockMXFP4), 1);
+    case DType::kIQ4_NL:
+      return swapped(half_first(sizeof(BlockIQ4_NL)));
+    case DType::kIQ4_XS:
+      return words_only(kSuperblock, sizeof(BlockIQ4_XS));
+    case DType::kQ2_K:
+      return words_only(kSuperblock, sizeof(BlockQ2_K));
+    case DType::kQ3_K:
+      return half_last(sizeof(BlockQ3_K), offsetof(BlockQ3_K, d), kOrderQ3K);
     case DType::kQ4_K:
       return words_only(kSuperblock, sizeof(BlockQ4_K));
     case DType::kQ5_K:
       return words_only(kSuperblock, sizeof(BlockQ5_K));
-    case DType::kQ6_K: {
-      PackedLayout layout = words_only(kSuperblock, sizeof(BlockQ6_K));
-      layout.half_offset = offsetof(BlockQ6_K, d);
-      return layout;
-    }
+    case DType::kQ6_K:
+      return half_last(sizeof(BlockQ6_K), offsetof(BlockQ6_K, d), kOrderQ6K);
     default:
       return {};
   }
@@ -49,19 +81,21 @@ PackedLayout packed_layout(DType dtype) {
 
 void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
                         int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept {
-  std::byte* halves = slice + static_cast<size_t>(num_blocks) * layout.words_bytes();
-  for (size_t b = 0; b < static_cast<size_t>(num_blocks); ++b) {
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    const BlockPlace place = place_of_block(layout, num_blocks, b);
     for (size_t r = 0; r < kSliceRows; ++r) {
       const size_t row = std::min(r, static_cast<size_t>(num_rows) - 1);
-      const std::byte* block =
-          rows + row * row_stride + b * static_cast<size_t>(layout.block_bytes);
+      const std::byte* block = rows + row * row_stride +
+                               static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes);
       for (size_t w = 0; w < static_cast<size_t>(layout.num_words); ++w) {
-        std::byte* word = slice + b * layout.words_bytes() + 4 * (w * kSliceRows + r);
-        std::memcpy(word, block + layout.word_offset + 4 * w, 4);
+        std::byte* word = slice + place.words + 4 * (w * kSliceRows + r);
+        const size_t source = layout.source_word(w / 4) + w - layout.unit_word(w / 4);
+        std::memcpy(word, block + layout.word_offset + 4 * source, 4);
         if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
       }
       if (layout.has_half()) {
-        std::memcpy(halves + 2 * (b * kSliceRows + r), block + layout.half_offset, 2);
+        const auto half_bytes = static_cast<size_t>(layout.half_bytes);
+        std::memcpy(slice + place.halves + half_bytes * r, block + layout.half_offset, half_bytes);
       }
     }
   }

@@ -14,70 +14,163 @@ namespace {
 template <class Format>
 constexpr size_t kWordsBytes = static_cast<size_t>(Format::kWords) * kPackedVectorBytes;
 template <class Format>
-constexpr size_t kHalvesBytes = Format::kHasHalf ? 2 * kSliceRows : 0;
+constexpr size_t kHalvesBytes = static_cast<size_t>(Format::kHalfBytes) * kSliceRows;
 // The blocks that all rows of x walk over before the next ones stay in the first-level cache.
 template <class Format>
-constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;
+constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;  // whole groups
 
-// Consecutive blocks of one slice.
+template <class Format>
+constexpr size_t kSliceBlockBytes = kWordsBytes<Format> + kHalvesBytes<Format>;
+// Blocks whose halves stand together: PackedLayout::group_blocks.
+template <class Format>
+constexpr int kGroupBlocks = Format::kHalfBytes == 0 ? 1 : 4 / Format::kHalfBytes;
+
+// Consecutive blocks of one slice, from a group on.
 struct SlicePart {
-  const uint8_t* words;
-  const uint8_t* halves;
+  const uint8_t* blocks;
   int num_blocks;
   int first_block;  // in the row
   int num_rows;     // of the slice's 16 that exist
 };
 
-// dst[x][row] = what is there before first_block, plus the part's products.
-template <class V, class Format, size_t kNumX>
-RUVLLM_NEVER_INLINE void multiply_part(const MatmulArgs& args, const SlicePart& part,
-                                       size_t first_x, float* dst) {
-  using Float = typename V::Float;
-  XRow x[kNumX];
-  for (size_t i = 0; i < kNumX; ++i) x[i] = x_row(args, first_x + i, Format::kGroupElements);
-  for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
-    const int num_rows = part.num_rows - lane < V::kLanes ? part.num_rows - lane : V::kLanes;
-    float* out = dst + lane;
-    Float acc[kNumX];
-    for (size_t i = 0; i < kNumX; ++i) {
-      acc[i] = part.first_block == 0 ? V::zero_float()
-                                     : V::load_floats(out + i * args.dst_stride, num_rows);
-    }
-    const uint8_t* words = part.words + 4 * lane;
-    const uint8_t* halves = part.halves + 2 * lane;
-    for (int b = 0; b < part.num_blocks; ++b) {
-      Format::template add_block<kNumX>(words, halves, x, part.first_block + b, acc);
+// function(b, words, halves) for each block of the part, from row `lane` on.
+template <class Format, class Function>
+RUVLLM_ALWAYS_INLINE void for_each_block(const SlicePart& part, int lane,
+                                         const Function& function) {
+  const uint8_t* at = part.blocks;
+  for (int b = 0; b < part.num_blocks; b += kGroupBlocks<Format>) {
+    const int left = part.num_blocks - b;
+    const int count = left < kGroupBlocks<Format> ? left : kGroupBlocks<Format>;
+    const uint8_t* halves = at + Format::kHalfBytes * lane;
+    const uint8_t* words = at + static_cast<size_t>(count) * kHalvesBytes<Format> + 4 * lane;
+    for (int i = 0; i < count; ++i) {
+      function(b + i, words, halves);
       words += kWordsBytes<Format>;
       halves += kHalvesBytes<Format>;
     }
-    for (size_t i = 0; i < kNumX; ++i) {
-      V::store_floats(out + i * args.dst_stride, acc[i], num_rows);
-    }
+    at += static_cast<size_t>(count) * kSliceBlockBytes<Format>;
   }
 }
 
+// dst[x][row] = what is there before first_block, plus the products of a part's blocks, for the
+// vector of rows that begins at `lane`. Blocks gives them: add<kNumX>(part, lane, x, acc).
+template <class V, class Format, size_t kNumX, class Blocks>
+RUVLLM_ALWAYS_INLINE void multiply_rows(const MatmulArgs& args, const SlicePart& part, int lane,
+                                        const Blocks& blocks, size_t first_x, float* dst) {
+  XRow x[kNumX];
+  for (size_t i = 0; i < kNumX; ++i) x[i] = x_row(args, first_x + i, Format::kGroupElements);
+  const int num_rows = part.num_rows - lane < V::kLanes ? part.num_rows - lane : V::kLanes;
+  float* out = dst + lane;
+  typename V::Float acc[kNumX];
+  for (size_t i = 0; i < kNumX; ++i) {
+    acc[i] = part.first_block == 0 ? V::zero_float()
+                                   : V::load_floats(out + i * args.dst_stride, num_rows);
+  }
+  blocks.template add<kNumX>(part, lane, x, acc);
+  for (size_t i = 0; i < kNumX; ++i) V::store_floats(out + i * args.dst_stride, acc[i], num_rows);
+}
+
+// Blocks as they lie in a slice.
+template <class V, class Format>
+struct PackedBlocks {
+  template <size_t kNumX>
+  RUVLLM_ALWAYS_INLINE void add(const SlicePart& part, int lane, const XRow* x,
+                                typename V::Float* acc) const {
+    for_each_block<Format>(
+        part, lane, [&](int b, const uint8_t* words, const uint8_t* halves) RUVLLM_INLINE_LAMBDA {
+          Format::template add_block<kNumX>(words, halves, x, part.first_block + b, acc);
+        });
+  }
+};
+
+// Blocks taken apart into levels and scales.
+template <class V, class Format>
+struct DecodedBlocks {
+  const typename Format::Decoded* blocks;
+
+  template <size_t kNumX>
+  RUVLLM_ALWAYS_INLINE void add(const SlicePart& part, int /*lane*/, const XRow* x,
+                                typename V::Float* acc) const {
+    for (int b = 0; b < part.num_blocks; ++b) {
+      Format::template add_decoded<kNumX>(blocks[b], x, part.first_block + b, acc);
+    }
+  }
+};
+
+template <class V, class Format>
+struct PackedTile {
+  const SlicePart& part;
+
+  template <size_t kNumX>
+  RUVLLM_NEVER_INLINE void multiply(const MatmulArgs& args, size_t first_x, float* dst) const {
+    for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
+      multiply_rows<V, Format, kNumX>(args, part, lane, PackedBlocks<V, Format>{}, first_x, dst);
+    }
+  }
+};
+
+template <class V, class Format>
+struct DecodedTile {
+  const SlicePart& part;
+  int lane;
+  DecodedBlocks<V, Format> blocks;
+
+  template <size_t kNumX>
+  RUVLLM_NEVER_INLINE void multiply(const MatmulArgs& args, size_t first_x, float* dst) const {
+    multiply_rows<V, Format, kNumX>(args, part, lane, blocks, first_x, dst);
+  }
+};
+
 // Tiles of nearly equal height, so that no thin one is left over.
-template <class V, class Format, size_t kNumX = V::kMaxX>
-RUVLLM_ALWAYS_INLINE void multiply_tile(size_t num_x, const MatmulArgs& args, const SlicePart& part,
+template <class V, size_t kNumX = V::kMaxX, class Tile>
+RUVLLM_ALWAYS_INLINE void multiply_tile(size_t num_x, const Tile& tile, const MatmulArgs& args,
                                         size_t first_x, float* dst) {
   if (num_x == kNumX) {
-    multiply_part<V, Format, kNumX>(args, part, first_x, dst);
+    tile.template multiply<kNumX>(args, first_x, dst);
   } else if constexpr (kNumX > 1) {
-    multiply_tile<V, Format, kNumX - 1>(num_x, args, part, first_x, dst);
+    multiply_tile<V, kNumX - 1>(num_x, tile, args, first_x, dst);
+  }
+}
+
+template <class V, class Tile>
+RUVLLM_ALWAYS_INLINE void multiply_tiles(const Tile& tile, const MatmulArgs& args, float* dst) {
+  const size_t num_x = static_cast<size_t>(args.num_x_rows);
+  for (size_t m = 0; m < num_x;) {
+    const size_t left = num_x - m;
+    const size_t tiles = (left + V::kMaxX - 1) / V::kMaxX;
+    const size_t count = (left + tiles - 1) / tiles;
+    multiply_tile<V>(count, tile, args, m, dst + m * args.dst_stride);
+    m += count;
+  }
+}
+
+// Superblocks taken apart once for several tiles: a level then costs a load.
+template <class V, class Format>
+RUVLLM_NEVER_INLINE void multiply_decoded(const MatmulArgs& args, const SlicePart& part,
+                                          float* dst) {
+  typename Format::Decoded decoded[kChunkBlocks<Format>];
+  for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
+    for_each_block<Format>(
+        part, lane, [&](int b, const uint8_t* words, const uint8_t* halves) RUVLLM_INLINE_LAMBDA {
+          Format::decode(words, halves, &decoded[b]);
+        });
+    const DecodedTile<V, Format> tile = {part, lane, {decoded}};
+    multiply_tiles<V>(tile, args, dst);
   }
 }
 
 template <class V, class Format>
 RUVLLM_ALWAYS_INLINE void multiply_all_x(const MatmulArgs& args, const SlicePart& part,
                                          float* dst) {
-  const size_t num_x = static_cast<size_t>(args.num_x_rows);
-  for (size_t m = 0; m < num_x;) {
-    const size_t left = num_x - m;
-    const size_t tiles = (left + V::kMaxX - 1) / V::kMaxX;
-    const size_t count = (left + tiles - 1) / tiles;
-    multiply_tile<V, Format>(count, args, part, m, dst + m * args.dst_stride);
-    m += count;
+  if constexpr (requires { Format::kIsWorthDecoding; }) {
+    if constexpr (Format::kIsWorthDecoding) {
+      if (args.num_x_rows >= 2 * static_cast<int32_t>(V::kMaxX)) {
+        multiply_decoded<V, Format>(args, part, dst);
+        return;
+      }
+    }
   }
+  multiply_tiles<V>(PackedTile<V, Format>{part}, args, dst);
 }
 
 // Of the slice that begins at `row`, those that exist.
@@ -95,11 +188,9 @@ void matmul_packed(const MatmulArgs& args) {
   for (int32_t r = 0; r < args.num_weight_rows; r += kSliceRows) {
     const auto* slice = reinterpret_cast<const uint8_t*>(args.weights) +
                         static_cast<size_t>(r) * args.weight_row_stride;
-    const uint8_t* halves = slice + static_cast<size_t>(num_blocks) * kWordsBytes<Format>;
     const int num_rows = rows_of_slice(args, r);
     for (int b = 0; b < num_blocks; b += step) {
-      const SlicePart part = {slice + static_cast<size_t>(b) * kWordsBytes<Format>,
-                              halves + static_cast<size_t>(b) * kHalvesBytes<Format>,
+      const SlicePart part = {slice + static_cast<size_t>(b) * kSliceBlockBytes<Format>,
                               num_blocks - b < step ? num_blocks - b : step, b, num_rows};
       multiply_all_x<V, Format>(args, part, args.dst + r);
     }
@@ -119,8 +210,7 @@ void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
       const int count = num_blocks - b < kStep ? num_blocks - b : kStep;
       V::pack_slice(layout, rows + static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes),
                     args.weight_row_stride, num_rows, count, args.scratch);
-      const SlicePart part = {scratch, scratch + static_cast<size_t>(count) * kWordsBytes<Format>,
-                              count, b, num_rows};
+      const SlicePart part = {scratch, count, b, num_rows};
       multiply_all_x<V, Format>(args, part, args.dst + r);
     }
   }
