@@ -194,8 +194,8 @@ void compare_stores(const AttentionKernels& kernels, const std::vector<std::byte
                           ? pool
                           : stored_pages(kernels, format, static_cast<size_t>(head_dim), pool));
     }
-    for (const auto& [rows, num_keys] :
-         {std::pair{1, 4096}, std::pair{7, 4096}, std::pair{7, 8192}, std::pair{64, 4096}}) {
+    for (const auto& [rows, num_keys] : {std::pair{1, 4096}, std::pair{4, 4096}, std::pair{7, 4096},
+                                         std::pair{7, 8192}, std::pair{64, 4096}}) {
       double best[std::size(kFormats)];
       std::fill_n(best, std::size(kFormats), 1e30);
       for (int turn = 0; turn < 4; ++turn) {
