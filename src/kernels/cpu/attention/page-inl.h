@@ -108,12 +108,11 @@ RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_
   }
 }
 
-// score_tile from runs of the store. Leaves the keys in state.keys if other tiles follow.
+// score_tile from runs of the store. Leaves the keys in state.keys for the tiles that follow.
 template <size_t kBits, size_t kRows, class V>
 RUVLLM_NEVER_INLINE void score_stored_tile(const AttentionState<V>& state, const int32_t* rows,
                                            const StoredKeys<kBits>& keys,
                                            PageStream<V>& stream) noexcept {
-  const bool other_tiles_follow = static_cast<size_t>(state.num_active) > kRows;
   const float* q[kRows];
   for (size_t row = 0; row < kRows; ++row) {
     q[row] = state.q + static_cast<size_t>(rows[row]) * state.head_dim;
@@ -124,7 +123,7 @@ RUVLLM_NEVER_INLINE void score_stored_tile(const AttentionState<V>& state, const
       for (V& sum : row) sum = V::zero();
     }
     const StoredOperand operand = {keys.runs, stored_run_bytes(kBits), state.stored_scales,
-                                   key / V::kLanes, other_tiles_follow ? state.keys : nullptr};
+                                   key / V::kLanes, state.keys};
     multiply_stored_tile<kBits>(q, operand, state.head_dim, sums, stream);
     for (size_t row = 0; row < kRows; ++row) {
       float* const dst = state.scores + static_cast<size_t>(rows[row]) * kKeys + key;
@@ -134,12 +133,11 @@ RUVLLM_NEVER_INLINE void score_stored_tile(const AttentionState<V>& state, const
 }
 
 // output_tile from runs of the store, for rows that see the whole page and head_dim a multiple of
-// 32. Leaves the values of these dimensions in state.values if other tiles follow.
+// 32. Leaves the values of these dimensions in state.values for the tiles that follow.
 template <size_t kBits, size_t kRows, class V>
 RUVLLM_NEVER_INLINE void output_stored_tile(const AttentionState<V>& state, const int32_t* rows,
                                             size_t dim, const StoredValues<kBits>& values,
                                             PageStream<V>& stream) noexcept {
-  const bool other_tiles_follow = static_cast<size_t>(state.num_active) > kRows;
   const float* weights[kRows];
   float* dst[kRows];
   V sums[kRows][V::kTileVecs];
@@ -153,10 +151,9 @@ RUVLLM_NEVER_INLINE void output_stored_tile(const AttentionState<V>& state, cons
     }
   }
   const size_t block = dim / kKeys;
-  const StoredOperand operand = {
-      values.runs + block * stored_run_bytes(kBits), values.token_bytes,
-      state.stored_scales + (dim >> values.group_log2) * kKeys, dim % kKeys / V::kLanes,
-      other_tiles_follow ? state.values + block * kKeys * kKeys : nullptr};
+  const StoredOperand operand = {values.runs + block * stored_run_bytes(kBits), values.token_bytes,
+                                 state.stored_scales + (dim >> values.group_log2) * kKeys,
+                                 dim % kKeys / V::kLanes, state.values + block * kKeys * kKeys};
   multiply_stored_tile<kBits>(weights, operand, kKeys, sums, stream);
   for (size_t row = 0; row < kRows; ++row) {
     for (size_t vec = 0; vec < V::kTileVecs; ++vec)

@@ -128,10 +128,10 @@ RUVLLM_ALWAYS_INLINE void multiply_stored_tile(const float* const* a, const Stor
                                                PageStream<V>& stream) noexcept {
   const size_t first_vec = kVecs * V::kLanes == kStoredRun ? 0 : operand.first_vec;
   const std::byte* run = operand.run;
-  const bool keeps_copy = operand.copy != nullptr;
-  float* copy = keeps_copy ? operand.copy + first_vec * V::kLanes : nullptr;
+  constexpr bool kKeepsCopy = kRows == Levels<V>::kTileRows;  // otherwise no tile follows
+  float* copy = operand.copy + first_vec * V::kLanes;
   PageStream<V> local_stream = stream;
-  for (size_t k = 0; k < depth; ++k, run += operand.run_stride) {
+  for (size_t k = 0; k < depth; ++k, run += operand.run_stride, copy += kStoredRun) {
     local_stream.advance();
     const V scale = V::broadcast(operand.scales[k]);
     const V minimum = V::broadcast(operand.scales[kMaxStoredScales + k]);
@@ -139,7 +139,7 @@ RUVLLM_ALWAYS_INLINE void multiply_stored_tile(const float* const* a, const Stor
     for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
     for (size_t vec = 0; vec < kVecs; ++vec) {
       const V right = Levels<V>::template decode<kBits>(run, first_vec + vec, scale, minimum);
-      if (keeps_copy) right.store(copy + k * kStoredRun + vec * V::kLanes);
+      if constexpr (kKeepsCopy) right.store(copy + vec * V::kLanes);
       for (size_t row = 0; row < kRows; ++row) {
         sums[row][vec] = V::mul_add(left[row], right, sums[row][vec]);
       }

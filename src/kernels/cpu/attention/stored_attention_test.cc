@@ -60,9 +60,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::ValuesIn(implementations()),
                      testing::Values(KvStoreFormat::kQ8, KvStoreFormat::kQ4, KvStoreFormat::kK8V4,
                                      KvStoreFormat::kQ3, KvStoreFormat::kQ2),
-                     testing::Values(Shape{1, 64, 200}, Shape{7, 64, 1130}, Shape{3, 8, 161},
-                                     Shape{14, 80, 230}, Shape{6, 96, 100}, Shape{28, 128, 196},
-                                     Shape{5, 40, 133}, Shape{64, 16, 260}, Shape{9, 256, 165})),
+                     testing::Values(Shape{1, 64, 200}, Shape{7, 64, 1060}, Shape{3, 8, 161},
+                                     Shape{14, 80, 134}, Shape{6, 96, 100}, Shape{20, 128, 132},
+                                     Shape{5, 40, 133}, Shape{64, 16, 165}, Shape{9, 256, 133})),
     case_name);
 
 TEST_P(StoredAttentionTest, StaysWithinItsBound) {
@@ -84,7 +84,8 @@ TEST_P(StoredAttentionTest, FewRowsHaveTheBitsOfMany) {
   const Problem all = problem(3);
   const AttentionArgs args = all.args();
   const auto together = run(kernels(), args);
-  for (int32_t count = 1; count < std::min(args.num_rows, 20); ++count) {
+  for (const int32_t count : {1, 2, 3, 5, 8, 9, 13, 17}) {
+    if (count >= args.num_rows) break;
     AttentionArgs some = args;
     some.num_rows = count;
     const auto first_rows = run(kernels(), some);
