@@ -44,6 +44,26 @@ constexpr uint8_t kOrderQ6K[] = {48, 0, 8, 32, 4, 12, 36, 16, 24, 40, 20, 28, 44
 // The scales (and word 23), then third bits and lower bits by turns.
 constexpr uint8_t kOrderQ3K[] = {23, 0, 8, 4, 12, 16, 19};
 
+// Where a row's part of a block lies in the slice, and its words in the file's block. In bytes.
+class PackedBlock {
+ public:
+  PackedBlock(const PackedLayout& layout, int32_t num_blocks, int32_t block, size_t row)
+      : layout_(layout), place_(place_of_block(layout, num_blocks, block)), row_(row) {}
+
+  size_t word(size_t w) const { return place_.words + 4 * (w * kSliceRows + row_); }
+  size_t source_word(size_t w) const {
+    const size_t unit = w / 4;
+    const size_t source = layout_.source_word(unit) + w - layout_.unit_word(unit);
+    return static_cast<size_t>(layout_.word_offset) + 4 * source;
+  }
+  size_t half() const { return place_.halves + static_cast<size_t>(layout_.half_bytes) * row_; }
+
+ private:
+  const PackedLayout& layout_;
+  BlockPlace place_;
+  size_t row_;
+};
+
 }  // namespace
 
 PackedLayout packed_layout(DType dtype) {
@@ -82,20 +102,19 @@ PackedLayout packed_layout(DType dtype) {
 void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
                         int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept {
   for (int32_t b = 0; b < num_blocks; ++b) {
-    const BlockPlace place = place_of_block(layout, num_blocks, b);
     for (size_t r = 0; r < kSliceRows; ++r) {
       const size_t row = std::min(r, static_cast<size_t>(num_rows) - 1);
       const std::byte* block = rows + row * row_stride +
                                static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes);
+      const PackedBlock places(layout, num_blocks, b, r);
       for (size_t w = 0; w < static_cast<size_t>(layout.num_words); ++w) {
-        std::byte* word = slice + place.words + 4 * (w * kSliceRows + r);
-        const size_t source = layout.source_word(w / 4) + w - layout.unit_word(w / 4);
-        std::memcpy(word, block + layout.word_offset + 4 * source, 4);
+        std::byte* word = slice + places.word(w);
+        std::memcpy(word, block + places.source_word(w), 4);
         if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
       }
       if (layout.has_half()) {
-        const auto half_bytes = static_cast<size_t>(layout.half_bytes);
-        std::memcpy(slice + place.halves + half_bytes * r, block + layout.half_offset, half_bytes);
+        std::memcpy(slice + places.half(), block + layout.half_offset,
+                    static_cast<size_t>(layout.half_bytes));
       }
     }
   }
@@ -103,17 +122,17 @@ void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_
 
 void unpack_row(const PackedLayout& layout, const std::byte* slice, int32_t row_in_slice,
                 int32_t num_blocks, std::byte* row) noexcept {
-  const size_t r = static_cast<size_t>(row_in_slice);
-  const std::byte* halves = slice + static_cast<size_t>(num_blocks) * layout.words_bytes();
-  for (size_t b = 0; b < static_cast<size_t>(num_blocks); ++b) {
-    std::byte* block = row + b * static_cast<size_t>(layout.block_bytes);
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    std::byte* block = row + static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes);
+    const PackedBlock places(layout, num_blocks, b, static_cast<size_t>(row_in_slice));
     for (size_t w = 0; w < static_cast<size_t>(layout.num_words); ++w) {
-      std::byte* word = block + layout.word_offset + 4 * w;
-      std::memcpy(word, slice + b * layout.words_bytes() + 4 * (w * kSliceRows + r), 4);
+      std::byte* word = block + places.source_word(w);
+      std::memcpy(word, slice + places.word(w), 4);
       if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
     }
     if (layout.has_half()) {
-      std::memcpy(block + layout.half_offset, halves + 2 * (b * kSliceRows + r), 2);
+      std::memcpy(block + layout.half_offset, slice + places.half(),
+                  static_cast<size_t>(layout.half_bytes));
     }
   }
 }
