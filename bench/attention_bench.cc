@@ -177,10 +177,10 @@ void add_model(const Setup& setup, std::string_view name) {
   const api::SynthShape& model = **api::find_synth_shape(name);
   const auto depths = setup.tiny ? std::vector<int32_t>{100, 500}
                                  : std::vector<int32_t>{256, 512, 1024, 2048, 4096, kMaxDepth};
-  for (const auto& [suffix, store] : kStores) {
+  for (const auto& [suffix, format] : kStores) {
     for (const int32_t depth : depths) {
       add_benchmark(fmt::format("attention/decode{}/{}/{}", suffix, name, depth),
-                    [&setup, &model, depth, store = store](benchmark::State& state) {
+                    [&setup, &model, depth, store = format](benchmark::State& state) {
                       run_attention(state, setup, model, 1, depth - 1, store);
                     });
     }

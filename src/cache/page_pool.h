@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <utility>
 #include <vector>
-#include <vector>
 
 #include "base/core/error.h"
 #include "base/memory/buffer.h"

@@ -33,7 +33,7 @@ static size_t packing_scratch_bytes(int32_t num_cols) {
 // The entry keeps its product for few rows of x.
 template <DType kType>
 static void overlay_packed(MatmulKernel (&matmul)[kNumDTypes], const char* name,
-                    const PackedProducts& products) {
+                           const PackedProducts& products) {
   MatmulKernel& kernel = matmul[static_cast<size_t>(kType)];
   const PackedProduct& product = products.by_type[static_cast<size_t>(kType)];
   kernel.name = name;
