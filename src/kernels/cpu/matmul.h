@@ -81,8 +81,7 @@ struct MatmulKernel {
   size_t (*scratch_bytes)(int32_t num_cols) = nullptr;
 
   // For any number of x rows, with weights in packed slices: `weights` is the first byte of a
-  // slice, weight_row_stride that of the file, scratch is not used. Null: the type has no packed
-  // form.
+  // slice, weight_row_stride that of the file. Null: the type has no packed form.
   MatmulFn packed = nullptr;
   PackedLayout layout = {};
   PackSliceFn pack_slice = nullptr;
