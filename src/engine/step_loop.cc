@@ -121,7 +121,6 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
       workspace_(std::move(workspace)),
       sampler_(device.kernels().elementwise, model.config().vocab_size),
       speculator_(std::move(speculator)) {
-  waiting_.reserve(options.max_queued);
   retained_.reserve(size_t{options.max_sequences} + 1);
   running_.reserve(options.max_sequences);
   ended_.reserve(options.max_sequences);
@@ -216,6 +215,7 @@ Result<std::shared_ptr<SequenceChannel>> StepLoop::submit(SequenceRequest reques
                   inbox_.size());
     }
     inbox_.push_back(std::move(sequence));
+    num_queued_.store(static_cast<uint32_t>(inbox_.size()), std::memory_order_release);
   }
   inbox_events_.fetch_add(1, std::memory_order_release);
   inbox_events_.notify_one();
@@ -228,40 +228,47 @@ void StepLoop::thread_main() {
     run_step();
   }
   for (auto& sequence : running_) sequence->channel->cancelled.store(true);
-  admit();  // what is still queued ends as cancelled
-  for (auto& sequence : waiting_) {
-    sequence->channel->ring.push(end_event(EndReason::kCancelled));
-  }
+  end_queued(EndReason::kCancelled, std::nullopt);
   for (size_t i = running_.size(); i-- > 0;) finish(i, EndReason::kCancelled);
 }
 
 // Sleeps while there is nothing to do; false when the loop shall end.
 bool StepLoop::wait_for_work() {
-  const auto idle = [&] { return running_.empty() && waiting_.empty(); };
-  while (idle() && !stopping_.load() &&
-         inbox_events_.load(std::memory_order_acquire) == inbox_seen_) {
-    inbox_events_.wait(inbox_seen_, std::memory_order_acquire);
+  for (;;) {
+    const uint32_t seen = inbox_events_.load(std::memory_order_acquire);
+    if (stopping_.load()) return false;
+    if (!running_.empty() || num_queued_.load(std::memory_order_acquire) > 0) return true;
+    inbox_events_.wait(seen, std::memory_order_acquire);
   }
-  return !stopping_.load();
+}
+
+std::unique_ptr<Sequence> StepLoop::take_queued() {
+  if (num_queued_.load(std::memory_order_acquire) == 0) return nullptr;
+  const std::lock_guard lock(inbox_mutex_);
+  if (inbox_.empty()) return nullptr;
+  std::unique_ptr<Sequence> next = std::move(inbox_.front());
+  inbox_.pop_front();
+  num_queued_.store(static_cast<uint32_t>(inbox_.size()), std::memory_order_release);
+  return next;
+}
+
+void StepLoop::end_queued(EndReason reason, const std::optional<Error>& failure) {
+  while (const std::unique_ptr<Sequence> sequence = take_queued()) {
+    sequence->channel->result.failure = failure;
+    sequence->channel->ring.push(end_event(reason));
+  }
 }
 
 void StepLoop::admit() {
-  const uint32_t seen = inbox_events_.load(std::memory_order_acquire);
-  if (seen != inbox_seen_) {
-    inbox_seen_ = seen;
-    const std::lock_guard lock(inbox_mutex_);
-    for (auto& sequence : inbox_) waiting_.push_back(std::move(sequence));
-    inbox_.clear();
-  }
   for (size_t i = 0; i < running_.size(); ++i) {
     if (running_[i]->channel->cancelled.load(std::memory_order_relaxed)) {
       ended_[i] = EndReason::kCancelled;
     }
   }
   finish_marked();
-  while (!waiting_.empty() && running_.size() < options_.max_sequences) {
-    std::unique_ptr<Sequence> next = std::move(waiting_.front());
-    waiting_.erase(waiting_.begin());
+  while (running_.size() < options_.max_sequences) {
+    std::unique_ptr<Sequence> next = take_queued();
+    if (next == nullptr) return;
     if (next->channel->cancelled.load(std::memory_order_relaxed)) {
       next->channel->ring.push(end_event(EndReason::kCancelled));
     } else {
@@ -542,11 +549,7 @@ void StepLoop::mark_damaged(const Error& error) {
     running_[i]->channel->result.failure = error;
     ended_[i] = EndReason::kModelDamaged;
   }
-  for (const auto& sequence : waiting_) {
-    sequence->channel->result.failure = error;
-    sequence->channel->ring.push(end_event(EndReason::kModelDamaged));
-  }
-  waiting_.clear();
+  end_queued(EndReason::kModelDamaged, error);
 }
 
 void StepLoop::finish_marked() {

@@ -76,6 +76,8 @@ class StepLoop {
   const DraftModel* drafter() const;  // or none
   void thread_main();
   bool wait_for_work();
+  std::unique_ptr<Sequence> take_queued();  // the oldest, or none
+  void end_queued(events::EndReason reason, const std::optional<Error>& failure);
   void admit();
   void prepare(Sequence& sequence) const;
   void start(std::unique_ptr<Sequence> sequence);
@@ -104,17 +106,17 @@ class StepLoop {
   std::unique_ptr<Speculator> speculator_;  // none: plain decoding
   std::atomic<uint64_t> cache_bytes_used_{0};
 
-  // Shared with submitters, under the mutex; the counter lets the loop look without locking.
+  // Requests that wait, oldest first, shared with submitters under the mutex; their number lets the
+  // loop look without locking.
   std::mutex inbox_mutex_;
   std::deque<std::unique_ptr<Sequence>> inbox_;
+  std::atomic<uint32_t> num_queued_{0};
   std::atomic<uint32_t> inbox_events_{0};  // moves at every submit and at the end
   std::atomic<bool> stopping_{false};
 
-  std::vector<std::unique_ptr<Sequence>> waiting_;  // oldest first
   std::vector<std::unique_ptr<Sequence>> running_;
   std::vector<events::EndReason> ended_;  // for each running one, kNone: goes on
   std::vector<Retained> retained_;        // oldest first
-  uint32_t inbox_seen_ = 0;
 
   // The step being built; sized once.
   std::vector<SchedulerEntry> entries_;

@@ -298,6 +298,23 @@ TEST_F(StepLoopTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(loop_->submit(score).error().code(), ErrorCode::kInvalidArgument);
 }
 
+// Those that run have left the queue; those that wait for a place have not.
+TEST_F(StepLoopTest, TheQueueHoldsNoMoreThanItsLimit) {
+  start(1, {.context_length = 2048, .max_sequences = 1, .max_batch_tokens = 16, .max_queued = 3});
+  const auto running = submit(make_request(make_prompt(20, 1), 0));
+  events::TokenEvent event;
+  running->ring.pop_wait(event);
+  std::vector<std::shared_ptr<SequenceChannel>> waiting;
+  for (int32_t i = 0; i < 3; ++i) waiting.push_back(submit(make_request(make_prompt(9, i), 4)));
+  for (int32_t i = 0; i < 20; ++i) running->ring.pop_wait(event);
+  const auto refused = loop_->submit(make_request(make_prompt(9, 1), 4));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
+  running->cancelled = true;
+  for (auto& channel : waiting) EXPECT_EQ(read_all(*channel).ids.size(), 4u);
+  EXPECT_TRUE(loop_->submit(make_request(make_prompt(9, 1), 4)).has_value());
+}
+
 TEST_F(StepLoopTest, CancelAndSlowReadersDoNotHoldOthersUp) {
   start(2, {.context_length = 2048, .max_sequences = 2, .max_batch_tokens = 32});
   auto unread = submit(make_request(make_prompt(5, 1), 1500));  // its ring holds 256 events
