@@ -3,6 +3,7 @@
 
 #include <ruvllm/adapter.h>
 #include <ruvllm/cache/kv_cache.h>
+#include <ruvllm/cache/paged_kv_cache.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/convert.h>
 #include <ruvllm/engine.h>

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string_view>
 
+#include "api/attention/attention_kernels.h"
 #include "base/core/error.h"
 #include "base/memory/buffer.h"
 #include "device/cpu_device.h"
@@ -114,23 +115,11 @@ class PagedHead {
   std::vector<uint32_t> block_table_;
 };
 
-struct Kernels {
-  kernels::ElementwiseKernels elementwise;
-  kernels::AttentionKernels attention;
-};
-
-// Chosen once: the best of this processor.
-Result<Kernels> chosen_kernels() {
-  static const Result<device::KernelChoice> kChoice = device::choose_kernels("");
-  if (!kChoice.has_value()) return std::unexpected<Error>(kChoice.error());
-  return Kernels{kChoice->table.elementwise, kChoice->table.attention};
-}
-
 Result<std::vector<float>> attend(bool standard, std::span<const float> query,
                                   std::span<const float> key, std::span<const float> value,
                                   const AttentionConfig& config) {
   RUVLLM_ASSIGN(const Sizes sizes, check_shapes(query, key, value, config));
-  RUVLLM_ASSIGN(const Kernels kernels, chosen_kernels());
+  RUVLLM_ASSIGN(const api::AttentionKernelSet kernels, api::attention_kernels());
   const size_t head_dim = to_size(config.head_dim);
   const size_t q_stride = to_size(config.num_heads) * head_dim;
   const size_t kv_stride = to_size(config.num_kv_heads) * head_dim;
@@ -189,6 +178,12 @@ Result<std::vector<float>> attend_with_one(bool standard, std::span<const float>
 }
 
 }  // namespace
+
+Result<api::AttentionKernelSet> api::attention_kernels() {
+  static const Result<device::KernelChoice> kChoice = device::choose_kernels("");
+  if (!kChoice.has_value()) return std::unexpected<Error>(kChoice.error());
+  return AttentionKernelSet{kChoice->table.elementwise, kChoice->table.attention};
+}
 
 Result<std::vector<float>> flash_attention(std::span<const float> query, std::span<const float> key,
                                            std::span<const float> value,
