@@ -15,7 +15,7 @@
 #include "api/text/chat_encoder.h"
 #include "api/text/vocab_loader.h"
 #include "base/core/check.h"
-#include "cache/page_pool.h"
+#include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "formats/gguf/gguf.h"
 #include "gguf_mutator.h"
@@ -53,7 +53,8 @@ void use_tokenizer(const formats::GgufFile& file) {
 // A prompt of three tokens, the vocabulary's first and last among them.
 void run_steps(const model::Model& model, device::CpuDevice& device) {
   const model::ModelConfig& config = model.config();
-  auto pool = cache::PagePool::create({config.num_layers, config.num_kv_heads, config.head_dim}, 2);
+  auto pool = cache::KvCache::create(
+      {.shape = {config.num_layers, config.num_kv_heads, config.head_dim}, .num_pages = 2});
   auto workspace = model::Workspace::create(device, config, model.weights(), {4, 2, 1, 64});
   if (!pool || !workspace) return;
   const uint32_t pages[] = {1, 0};

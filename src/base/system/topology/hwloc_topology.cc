@@ -74,7 +74,7 @@ uint32_t count_of(hwloc_topology_t topology, hwloc_obj_type_t type,
                   hwloc_const_bitmap_t processors) {
   uint32_t number = 0;
   for (uint32_t i = 0; i < count(topology, type); ++i) {
-    const hwloc_obj_t object = ::hwloc_get_obj_by_type(topology, type, i);
+    hwloc_obj* const object = ::hwloc_get_obj_by_type(topology, type, i);
     if (::hwloc_bitmap_intersects(object->cpuset, processors) != 0) ++number;
   }
   return number;
@@ -85,7 +85,7 @@ uint32_t count_of(hwloc_topology_t topology, hwloc_obj_type_t type,
 Result<CpuTopology> read_hwloc_topology(const std::string& description,
                                         std::span<const uint32_t> allowed) {
   RUVLLM_ASSIGN(const Topology loaded, load(description, allowed));
-  const hwloc_topology_t topology = loaded.get();
+  hwloc_topology* const topology = loaded.get();
   CpuTopology found;
   found.source = "hwloc";
   found.num_processors = count(topology, HWLOC_OBJ_PU);
