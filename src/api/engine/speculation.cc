@@ -28,8 +28,8 @@ Status check_same_vocabulary(const std::string& path, const text::VocabSpec& dra
                 "smaller model of the same family",
                 path, draft.model, large.model);
   }
-  const auto [small, big] = std::minmax(draft.tokens.size(), large.tokens.size());
-  if (big - small > kMostPadding) {
+  const size_t small = std::min(draft.tokens.size(), large.tokens.size());
+  if (std::max(draft.tokens.size(), large.tokens.size()) - small > kMostPadding) {
     return fail(ErrorCode::kInvalidArgument,
                 "draft model {}: its vocabulary has {} tokens, the model's {}; take a smaller "
                 "model of the same family",
