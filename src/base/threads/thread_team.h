@@ -75,7 +75,8 @@ class ThreadTeam {
   std::vector<std::thread> threads_;
   Call call_ = nullptr;  // as context_: of the run() that the gate is open for
   void* context_ = nullptr;
-  bool stopping_ = false;  // written before gate_ moves, read after
+  // Written before gate_ moves. A thread that wakes late from the run before may see it, too.
+  std::atomic<bool> stopping_{false};
 
   // Each on its own cache line: they are written by different threads at different times.
   alignas(64) std::atomic<uint32_t> gate_{0};
