@@ -15,70 +15,30 @@ Needs python3-numpy. The model is one of architecture qwen2 in F32, as `ruvllm c
 import argparse
 import json
 import pathlib
-import struct
 import subprocess
+import sys
 import tempfile
 
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "golden"))
+from gguf_reader import read_layout  # noqa: E402
 
 STORES = ("q8", "k8v4", "q4", "q3", "q2")
 FIRST_SCORED = 512
 OUTLIER, OUTLIER_CHANNELS = 16.0, (3, 17)  # and their partners, half a head further
 
 
-class Gguf:
-    """Metadata, and where the F32 tensors lie."""
-
-    SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q",
-               11: "<q", 12: "<d"}
-
-    def __init__(self, data):
-        self.data, self.at = data, 8
-        num_tensors, num_keys = self.take("<Q"), self.take("<Q")
-        self.metadata = {}
-        for _ in range(num_keys):
-            key = self.string()
-            self.metadata[key] = self.value(self.take("<I"))
-        infos = []
-        for _ in range(num_tensors):
-            name = self.string()
-            dims = [self.take("<Q") for _ in range(self.take("<I"))]
-            infos.append((name, dims, self.take("<I"), self.take("<Q")))
-        base = self.at + -self.at % 32
-        self.tensors = {}
-        for name, dims, type_id, offset in infos:
-            if type_id == 0:
-                count = int(np.prod(dims))
-                array = np.frombuffer(data, "<f4", count, base + offset)
-                self.tensors[name] = array.reshape(tuple(reversed(dims)))
-
-    def take(self, form):
-        value = struct.unpack_from(form, self.data, self.at)[0]
-        self.at += struct.calcsize(form)
-        return value
-
-    def string(self):
-        size = self.take("<Q")
-        self.at += size
-        return bytes(self.data[self.at - size : self.at]).decode("utf-8", "replace")
-
-    def value(self, kind):
-        if kind == 8:
-            return self.string()
-        if kind == 9:
-            item, count = self.take("<I"), self.take("<Q")
-            return [self.value(item) for _ in range(count)]
-        return self.take(self.SCALARS[kind])
-
-
 def write_with_outliers(source, target):
     data = bytearray(source.read_bytes())
-    gguf = Gguf(data)
-    heads = gguf.metadata["qwen2.attention.head_count"]
-    kv_heads = gguf.metadata["qwen2.attention.head_count_kv"]
-    head_dim = gguf.metadata["qwen2.embedding_length"] // heads
+    metadata, layout = read_layout(source)
+    heads = metadata["qwen2.attention.head_count"]
+    kv_heads = metadata["qwen2.attention.head_count_kv"]
+    head_dim = metadata["qwen2.embedding_length"] // heads
     channels = [c + half for c in OUTLIER_CHANNELS for half in (0, head_dim // 2)]
-    for name, tensor in gguf.tensors.items():
+    for name, (shape, type_name, offset) in layout.items():
+        assert type_name == "F32", f"{source}: {name} is {type_name}; convert with --type f32"
+        tensor = np.frombuffer(data, "<f4", int(np.prod(shape)), offset).reshape(shape)
         for part, count, factor in (("attn_k", kv_heads, OUTLIER), ("attn_q", heads, 1 / OUTLIER)):
             if f".{part}." in name:
                 for head in range(count):
@@ -180,7 +140,7 @@ def main():
         folder = pathlib.Path(folder_name)
         outliers = folder / "outliers.gguf"
         write_with_outliers(options.model, outliers)
-        vocab_size = Gguf(outliers.read_bytes()).tensors["token_embd.weight"].shape[0]
+        vocab_size = read_layout(outliers)[1]["token_embd.weight"][0][0]
         plain = measure(options, options.model, vocab_size, folder)
         stressed = measure(options, outliers, vocab_size, folder)
     print("| store | tail | bytes of a window | perplexity (worst text) | KL | same top-1 "

@@ -51,25 +51,33 @@ def read_metadata(path):
     return _open(path)[2]
 
 
+def read_layout(path):
+    """Metadata, and name -> (shape outermost first, type name, offset in the file) of each tensor."""
+    cursor, num_tensors, metadata = _open(path)
+    infos = []
+    for _ in range(num_tensors):
+        name = cursor.string()
+        dims = [cursor.take("<Q") for _ in range(cursor.take("<I"))]
+        infos.append((name, tuple(reversed(dims)), TYPE_NAMES[cursor.take("<I")],
+                      cursor.take("<Q")))
+    alignment = metadata.get("general.alignment", 32)
+    base = cursor.at + (-cursor.at % alignment)
+    return metadata, {name: (shape, type_name, base + offset)
+                      for name, shape, type_name, offset in infos}
+
+
 class GgufFile:
     """`metadata`: key -> value; `tensors`: name -> float64 array, outermost dimension first;
     `types`: name -> type name; `num_bytes`: name -> encoded size."""
 
     def __init__(self, path):
-        cursor, num_tensors, self.metadata = _open(path)
-        data = cursor.data
-        infos = []
-        for _ in range(num_tensors):
-            name = cursor.string()
-            dims = [cursor.take("<Q") for _ in range(cursor.take("<I"))]
-            infos.append((name, tuple(reversed(dims)), TYPE_NAMES[cursor.take("<I")],
-                          cursor.take("<Q")))
-        alignment = self.metadata.get("general.alignment", 32)
-        base = cursor.at + (-cursor.at % alignment)
+        self.metadata, layout = read_layout(path)
+        with open(path, "rb") as file:
+            data = file.read()
         self.tensors, self.types, self.num_bytes = {}, {}, {}
-        for name, shape, type_name, offset in infos:
+        for name, (shape, type_name, offset) in layout.items():
             size = encoded_size(type_name, int(np.prod(shape)))
-            payload = data[base + offset:base + offset + size]
+            payload = data[offset:offset + size]
             assert len(payload) == size, f"{path}: {name} is truncated"
             self.tensors[name] = decode(type_name, payload).reshape(shape)
             self.types[name] = type_name
