@@ -351,7 +351,6 @@ void StepLoop::build_batch() {
   spans_.clear();
   logit_rows_.clear();
   state_rows_.clear();
-  rows_read_later_ = false;
   for (const ScheduledSpan& scheduled : scheduled_) {
     Sequence& sequence = *running_[static_cast<size_t>(scheduled.entry_idx)];
     const int32_t first = sequence.num_computed, end = first + scheduled.num_rows;
@@ -373,7 +372,6 @@ void StepLoop::build_batch() {
     spans_.push_back({first_row, scheduled.num_rows, first, sequence.pages.block_table(),
                       adapters != nullptr ? &adapters->view() : nullptr,
                       sequence.pages.store_table(), sequence.pages.first_unstored_page()});
-    rows_read_later_ |= !sequence.request.generates();
     if (!sequence.request.generates()) continue;
     for (int32_t position = known - 1; position < end; ++position) {
       logit_rows_.push_back(first_row + position - first);
@@ -401,9 +399,12 @@ void StepLoop::run_step() {
       static_cast<int32_t>(tokens_.size()), tokens_.data(), positions_.data(),
       static_cast<int32_t>(spans_.size()),  spans_.data(),  row_spans_.data()};
   workspace_->lora_ns = 0;
+  const bool all_generate = std::ranges::all_of(scheduled_, [&](const ScheduledSpan& scheduled) {
+    return running_[static_cast<size_t>(scheduled.entry_idx)]->request.generates();
+  });
   const uint64_t pass_begin_ns = monotonic_ns();
   model_.step(device_, *workspace_, batch, cache_.view(), logit_rows_,
-              rows_read_later_ ? model::RowsAfter::kReadable : model::RowsAfter::kDone);
+              all_generate ? model::RowsAfter::kDone : model::RowsAfter::kReadable);
   if (speculator_ != nullptr) {
     speculator_->step_done(batch.num_rows, static_cast<int32_t>(logit_rows_.size()),
                            static_cast<double>(monotonic_ns() - pass_begin_ns) / 1e3);

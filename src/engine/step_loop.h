@@ -123,7 +123,6 @@ class StepLoop {
   std::vector<ScheduledSpan> scheduled_;
   std::vector<int32_t> tokens_, positions_, row_spans_, logit_rows_, score_rows_, state_rows_;
   std::vector<ops::SpanView> spans_;
-  bool rows_read_later_ = false;  // a sequence of the step scores or embeds
 
   std::thread thread_;
 };

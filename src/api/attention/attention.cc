@@ -43,11 +43,8 @@ Result<int32_t> count_positions(std::string_view name, size_t elements, int32_t 
 
 Result<Sizes> check_shapes(std::span<const float> query, std::span<const float> key,
                            std::span<const float> value, const AttentionConfig& config) {
-  constexpr int32_t kMaxHeads = 1 << 16;
-  if (config.head_dim <= 0 || config.head_dim % 8 != 0 || config.head_dim > 256) {
-    return fail(ErrorCode::kInvalidArgument,
-                "head_dim is {}; it must be a multiple of 8 from 8 to 256", config.head_dim);
-  }
+  constexpr int32_t kMaxHeads = api::kMaxAttentionHeads;
+  RUVLLM_TRY(api::check_head_dim(config.head_dim));
   if (config.num_heads <= 0 || config.num_heads > kMaxHeads || config.num_kv_heads <= 0 ||
       config.num_heads % config.num_kv_heads != 0) {
     return fail(ErrorCode::kInvalidArgument,
@@ -178,6 +175,12 @@ Result<std::vector<float>> attend_with_one(bool standard, std::span<const float>
 }
 
 }  // namespace
+
+Status api::check_head_dim(int32_t head_dim) {
+  if (head_dim > 0 && head_dim % 8 == 0 && head_dim <= 256) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "head_dim is {}; it must be a multiple of 8 from 8 to 256", head_dim);
+}
 
 Result<api::AttentionKernelSet> api::attention_kernels() {
   static const Result<device::KernelChoice> kChoice = device::choose_kernels("");

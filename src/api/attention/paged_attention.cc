@@ -100,18 +100,14 @@ uint64_t PagedKvCache::bytes() const { return impl_->pool.size() * sizeof(uint16
 
 Result<PagedKvCache> PagedKvCache::create(int32_t block_size, int32_t num_kv_heads,
                                           int32_t head_dim) {
-  constexpr int32_t kMaxHeads = 1 << 16;
   if (block_size != 16 && block_size != 32 && block_size != 64) {
     return fail(ErrorCode::kInvalidArgument, "block_size is {}; expected 16, 32 or 64", block_size);
   }
-  if (num_kv_heads <= 0 || num_kv_heads > kMaxHeads) {
+  if (num_kv_heads <= 0 || num_kv_heads > api::kMaxAttentionHeads) {
     return fail(ErrorCode::kInvalidArgument, "num_kv_heads is {}; expected 1 to {}", num_kv_heads,
-                kMaxHeads);
+                api::kMaxAttentionHeads);
   }
-  if (head_dim <= 0 || head_dim % 8 != 0 || head_dim > 256) {
-    return fail(ErrorCode::kInvalidArgument,
-                "head_dim is {}; it must be a multiple of 8 from 8 to 256", head_dim);
-  }
+  RUVLLM_TRY(api::check_head_dim(head_dim));
   auto impl = std::make_unique<Impl>();
   impl->block_size = block_size;
   impl->num_kv_heads = num_kv_heads;

@@ -1,7 +1,5 @@
 #include "api/engine/kv_cache.h"
 
-#include <algorithm>
-
 #include "cache/kv_cache.h"
 #include "kernels/cpu/attention.h"
 

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "base/core/error.h"
-#include "engine/step_loop.h"
+#include "kernels/cpu/kv_store.h"
+#include "ops/kv_tiers.h"
 #include <ruvllm/cache/kv_cache.h>
 
 namespace ruvllm::api {

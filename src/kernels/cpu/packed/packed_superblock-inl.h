@@ -136,6 +136,17 @@ RUVLLM_ALWAYS_INLINE typename V::Int sum_of_pairs(const typename V::Int (&pairs)
   return sum;
 }
 
+// acc + the term of a superblock whose levels are stored 2^kShift too large, with a scale for
+// each 16.
+template <class V, int kShift, class Header>
+RUVLLM_ALWAYS_INLINE typename V::Float add_offset_term(const Header& header, typename V::Int isum,
+                                                       const XRow& x, int block_idx,
+                                                       typename V::Float acc) {
+  const int16_t* sums = x.sums16 + static_cast<ptrdiff_t>(block_idx) * 16;
+  const auto offset = V::template shift_left32<kShift>(sum_of_pairs<V>(header.pairs, sums));
+  return PackedFormat<V>::add_term(header.d, x.scales[block_idx], V::subtract(isum, offset), acc);
+}
+
 // q4_K, and q5_K with a fifth bit: 6-bit scales and minimums per 32 elements.
 template <class V, bool kHasFifthBit>
 struct RulesQ45K : PackedFormat<V> {
@@ -256,9 +267,7 @@ struct RulesQ6K : PackedFormat<V>, QuarterGroups {
   }
   static RUVLLM_ALWAYS_INLINE Float finish(const Header& header, Int isum, const XRow& x,
                                            int block_idx, Float acc) {
-    const int16_t* sums = x.sums16 + static_cast<ptrdiff_t>(block_idx) * 16;
-    const Int offset = V::template shift_left32<5>(sum_of_pairs<V>(header.pairs, sums));
-    return Base::add_term(header.d, x.scales[block_idx], V::subtract(isum, offset), acc);
+    return add_offset_term<V, 5>(header, isum, x, block_idx, acc);
   }
 };
 
@@ -370,9 +379,7 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
   }
   static RUVLLM_ALWAYS_INLINE Float finish(const Header& header, Int isum, const XRow& x,
                                            int block_idx, Float acc) {
-    const int16_t* sums = x.sums16 + static_cast<ptrdiff_t>(block_idx) * 16;
-    const Int offset = V::template shift_left32<2>(sum_of_pairs<V>(header.pairs, sums));
-    return Base::add_term(header.d, x.scales[block_idx], V::subtract(isum, offset), acc);
+    return add_offset_term<V, 2>(header, isum, x, block_idx, acc);
   }
 };
 
