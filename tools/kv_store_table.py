@@ -2,7 +2,7 @@
 """What a quantized store of keys and values costs: the tables and the plot of docs/kv-store.md.
 
   kv_store_table.py RUVLLM MODEL.gguf TEXT... --json FILE [options]     measures
-  kv_store_table.py --report FILE... [--plot FILE.svg]                  tables and a plot of results
+  kv_store_table.py --report FILE... [--json FILE] [--plot FILE.svg]    results of several runs as one
 
 For each store and tail, against a cache in binary16 alone: change of the perplexity in per cent with
 its 95 % interval (paired bootstrap over windows), Kullback-Leibler divergence of the predictions,
@@ -55,27 +55,35 @@ def measure(options):
                              [int(tail) for tail in options.tails.split(",")], options.threads)
     report = {"model": model.name, "date": datetime.date.today().isoformat(),
               **loss.measure(settings, model, texts, options.variants.split(","), options.jobs)}
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def joined(reports):
+    """Results of runs that differ in stores, tails or forms of the model."""
+    whole = {key: reports[0][key] for key in ("model", "date", "ctx")}
+    whole["results"] = [row for report in reports for row in report["results"]
+                        if row["store"] != "f16"]
+    for report in reports:
+        whole |= {key: report[key] for key in ("llama_cpp",) if key in report}
+    return whole
 
 
 def main():
     options = parse_options()
-    reports = ([json.loads(path.read_text(encoding="utf-8")) for path in options.files]
-               if options.report else [measure(options)])
-    rows = [row for report in reports for row in report["results"]]
+    report = (joined([json.loads(path.read_text(encoding="utf-8")) for path in options.files])
+              if options.report else measure(options))
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    rows = report["results"]
     compared = [row for row in rows if row["store"] != "f16"]
     if compared:
         print("\n".join([*tables.loss_table(rows), ""]))
         for tail in dict.fromkeys(row["tail"] for row in compared):
             print("\n".join([*tables.text_table(rows, tail), ""]))
-    for report in reports:
-        if "llama_cpp" in report:
-            print("\n".join([*tables.llama_table(report["llama_cpp"]), ""]))
+    if "llama_cpp" in report:
+        print("\n".join([*tables.llama_table(report["llama_cpp"]), ""]))
     if options.plot is not None:
-        subtitle = (f"{reports[0]['model']}, windows of {reports[0]['ctx']:,} tokens, positions from "
-                    "512 on")
+        subtitle = (f"{report['model']}, windows of {report['ctx']:,} tokens, positions from 512 on")
         options.plot.write_text(draw_losses(compared, subtitle), encoding="utf-8")
     return 0
 

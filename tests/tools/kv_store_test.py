@@ -36,7 +36,8 @@ class Page(unittest.TestCase):
         report = results("loss.json")
         self.assert_shown(tables.loss_table(report["results"]))
         self.assert_shown(tables.text_table(report["results"]))
-        self.assert_shown(tables.llama_table(report["llama_cpp"]))
+        if "llama_cpp" in report:
+            self.assert_shown(tables.llama_table(report["llama_cpp"]))
 
     def test_recall(self):
         report = results("recall.json")

@@ -72,7 +72,7 @@ def draw_losses(rows, subtitle, first="512"):
 
 RECALL_TITLES = {
     "distance": "Codes recalled, per cent, by how many tokens back they were told",
-    "position": "Codes told up to 300 tokens back, recalled, per cent, by the question's position",
+    "position": "Codes told up to 240 tokens back, recalled, per cent, by the question's position",
 }
 
 
@@ -99,7 +99,7 @@ def draw_recall(report, kind, model):
                      text(x, top + height + 16, f"{depth}", 10, "middle")]
         if kind == "distance":  # what lies further back is read from the store
             x = left + width * tail / deepest
-            body += [line(x, top, x, top + height, INK, 1, "3 3"), text(x + 4, top + 12, "store", 10)]
+            body += [line(x, top, x, top + height, INK, 1, "3 3"), text(x + 4, top + height - 6, "from here on the store", 10)]
         shown = [base] + [row for row in rows if row["tail"] == tail and row["store"] != "f16"]
         for i, row in enumerate(shown):
             points = [(left + width * (begin + end) / 2 / deepest, top + height * (1 - share / 100))

@@ -86,7 +86,7 @@ KINDS = {
     "distance": Kind(Plan(conversations=1, codes=62, questions=49), "distance",
                      [0, 64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1280, 1536, 1792,
                       2048]),
-    # Short ones one after the other: the code was told at most 300 tokens back, the question stands
+    # Short ones one after the other: the code was told at most 240 tokens back, the question stands
     # anywhere in the window.
     "position": Kind(Plan(conversations=8, codes=10, questions=5), "answer",
                      list(range(0, 2049, 256))),

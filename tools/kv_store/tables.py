@@ -12,13 +12,14 @@ def _cells(row, first):
         return "| | | | "
     values = row["all"][first]
     worst = max(text[first]["ppl_change_percent"] for text in row["texts"].values())
-    return (f"| {_change(values)}, worst {worst:+.3f} | {values['kl']:.5f}, {values['kl_999']:.3f} "
+    return (f"| {_change(values)}, worst {worst:+.3f} | {values['kl']:.6f}, {values['kl_999']:.4f} "
             f"| {values['same_top_percent']:.2f} % ")
 
 
 def loss_table(rows, first="512"):
     """A line for each store and tail; rows of all reports together."""
-    found = {(row["variant"], row["store"], row["tail"]): row for row in rows if row["store"] != "f16"}
+    found = {(row["variant"], row["store"], row["tail"]): row for row in rows
+             if row["store"] != "f16"}
     lines = ["| store | tail | perplexity | KL, 99.9 % | same top-1 "
              "| outliers: perplexity | KL, 99.9 % | same top-1 |", "|---|---|---|---|---|---|---|---|"]
     for store, tail in dict.fromkeys((store, tail) for _, store, tail in found):
