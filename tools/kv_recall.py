@@ -19,6 +19,7 @@ from pathlib import Path
 
 from kv_store import tables
 from kv_store.plots import draw_recall
+from kv_store.results import write
 
 
 def parse_options():
@@ -51,7 +52,7 @@ def measure(options):
     report = {"model": model.name, "ctx": options.ctx, "date": datetime.date.today().isoformat(),
               **recall.measure(settings, pairs, options)}
     if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write(options.json, report)
     return report
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from kv_store import tables
 from kv_store.plots import draw_losses
-from kv_store.results import OUTLIERS, PLAIN
+from kv_store.results import OUTLIERS, PLAIN, write
 
 
 def parse_options():
@@ -73,7 +73,7 @@ def main():
     report = (joined([json.loads(path.read_text(encoding="utf-8")) for path in options.files])
               if options.report else measure(options))
     if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write(options.json, report)
     rows = report["results"]
     compared = [row for row in rows if row["store"] != "f16"]
     if compared:
