@@ -22,7 +22,7 @@ from pathlib import Path
 
 from kv_store import tables
 from kv_store.plots import draw_losses
-from kv_store.results import OUTLIERS, PLAIN, write
+from kv_store.results import OUTLIERS, PLAIN, RANGES, write
 
 
 def parse_options():
@@ -44,6 +44,8 @@ def parse_options():
     options = parser.parse_args()
     if not options.report and len(options.files) < 3:
         parser.error("a program, a model and a text are needed")
+    if options.ctx <= RANGES[-1] + 1:
+        parser.error(f"--ctx {options.ctx}: windows of more than {RANGES[-1] + 1} tokens are needed")
     return options
 
 

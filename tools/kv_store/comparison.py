@@ -2,9 +2,8 @@
 
 import numpy as np
 
-# A window's positions from these on are counted apart: all that is scored, those that lie further
-# back than any tail, and what llama.cpp's perplexity scores.
-RANGES = (1, 512, 1024)
+from kv_store.results import RANGES
+
 BLOCK_ROWS = 64
 NUM_RESAMPLES = 4000
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kv_store.comparison import RANGES, TextComparison, losses, summary
+from kv_store.comparison import TextComparison, losses, summary
 from kv_store.models import vocab_size, write_with_outliers
 from kv_store.programs import LlamaPerplexity, Ruvllm
-from kv_store.results import OUTLIERS, PLAIN
+from kv_store.results import OUTLIERS, PLAIN, RANGES
 
 LLAMA_CACHES = ("q8_0", "q4_0")
 

@@ -2,6 +2,9 @@
 
 import json
 
+# A window's positions from these on are counted apart: all that is scored, those that lie further
+# back than any tail, and what llama.cpp's perplexity scores.
+RANGES = (1, 512, 1024)
 PLAIN, OUTLIERS = "plain", "outliers"  # forms of the model
 TITLES = {PLAIN: "plain", OUTLIERS: "outliers in keys"}
 LIMITED_TAIL = 256
