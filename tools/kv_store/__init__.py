@@ -1,0 +1,1 @@
+"""What a quantized store of keys and values costs a model: losses and recall, tables and plots."""
