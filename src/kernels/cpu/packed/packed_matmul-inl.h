@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/packed/packed_float16-inl.h"
 #include "kernels/cpu/packed/packed_formats-inl.h"
 #include "kernels/cpu/packed/packed_layout.h"
 
@@ -17,7 +18,15 @@ template <class Format>
 constexpr size_t kHalvesBytes = static_cast<size_t>(Format::kHalfBytes) * kSliceRows;
 // The blocks that all rows of x walk over before the next ones stay in the first-level cache.
 template <class Format>
-constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;  // whole groups
+constexpr int chunk_blocks() {
+  if constexpr (requires { Format::kChunkElements; }) {
+    return Format::kChunkElements / Format::kBlockElements;
+  } else {
+    return kSliceChunkElements / Format::kBlockElements;
+  }
+}
+template <class Format>
+constexpr int kChunkBlocks = chunk_blocks<Format>();  // whole groups
 
 template <class Format>
 constexpr size_t kSliceBlockBytes = kWordsBytes<Format> + kHalvesBytes<Format>;
@@ -197,6 +206,16 @@ void matmul_packed(const MatmulArgs& args) {
   }
 }
 
+// PackSliceFn
+template <class V>
+void pack_slice_with(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
+                     int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept {
+  V::pack_slice(layout, rows, row_stride, num_rows, num_blocks, slice);
+  if constexpr (HasRoundedPairs<V>) {
+    if (layout.is_rounded()) round_slice<V>(layout, num_blocks, slice);
+  }
+}
+
 // MatmulKernel::gemm
 template <class V, class Format>
 void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
@@ -208,8 +227,9 @@ void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
     const int num_rows = rows_of_slice(args, r);
     for (int b = 0; b < num_blocks; b += kStep) {
       const int count = num_blocks - b < kStep ? num_blocks - b : kStep;
-      V::pack_slice(layout, rows + static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes),
-                    args.weight_row_stride, num_rows, count, args.scratch);
+      pack_slice_with<V>(layout,
+                         rows + static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes),
+                         args.weight_row_stride, num_rows, count, args.scratch);
       const SlicePart part = {scratch, count, b, num_rows};
       multiply_all_x<V, Format>(args, part, args.dst + r);
     }
