@@ -36,6 +36,7 @@ struct PackedFloat16 : PackedFormat<V> {
   static constexpr int kWords = kBlock32 / 2;
   static constexpr int kHalfBytes = 1;
   static constexpr int kChunkElements = 512;  // 16.25 KiB of weights
+  static constexpr bool kPrefetchesRows = true;
 
   template <size_t kNumX>
   static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
