@@ -90,12 +90,15 @@ struct Scratch {
 void run_product(benchmark::State& state, const Setup& setup, DType dtype, const Matrix& matrix,
                  bool packed, int32_t num_x_rows) {
   const std::span<const std::byte> bytes = weight_bytes(setup);
-  const size_t stride = row_bytes(dtype, matrix.num_cols).value();
+  const kernels::MatmulKernel& kernel = setup.device->kernels().product(dtype, matrix.num_cols);
+  const size_t file_stride = row_bytes(dtype, matrix.num_cols).value();
+  const size_t stride =
+      packed ? kernel.layout.row_bytes(static_cast<int32_t>(matrix.num_cols)) : file_stride;
   // Of a matrix larger than the buffer, as many rows as it has.
   const auto num_rows =
       static_cast<uint32_t>(std::min<size_t>(matrix.num_rows, bytes.size() / stride / 16 * 16));
   const size_t matrix_bytes = num_rows * stride;
-  const MatrixView view{bytes.data(), dtype, num_rows, matrix.num_cols, stride};
+  const MatrixView view{bytes.data(), dtype, num_rows, matrix.num_cols, file_stride};
   ops::LinearPlan plan = ops::plan_linear(*setup.device, view, nullptr, matrix.name).value();
   ops::PackedSlices slices = nullptr;
   if (packed) plan.packed = &slices;
@@ -128,9 +131,10 @@ void add(const Setup& setup) {
   for (size_t i = 0; i < kNumDTypes; ++i) {
     const auto dtype = static_cast<DType>(i);
     const DTypeInfo& info = dtype_info(dtype);
-    const bool can_pack = setup.device->kernels().matmul[i].packed != nullptr;
     for (const Matrix& matrix : matrices(setup)) {
       if (matrix.num_cols % info.block_elements != 0) continue;
+      const bool can_pack =
+          setup.device->kernels().product(dtype, matrix.num_cols).packed != nullptr;
       for (const bool packed : {false, true}) {
         if (packed && !can_pack) continue;
         for (const int32_t rows : x_rows) {

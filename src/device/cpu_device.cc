@@ -91,8 +91,9 @@ std::vector<std::pair<std::string, std::string>> describe_kernels(
     const kernels::KernelTable& table) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (size_t i = 0; i < kNumDTypes; ++i) {
-    const DTypeInfo& info = dtype_info(static_cast<DType>(i));
-    rows.emplace_back(fmt::format("matmul {}", info.name), table.matmul[i].name);
+    const auto dtype = static_cast<DType>(i);
+    rows.emplace_back(fmt::format("matmul {}", dtype_info(dtype).name),
+                      table.product(dtype, kernels::kWeightGroup).name);
   }
   rows.emplace_back("elementwise", table.elementwise.name);
   rows.emplace_back("attention", table.attention.name);

@@ -15,6 +15,16 @@ const T* advance(const T* first, int64_t count) {
 using kernels::ActivationKind;
 using kernels::ActivationRows;
 
+void ActivationBuffer::Wide::plan(Arena& arena, size_t count) {
+  q16_slot = arena.add<int16_t>(count);
+  scales_slot = arena.add<float>(count / 32);
+}
+
+void ActivationBuffer::Wide::bind(const Arena& arena) {
+  q16 = arena.at(q16_slot);
+  scales = arena.at(scales_slot);
+}
+
 void ActivationBuffer::plan(Arena& arena, int64_t max_rows, int64_t max_cols,
                             ActivationKinds kinds) {
   plan_over(arena, arena.add<float>(static_cast<size_t>(max_rows * max_cols)), max_rows, max_cols,
@@ -31,10 +41,8 @@ void ActivationBuffer::plan_over(Arena& arena, Arena::Slot<float> rows, int64_t 
     group32_.scales_slot = arena.add<float>(count / 32);
     group32_.sums32_slot = arena.add<int16_t>(count / 32);
   }
-  if ((kinds & kind_bit(ActivationKind::kQ16Group32)) != 0) {
-    group32_i16_.q16_slot = arena.add<int16_t>(count);
-    group32_i16_.scales_slot = arena.add<float>(count / 32);
-  }
+  if ((kinds & kind_bit(ActivationKind::kQ16Group32)) != 0) group32_i16_.plan(arena, count);
+  if ((kinds & kind_bit(ActivationKind::kQ14Group32)) != 0) group32_i14_.plan(arena, count);
   if ((kinds & kind_bit(ActivationKind::kQ8Group256)) != 0) {
     group256_.q8_slot = arena.add<int8_t>(count);
     group256_.scales_slot = arena.add<float>(count / 256);
@@ -50,10 +58,8 @@ void ActivationBuffer::bind(const Arena& arena) {
     group32_.scales = arena.at(group32_.scales_slot);
     group32_.sums32 = arena.at(group32_.sums32_slot);
   }
-  if ((kinds_ & kind_bit(ActivationKind::kQ16Group32)) != 0) {
-    group32_i16_.q16 = arena.at(group32_i16_.q16_slot);
-    group32_i16_.scales = arena.at(group32_i16_.scales_slot);
-  }
+  if ((kinds_ & kind_bit(ActivationKind::kQ16Group32)) != 0) group32_i16_.bind(arena);
+  if ((kinds_ & kind_bit(ActivationKind::kQ14Group32)) != 0) group32_i14_.bind(arena);
   if ((kinds_ & kind_bit(ActivationKind::kQ8Group256)) != 0) {
     group256_.q8 = arena.at(group256_.q8_slot);
     group256_.scales = arena.at(group256_.scales_slot);
@@ -73,6 +79,10 @@ void ActivationBuffer::store_row(const kernels::ElementwiseKernels& kernels, int
   if ((kinds & kind_bit(ActivationKind::kQ16Group32)) != 0) {
     kernels.quantize_group32_i16(src, num_cols, group32_i16_.q16 + first,
                                  group32_i16_.scales + first / 32);
+  }
+  if ((kinds & kind_bit(ActivationKind::kQ14Group32)) != 0) {
+    kernels.quantize_group32_i14(src, num_cols, group32_i14_.q16 + first,
+                                 group32_i14_.scales + first / 32);
   }
   if ((kinds & kind_bit(ActivationKind::kQ8Group256)) != 0) {
     kernels.quantize_group256(src, num_cols, group256_.q8 + first, group256_.scales + first / 256,
@@ -94,9 +104,15 @@ void ActivationBuffer::copy_row(const ActivationBuffer& from, int32_t from_row_i
     copy(from.group32_.scales, group32_.scales, 32);
     copy(from.group32_.sums32, group32_.sums32, 32);
   }
+  const auto copy_wide = [&](const Wide& source, const Wide& target) {
+    copy(source.q16, target.q16, 1);
+    copy(source.scales, target.scales, 32);
+  };
   if ((kinds & kind_bit(ActivationKind::kQ16Group32)) != 0) {
-    copy(from.group32_i16_.q16, group32_i16_.q16, 1);
-    copy(from.group32_i16_.scales, group32_i16_.scales, 32);
+    copy_wide(from.group32_i16_, group32_i16_);
+  }
+  if ((kinds & kind_bit(ActivationKind::kQ14Group32)) != 0) {
+    copy_wide(from.group32_i14_, group32_i14_);
   }
   if ((kinds & kind_bit(ActivationKind::kQ8Group256)) != 0) {
     copy(from.group256_.q8, group256_.q8, 1);
@@ -127,7 +143,9 @@ ActivationRows ActivationBuffer::view(ActivationKind kind) const {
     case ActivationKind::kQ8Group32:
       return {.q8 = group32_.q8, .scales = group32_.scales, .sums32 = group32_.sums32};
     case ActivationKind::kQ16Group32:
-      return {.q16 = group32_i16_.q16, .scales = group32_i16_.scales};
+      return group32_i16_.view();
+    case ActivationKind::kQ14Group32:
+      return group32_i14_.view();
     case ActivationKind::kQ8Group256:
       return {.q8 = group256_.q8,
               .scales = group256_.scales,

@@ -45,7 +45,11 @@ class ActivationBuffer {
                                int32_t num_cols) const;
 
  private:
-  struct Group32I16 {
+  struct Wide {  // int16 in groups of 32
+    void plan(Arena& arena, size_t count);
+    void bind(const Arena& arena);
+    kernels::ActivationRows view() const { return {.q16 = q16, .scales = scales}; }
+
     Arena::Slot<int16_t> q16_slot;
     Arena::Slot<float> scales_slot;
     int16_t* q16 = nullptr;
@@ -62,7 +66,7 @@ class ActivationBuffer {
   };
   Arena::Slot<float> f32_slot_;
   float* f32_ = nullptr;
-  Group32I16 group32_i16_;
+  Wide group32_i16_, group32_i14_;
   Quantized group32_, group256_;
   ActivationKinds kinds_ = 0;
 };

@@ -48,7 +48,7 @@ Result<LinearPlan> plan_linear(const device::CpuDevice& device, const MatrixView
   }
   return LinearPlan{.weight = weight,
                     .bias = bias,
-                    .kernel = &device.kernels().matmul[static_cast<size_t>(weight.dtype)]};
+                    .kernel = &device.kernels().product(weight.dtype, weight.num_cols)};
 }
 
 WeightPrefetch::WeightPrefetch(const LinearPlan& next)
@@ -79,9 +79,9 @@ void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept {
   const auto first_row = static_cast<size_t>(piece.first_weight_row);
   const std::byte* packed = plan.packed_slices();
   kernels::MatmulArgs args;
+  args.weight_row_stride = packed != nullptr ? plan.packed_row_stride() : plan.weight.row_stride;
   args.weights =
-      packed != nullptr ? packed + first_row * plan.weight.row_stride : plan.weight.row(first_row);
-  args.weight_row_stride = plan.weight.row_stride;
+      packed != nullptr ? packed + first_row * args.weight_row_stride : plan.weight.row(first_row);
   args.num_weight_rows = piece.num_weight_rows;
   args.num_cols = plan.in_dim();
   args.x = piece.x;

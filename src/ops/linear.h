@@ -36,6 +36,8 @@ struct LinearPlan {
     return packed == nullptr ? kernel->gemv_chunk_rows
                              : std::max(kernel->gemv_chunk_rows, kernels::kSliceRows);
   }
+  // What a row takes in packed slices, bytes; rows of a slice count alike.
+  size_t packed_row_stride() const { return kernel->layout.row_bytes(in_dim()); }
   const std::byte* packed_slices() const {
     return packed == nullptr ? nullptr : packed->load(std::memory_order_acquire);
   }

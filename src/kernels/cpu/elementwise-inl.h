@@ -275,10 +275,11 @@ void quantize_group32(const float* x, int32_t n, int8_t* q8, float* scales,
   }
 }
 
-template <class V>
-void quantize_group32_i16(const float* x, int32_t n, int16_t* q16, float* scales) noexcept {
+// kLimit: 32767 or 8191
+template <class V, int kLimit>
+void quantize_group32_wide(const float* x, int32_t n, int16_t* q16, float* scales) noexcept {
   for (int32_t i = 0; i < n; i += 32) {
-    const GroupScale group = group_scale<V>(x + i, 32, 32767.0f);
+    const GroupScale group = group_scale<V>(x + i, 32, static_cast<float>(kLimit));
     scales[i / 32] = group.scale;
     if (group.inverse == 0.0f) {
       __builtin_memset(q16 + i, 0, 32 * sizeof(int16_t));
@@ -362,7 +363,8 @@ void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
   kernels.rope_neox = rope_neox<V>;
   kernels.rope_interleaved = rope_interleaved<V>;
   kernels.quantize_group32 = quantize_group32<V>;
-  kernels.quantize_group32_i16 = quantize_group32_i16<V>;
+  kernels.quantize_group32_i16 = quantize_group32_wide<V, 32767>;
+  kernels.quantize_group32_i14 = quantize_group32_wide<V, 8191>;
   kernels.quantize_group256 = quantize_group256<V>;
   kernels.store_f16 = store_f16<V>;
   kernels.row_max = row_max<V>;

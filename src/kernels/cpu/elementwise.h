@@ -37,13 +37,15 @@ struct ElementwiseKernels {
                     int32_t head_dim, int32_t num_heads) noexcept;
   void (*rope_interleaved)(float* x, const float* cos, const float* sin, int32_t rope_dim,
                            int32_t head_dim, int32_t num_heads) noexcept;
-  // d = amax / 127, q = round-to-nearest-even(x * (127 / amax)), all zero where amax is 0.
-  // Layouts as in ActivationRows, n a multiple of the group. Bit-equal on every ISA.
-  // A group with a NaN or an infinity gets the scale NaN and zeros, so that every product with it
-  // is NaN; one whose amax is so small (below 3.8e-37) that 127 / amax overflows gets all zeros.
+  // d = amax / 127, q = round-to-nearest-even(x * (127 / amax)), all zero where amax is 0; the
+  // limit of i16 is 32767, that of i14 8191. Layouts as in ActivationRows, n a multiple of the
+  // group. Bit-equal on every ISA. A group with a NaN or an infinity gets the scale NaN and zeros,
+  // so that every product with it is NaN; one whose amax is so small (below 3.8e-37) that 127 /
+  // amax overflows gets all zeros.
   void (*quantize_group32)(const float* x, int32_t n, int8_t* q8, float* scales,
                            int16_t* sums32) noexcept;
   void (*quantize_group32_i16)(const float* x, int32_t n, int16_t* q16, float* scales) noexcept;
+  void (*quantize_group32_i14)(const float* x, int32_t n, int16_t* q16, float* scales) noexcept;
   void (*quantize_group256)(const float* x, int32_t n, int8_t* q8, float* scales, int16_t* sums16,
                             int16_t* sums32) noexcept;
   // binary16, round to nearest even; dst[i * dst_stride].

@@ -514,36 +514,41 @@ TEST_P(ElementwiseTest, QuantizedValuesAreTheNearest) {
   }
 }
 
-// As above with a limit of 32767: 32767 * 2 u stays far below half a step.
+// As above with wider limits: 32767 * 2 u stays far below half a step.
 TEST_P(ElementwiseTest, SixteenBitValuesAreTheNearest) {
-  std::vector<float> x = rows_to_quantize(18, 32);
-  const int32_t n = static_cast<int32_t>(x.size());
-  Guarded<int16_t> q16(x.size(), -32768, 77);
-  Guarded<float> scales(x.size() / 32, 0.5f, kGuard);
-  GetParam().quantize_group32_i16(x.data(), n, q16.data(), scales.data());
-  EXPECT_TRUE(q16.guards_intact() && scales.guards_intact());
-  const std::vector<int16_t> values = q16.values();
-  for (size_t g = 0; g < 18; ++g) {
-    const auto expected = ref::quantize_group(&x[g * 32], 32, 32767.0);
-    const bool tiny = expected.scale < 3e-39;  // 32767 / amax is no float: all zero
-    EXPECT_NEAR(static_cast<double>(scales.values()[g]), tiny ? 0.0 : expected.scale,
-                kU * expected.scale + 0x1p-150);
-    for (size_t i = 0; i < 32; ++i) {
-      EXPECT_NEAR(static_cast<double>(values[g * 32 + i]), tiny ? 0.0 : expected.values[i],
-                  0.5 + 32767 * 2.1 * kU);
-      EXPECT_NE(values[g * 32 + i], -32768);
+  using Quantize = decltype(ElementwiseKernels::quantize_group32_i16);
+  const auto expect_nearest = [](const double limit, Quantize ElementwiseKernels::* quantize) {
+    std::vector<float> x = rows_to_quantize(18, 32);
+    const int32_t n = static_cast<int32_t>(x.size());
+    Guarded<int16_t> q16(x.size(), -32768, 77);
+    Guarded<float> scales(x.size() / 32, 0.5f, kGuard);
+    (GetParam().*quantize)(x.data(), n, q16.data(), scales.data());
+    EXPECT_TRUE(q16.guards_intact() && scales.guards_intact());
+    const std::vector<int16_t> values = q16.values();
+    for (size_t g = 0; g < 18; ++g) {
+      const auto expected = ref::quantize_group(&x[g * 32], 32, limit);
+      const bool tiny = expected.scale < 3e-39;  // limit / amax is no float: all zero
+      EXPECT_NEAR(static_cast<double>(scales.values()[g]), tiny ? 0.0 : expected.scale,
+                  kU * expected.scale + 0x1p-150);
+      for (size_t i = 0; i < 32; ++i) {
+        EXPECT_NEAR(static_cast<double>(values[g * 32 + i]), tiny ? 0.0 : expected.values[i],
+                    0.5 + limit * 2.1 * kU);
+        EXPECT_LE(std::abs(values[g * 32 + i]), static_cast<int>(limit));
+      }
     }
-  }
-  x[40] = kNaN;
-  GetParam().quantize_group32_i16(x.data(), n, q16.data(), scales.data());
-  EXPECT_TRUE(std::isnan(scales.values()[1]));
-  EXPECT_EQ(q16.values()[33], 0);
-  std::vector<std::vector<int16_t>> all;
-  for (const ElementwiseKernels& kernels : implementations()) {
-    kernels.quantize_group32_i16(x.data(), n, q16.data(), scales.data());
-    all.push_back(q16.values());
-  }
-  for (const auto& other : all) EXPECT_EQ(all.front(), other) << "bit-equal on every ISA";
+    x[40] = kNaN;
+    (GetParam().*quantize)(x.data(), n, q16.data(), scales.data());
+    EXPECT_TRUE(std::isnan(scales.values()[1]));
+    EXPECT_EQ(q16.values()[33], 0);
+    std::vector<std::vector<int16_t>> all;
+    for (const ElementwiseKernels& kernels : implementations()) {
+      (kernels.*quantize)(x.data(), n, q16.data(), scales.data());
+      all.push_back(q16.values());
+    }
+    for (const auto& other : all) EXPECT_EQ(all.front(), other) << "bit-equal on every ISA";
+  };
+  expect_nearest(32767.0, &ElementwiseKernels::quantize_group32_i16);
+  expect_nearest(8191.0, &ElementwiseKernels::quantize_group32_i14);
 }
 
 TEST_P(ElementwiseTest, QuantizingNonFiniteValuesGivesANaNScaleAndZeros) {

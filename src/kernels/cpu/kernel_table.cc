@@ -29,14 +29,19 @@ void fill_generic(KernelTable& table) {
 #if defined(__x86_64__)
 void overlay_avx2(KernelTable& table) {
   overlay_avx2_matmul(table.matmul);
+  overlay_avx2_grouped_matmul(table.grouped_matmul);
   overlay_avx2_elementwise(table.elementwise);
   overlay_avx2_attention(table.attention);
 }
 
-void overlay_avx_vnni(KernelTable& table) { overlay_avx_vnni_matmul(table.matmul); }
+void overlay_avx_vnni(KernelTable& table) {
+  overlay_avx_vnni_matmul(table.matmul);
+  overlay_avx_vnni_grouped_matmul(table.grouped_matmul);
+}
 
 void overlay_avx512(KernelTable& table) {
   overlay_avx512_matmul(table.matmul);
+  overlay_avx512_grouped_matmul(table.grouped_matmul);
   overlay_avx512_elementwise(table.elementwise);
   overlay_avx512_attention(table.attention);
 }

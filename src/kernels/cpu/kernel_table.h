@@ -2,6 +2,8 @@
 // processor has; every entry names its implementation. Chosen once by `device`, then immutable.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/matmul.h"
@@ -11,8 +13,18 @@ namespace ruvllm::kernels {
 
 struct KernelTable {
   MatmulKernel matmul[kNumDTypes];  // by DType
+  // f16 and bf16 with 14-bit activations (matmul.h), for rows of whole groups of 32: twice as fast
+  // as `matmul`. Entries without a name do not exist here.
+  MatmulKernel grouped_matmul[kNumDTypes];
   ElementwiseKernels elementwise;
   AttentionKernels attention;
+
+  // The product that matrices of this type with rows of num_cols weights take.
+  const MatmulKernel& product(DType dtype, size_t num_cols) const {
+    const MatmulKernel& grouped = grouped_matmul[static_cast<size_t>(dtype)];
+    const bool is_grouped = grouped.name != nullptr && num_cols % kWeightGroup == 0;
+    return is_grouped ? grouped : matmul[static_cast<size_t>(dtype)];
+  }
 };
 
 void fill_generic(KernelTable& table);

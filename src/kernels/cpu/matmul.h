@@ -21,6 +21,12 @@
 // 8 * grid +- 1, mxfp4 half the power of two with doubled levels. Float types (f32, f16, bf16) fix
 // their own order for each ISA.
 //
+// Grouped products of f16 and bf16 (KernelTable::grouped_matmul) are integers as well. The 32
+// weights of a group whose largest magnitude is in [2^e, 2^(e + 1)) are rounded to nearest-even
+// multiples of d_w = 2^(e - 12), exactly what they are from 2^(e - 2) (f16) or 2^(e - 5) (bf16) on;
+// the chain is that of the blocks of 32. e is at least -14 (f16; the exponent of its subnormals) or
+// -114 (bf16). A group with a weight that is not finite, or in bf16 from 2^117 on, has d_w = NaN.
+//
 // Thread-safe; no allocation; pointers need no alignment beyond that of their element type, except
 // `scratch`: 64 bytes.
 #pragma once
@@ -36,16 +42,17 @@ enum class ActivationKind : uint8_t {
   kF32,         // float rows as they are
   kQ8Group32,   // int8 with a float scale per 32: d = amax / 127, q = round(x / d)
   kQ16Group32,  // int16 with a float scale per 32: d = amax / 32767; as good as float
+  kQ14Group32,  // the same with d = amax / 8191: 32 products of 14 bits by 14 fit int32
   kQ8Group256,  // int8 with a float scale per 256
 };
 
-// Rows of activations, [num_rows, num_cols], contiguous. Values are in [-127, 127] or
-// [-32767, 32767]: the most negative integer never occurs. Which pointers are set depends on the
-// kind.
+// Rows of activations, [num_rows, num_cols], contiguous. Values are in [-127, 127],
+// [-32767, 32767] or [-8191, 8191]: the most negative integer never occurs. Which pointers are set
+// depends on the kind.
 struct ActivationRows {
   const float* f32 = nullptr;       // kF32
   const int8_t* q8 = nullptr;       // kQ8*
-  const int16_t* q16 = nullptr;     // kQ16*
+  const int16_t* q16 = nullptr;     // kQ16*, kQ14*
   const float* scales = nullptr;    // [num_rows, num_cols / group]
   const int16_t* sums16 = nullptr;  // kQ8Group256: sums of q8 over 16, [num_rows, num_cols / 16]
   const int16_t* sums32 = nullptr;  // kQ8*: sums of q8 over 32, [num_rows, num_cols / 32]
@@ -62,6 +69,9 @@ struct MatmulArgs {
   size_t dst_stride = 0;         // elements
   std::byte* scratch = nullptr;  // scratch_bytes(num_cols) bytes, private to the caller's thread
 };
+
+// Weights of f16 and bf16 that share a scale in grouped products.
+inline constexpr size_t kWeightGroup = 32;
 
 // Weight rows that float products convert to f32 at a time; a multiple of all tiles' rows.
 inline constexpr size_t kFloatStripRows = 24;

@@ -1,5 +1,6 @@
 #include "kernels/ref/matmul_ref.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -126,6 +127,44 @@ WeightParts parts(DType dtype, const UnpackedBlock& block, size_t i) {
           has_min(dtype) ? dmin * block.min[group] : 0.0};
 }
 
+// The rounded weights of a grouped product, and their step.
+struct RoundedGroup {
+  double step = 0.0;
+  double q[kWeightGroup];
+};
+
+RoundedGroup round_group(DType dtype, const std::byte* row, size_t first) {
+  double weights[kWeightGroup], max = 0.0;
+  bool is_finite = true;
+  for (size_t i = 0; i < kWeightGroup; ++i) {
+    weights[i] = float_value(dtype, row, first + i);
+    is_finite = is_finite && std::isfinite(weights[i]);
+    max = std::fmax(max, std::fabs(weights[i]));
+  }
+  const int min_exponent = dtype == DType::kF16 ? -14 : -114;
+  RoundedGroup group;
+  group.step =
+      std::ldexp(1.0, std::max(max > 0 ? std::ilogb(max) : min_exponent, min_exponent) - 12);
+  for (size_t i = 0; i < kWeightGroup; ++i) group.q[i] = std::nearbyint(weights[i] / group.step);
+  if (!is_finite || (dtype == DType::kBF16 && max >= 0x1p117)) group.step = std::nan("");
+  return group;
+}
+
+ReferenceDot grouped_dot(DType dtype, const MatmulArgs& args, const std::byte* row,
+                         size_t x_begin) {
+  ReferenceDot out;
+  for (size_t k = 0; k < static_cast<size_t>(args.num_cols); k += kWeightGroup) {
+    const RoundedGroup group = round_group(dtype, row, k);
+    double sum = 0.0;
+    for (size_t i = 0; i < kWeightGroup; ++i) sum += group.q[i] * args.x.q16[x_begin + k + i];
+    const double term =
+        group.step * static_cast<double>(args.x.scales[(x_begin + k) / kWeightGroup]) * sum;
+    out.value += term;
+    out.magnitude += std::fabs(term);
+  }
+  return out;
+}
+
 }  // namespace
 
 ActivationKind activation_kind(DType dtype) {
@@ -146,6 +185,7 @@ ReferenceDot dot(DType dtype, const MatmulArgs& args, int32_t weight_row, int32_
   const std::byte* row = args.weights + static_cast<size_t>(weight_row) * args.weight_row_stride;
   const size_t num_cols = static_cast<size_t>(args.num_cols);
   const size_t x_begin = static_cast<size_t>(x_row) * num_cols;
+  if (is_float(dtype) && args.x.q16 != nullptr) return grouped_dot(dtype, args, row, x_begin);
   ReferenceDot out;
   if (is_float(dtype)) {
     for (size_t k = 0; k < num_cols; ++k) {

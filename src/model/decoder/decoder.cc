@@ -31,14 +31,15 @@ void add_to_embedding(const PassContext& c, int32_t row, int32_t position) noexc
 }
 
 // A token's row of the embedding, as the file has it. Where the output matrix is the same and is
-// packed, from there: reading the file would bring its pages into memory a second time. `scratch`
-// has room for a row.
+// packed, from there: reading the file would bring its pages into memory a second time. Rounded
+// weights are no longer what the file has. `scratch` has room for a row.
 const std::byte* embedding_row(const PassContext& c, int32_t token, std::byte* scratch) noexcept {
   const MatrixView& table = c.weights.token_embedding;
   const ops::LinearPlan& output = c.weights.output;
   const size_t row = static_cast<size_t>(token);
   const bool is_tied = c.config.has_output && output.weight.row(0) == table.row(0);
-  const std::byte* packed = is_tied ? output.packed_slices() : nullptr;
+  const bool is_exact = is_tied && !output.kernel->layout.is_rounded();
+  const std::byte* packed = is_exact ? output.packed_slices() : nullptr;
   if (packed == nullptr) return table.row(row);
   constexpr size_t kSliceRows = kernels::kSliceRows;
   const kernels::PackedLayout& layout = output.kernel->layout;

@@ -21,7 +21,7 @@ constexpr size_t kReleaseBytes = size_t{1} << 20;
 std::optional<size_t> packed_bytes(const ops::LinearPlan& plan) {
   const size_t slices = (plan.weight.num_rows + kSliceRows - 1) / kSliceRows;
   const std::optional<size_t> bytes =
-      checked_mul<size_t>(slices * kSliceRows, plan.weight.row_stride);
+      checked_mul<size_t>(slices * kSliceRows, plan.packed_row_stride());
   return bytes ? checked_align<size_t>(*bytes, kAlignment) : std::nullopt;
 }
 
@@ -93,12 +93,14 @@ void WeightPacker::pack(Matrix& matrix) noexcept {
       released = at;
     }
     kernel.pack_slice(kernel.layout, plan.weight.row(at), stride,
-                      std::min(kSliceRows, plan.out_dim() - row), num_blocks, slices + at * stride);
+                      std::min(kSliceRows, plan.out_dim() - row), num_blocks,
+                      slices + at * plan.packed_row_stride());
   }
   matrix.slices.store(slices, std::memory_order_release);
   // All of them once more: products that ran meanwhile may have brought some back.
   file_.release_pages({plan.weight.row(0), plan.weight.num_rows * stride});
-  bytes_packed_.fetch_add(plan.weight.num_rows * stride, std::memory_order_relaxed);
+  bytes_packed_.fetch_add(plan.weight.num_rows * plan.packed_row_stride(),
+                          std::memory_order_relaxed);
 }
 
 }  // namespace ruvllm::model

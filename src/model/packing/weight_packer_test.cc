@@ -29,7 +29,7 @@ class WeightPackerTest : public testing::Test {
   static uint64_t packable_bytes(const Model& model) {
     uint64_t total = 0;
     const auto add = [&](const ops::LinearPlan& plan) {
-      if (plan.kernel->packed != nullptr) total += plan.weight.num_rows * plan.weight.row_stride;
+      if (plan.kernel->packed != nullptr) total += plan.weight.num_rows * plan.packed_row_stride();
     };
     for (const LayerWeights& layer : model.weights().layers) {
       layer.for_each_product([&](const ops::LinearPlan& plan, double) { add(plan); });
@@ -75,7 +75,7 @@ TEST_F(WeightPackerTest, TheThreadPacksTheSame) {
   const ops::LinearPlan& b = at_once->weights().output;
   if (a.packed_slices() == nullptr) GTEST_SKIP() << "no packed form here";
   const size_t bytes =
-      a.weight.num_rows / kernels::kSliceRows * kernels::kSliceRows * a.weight.row_stride;
+      a.weight.num_rows / kernels::kSliceRows * kernels::kSliceRows * a.packed_row_stride();
   EXPECT_TRUE(std::equal(a.packed_slices(), a.packed_slices() + bytes, b.packed_slices()));
 }
 

@@ -96,4 +96,9 @@ void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
                             avx2::scratch_bytes_superblock);
 }
 
+void overlay_avx2_grouped_matmul(MatmulKernel (&grouped)[kNumDTypes]) {
+  overlay_grouped<DType::kF16>(grouped, "avx2 f16 grouped", avx2::kPackedProducts);
+  overlay_grouped<DType::kBF16>(grouped, "avx2 bf16 grouped", avx2::kPackedProducts);
+}
+
 }  // namespace ruvllm::kernels

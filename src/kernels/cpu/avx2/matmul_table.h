@@ -7,5 +7,6 @@
 namespace ruvllm::kernels {
 
 void overlay_avx2_matmul(MatmulKernel (&matmul)[kNumDTypes]);
+void overlay_avx2_grouped_matmul(MatmulKernel (&grouped)[kNumDTypes]);
 
 }  // namespace ruvllm::kernels

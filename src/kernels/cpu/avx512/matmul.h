@@ -8,6 +8,7 @@
 namespace ruvllm::kernels {
 
 void overlay_avx512_matmul(MatmulKernel (&matmul)[kNumDTypes]);
+void overlay_avx512_grouped_matmul(MatmulKernel (&grouped)[kNumDTypes]);
 
 namespace avx512 {
 extern const PackedProducts kPackedProducts;

@@ -30,4 +30,9 @@ void overlay_avx512_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   overlay_packed<kQ6_K>(matmul, "avx512 q6_K", products);
 }
 
+void overlay_avx512_grouped_matmul(MatmulKernel (&grouped)[kNumDTypes]) {
+  overlay_grouped<DType::kF16>(grouped, "avx512 f16 grouped", avx512::kPackedProducts);
+  overlay_grouped<DType::kBF16>(grouped, "avx512 bf16 grouped", avx512::kPackedProducts);
+}
+
 }  // namespace ruvllm::kernels

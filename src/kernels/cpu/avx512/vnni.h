@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/avx512/pack_avx512.h"
+#include "kernels/cpu/packed/float_group.h"
 #include "kernels/cpu/packed/packed_layout.h"
 #include "kernels/cpu/vec.h"
 
@@ -113,8 +114,45 @@ struct Avx512Vnni {
   }
   static RUVLLM_ALWAYS_INLINE Int odd_bytes(Int words) { return _mm512_srai_epi16(words, 8); }
 
+  static RUVLLM_ALWAYS_INLINE Int max_magnitudes(Int a, Int words) {
+    return _mm512_max_epu16(a, _mm512_add_epi16(words, words));
+  }
+  template <bool kIsBf16>
+  static RUVLLM_ALWAYS_INLINE Float rounding(Int maxima, uint8_t* steps) {
+    constexpr FloatGroup kGroup = float_group(kIsBf16);
+    const Int larger = _mm512_max_epu16(_mm512_slli_epi32(maxima, 16), maxima);
+    const Int e = _mm512_max_epi32(_mm512_srli_epi32(larger, kGroup.exponent_shift),
+                                   _mm512_set1_epi32(kGroup.min_exponent));
+    const __mmask16 is_finite = _mm512_cmple_epi32_mask(e, _mm512_set1_epi32(kGroup.max_exponent));
+    const Int bytes = _mm512_maskz_add_epi32(is_finite, e, _mm512_set1_epi32(kGroup.step_offset));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(steps), _mm512_cvtepi32_epi8(bytes));
+    const Int power =
+        _mm512_slli_epi32(_mm512_add_epi32(e, _mm512_set1_epi32(kRoundingOffset)), 23);
+    return _mm512_castsi512_ps(_mm512_or_si512(power, _mm512_set1_epi32(kRoundingMantissa)));
+  }
+  template <bool kIsBf16>
+  static RUVLLM_ALWAYS_INLINE Int round_pairs(Int words, Float rounding) {
+    const Int mask = _mm512_set1_epi32(kIsBf16 ? kBf16HighBits : kF16FloatBits);
+    Int low = _mm512_slli_epi32(words, 16), high = words;
+    if constexpr (!kIsBf16) {
+      low = _mm512_and_si512(_mm512_srai_epi32(low, 3), mask);
+      high = _mm512_srai_epi32(high, 3);
+    }
+    high = _mm512_and_si512(high, mask);
+    const Int low_sum = _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(low), rounding));
+    const Int high_sum = _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(high), rounding));
+    return _mm512_mask_blend_epi16(0xaaaaaaaau, low_sum, _mm512_slli_epi32(high_sum, 16));
+  }
+
   static RUVLLM_ALWAYS_INLINE Float load_halves(const uint8_t* src) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(src)));
+  }
+  static RUVLLM_ALWAYS_INLINE Float load_steps(const uint8_t* src) {
+    const __m512i bytes =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(src)));
+    return _mm512_castsi512_ps(_mm512_mask_slli_epi32(
+        _mm512_set1_epi32(kFloatNaNBits), _mm512_test_epi32_mask(bytes, bytes),
+        _mm512_sub_epi32(bytes, _mm512_set1_epi32(1)), 23));
   }
   static RUVLLM_ALWAYS_INLINE Float load_exponents(const uint8_t* src) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(src));

@@ -8,6 +8,7 @@
 namespace ruvllm::kernels {
 
 void overlay_avx_vnni_matmul(MatmulKernel (&matmul)[kNumDTypes]);
+void overlay_avx_vnni_grouped_matmul(MatmulKernel (&grouped)[kNumDTypes]);
 
 namespace avx_vnni {
 extern const PackedProducts kPackedProducts;

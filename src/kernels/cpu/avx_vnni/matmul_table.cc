@@ -21,4 +21,9 @@ void overlay_avx_vnni_matmul(MatmulKernel (&matmul)[kNumDTypes]) {
   overlay_packed<kQ6_K>(matmul, "avx_vnni q6_K", products);
 }
 
+void overlay_avx_vnni_grouped_matmul(MatmulKernel (&grouped)[kNumDTypes]) {
+  overlay_grouped<DType::kF16>(grouped, "avx_vnni f16 grouped", avx_vnni::kPackedProducts);
+  overlay_grouped<DType::kBF16>(grouped, "avx_vnni bf16 grouped", avx_vnni::kPackedProducts);
+}
+
 }  // namespace ruvllm::kernels

@@ -40,7 +40,9 @@ RUVLLM_ALWAYS_INLINE void pack_slice_by_words(const PackedLayout& layout, const 
       Packer::pack_words4(at, word_offset + 4 * layout.source_word(unit), layout.swap_middle_bytes,
                           slice + place.words + 64 * layout.unit_word(unit));
     }
-    if (layout.has_half() && layout.half_bytes == 1) {
+    if (layout.is_rounded()) {
+      // by round_slice
+    } else if (layout.has_half() && layout.half_bytes == 1) {
       pack_halves<1>(at, half_offset, slice + place.halves);
     } else if (layout.has_half()) {
       pack_halves<2>(at, half_offset, slice + place.halves);

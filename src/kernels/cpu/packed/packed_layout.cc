@@ -1,9 +1,12 @@
 #include "kernels/cpu/packed/packed_layout.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
+#include "base/numeric/half.h"
 #include "tensor/blocks.h"
 
 namespace ruvllm::kernels {
@@ -23,6 +26,13 @@ constexpr PackedLayout half_first(size_t bytes, int32_t half_bytes = 2) {
           .num_words = static_cast<int32_t>(bytes / 4),
           .half_offset = 0,
           .half_bytes = half_bytes};
+}
+
+constexpr PackedLayout rounded(FloatRounding rounding) {
+  PackedLayout layout = words_only(kBlock32, kBlock32 * sizeof(uint16_t));
+  layout.half_bytes = 1;
+  layout.rounding = rounding;
+  return layout;
 }
 
 constexpr PackedLayout swapped(PackedLayout layout) {
@@ -64,10 +74,37 @@ class PackedBlock {
   size_t row_;
 };
 
+// A group of weights whose words lie at word(w), in place. Returns the byte of its step.
+uint8_t round_group(FloatRounding rounding, const PackedBlock& places, std::byte* slice) {
+  const bool is_f16 = rounding == FloatRounding::kF16;
+  float weights[kBlock32], max = 0.0f;
+  bool is_finite = true;
+  for (size_t i = 0; i < kBlock32; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, slice + places.word(i / 2) + 2 * (i % 2), sizeof(bits));
+    weights[i] = is_f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    is_finite = is_finite && std::isfinite(weights[i]);
+    max = std::max(max, std::abs(weights[i]));
+  }
+  const int least = is_f16 ? -14 : -114;
+  const int exponent = max > 0.0f && is_finite ? std::max(std::ilogb(max), least) : least;
+  for (size_t i = 0; i < kBlock32; ++i) {
+    const bool is_bad = !is_finite || exponent > 116;
+    const auto q = static_cast<int16_t>(
+        is_bad ? 0.0 : std::nearbyint(std::ldexp(static_cast<double>(weights[i]), 12 - exponent)));
+    std::memcpy(slice + places.word(i / 2) + 2 * (i % 2), &q, sizeof(q));
+  }
+  return is_finite && exponent <= 116 ? static_cast<uint8_t>(exponent - 12 + 128) : uint8_t{0};
+}
+
 }  // namespace
 
 PackedLayout packed_layout(DType dtype) {
   switch (dtype) {
+    case DType::kF16:
+      return rounded(FloatRounding::kF16);
+    case DType::kBF16:
+      return rounded(FloatRounding::kBF16);
     case DType::kQ4_0:
       return half_first(sizeof(BlockQ4_0));
     case DType::kQ4_1:
@@ -112,7 +149,9 @@ void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_
         std::memcpy(word, block + places.source_word(w), 4);
         if (layout.swap_middle_bytes) std::swap(word[1], word[2]);
       }
-      if (layout.has_half()) {
+      if (layout.is_rounded()) {
+        slice[places.half()] = std::byte{round_group(layout.rounding, places, slice)};
+      } else if (layout.has_half()) {
         std::memcpy(slice + places.half(), block + layout.half_offset,
                     static_cast<size_t>(layout.half_bytes));
       }

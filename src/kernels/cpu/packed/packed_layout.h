@@ -10,7 +10,9 @@
 // A vector of 32-bit lanes, lane r belonging to row r, thus holds four consecutive bytes of each
 // row, and a slice is one linear stream: halves in a place of their own would be a second one,
 // which keeps the hardware prefetcher from following either (Zen 4: 9 to 15 instead of 30 GB/s a
-// core). A slice has exactly the bytes of its 16 rows in the file.
+// core). A slice has exactly the bytes of its 16 rows in the file. Only f16 and bf16 differ: for
+// grouped products (matmul.h) their words hold pairs of rounded weights, int16, and their halves
+// one byte for each row, the exponent of the step: d_w = 2^(byte - 128), or NaN if it is 0.
 //
 // A matrix in this form is distinct from one in the file's: only MatmulKernel::packed reads it.
 #pragma once
@@ -26,6 +28,8 @@ inline constexpr int kSliceRows = 16;
 // Columns of a slice that products with many rows of x pack and multiply at a time; whole blocks.
 inline constexpr int kSliceChunkElements = 1024;
 
+enum class FloatRounding : uint8_t { kNone, kF16, kBF16 };
+
 struct PackedLayout {
   int32_t block_elements = 0;
   int32_t block_bytes = 0;
@@ -40,11 +44,18 @@ struct PackedLayout {
   // block from which units of four begin. Null: the file's order. The last unit overlaps the one
   // before it if num_words is no multiple of four.
   const uint8_t* unit_order = nullptr;
+  FloatRounding rounding = FloatRounding::kNone;
 
-  bool has_half() const { return half_offset >= 0; }
+  bool is_rounded() const { return rounding != FloatRounding::kNone; }
+  bool has_half() const { return half_offset >= 0 || is_rounded(); }
   size_t words_bytes() const { return static_cast<size_t>(num_words) * 4 * kSliceRows; }
   size_t halves_bytes() const {
     return has_half() ? static_cast<size_t>(half_bytes) * kSliceRows : 0;
+  }
+  // What a row of num_cols weights takes in a slice.
+  size_t row_bytes(int32_t num_cols) const {
+    return static_cast<size_t>(num_cols / block_elements) * (words_bytes() + halves_bytes()) /
+           kSliceRows;
   }
   // The first word of a unit, and which word of the file's block that is.
   size_t unit_word(size_t unit) const {
@@ -76,13 +87,14 @@ inline BlockPlace place_of_block(const PackedLayout& layout, int32_t num_blocks,
 
 // Copies `num_blocks` blocks of up to 16 rows into `slice`. `rows` is the first block of the first
 // row, `row_stride` in bytes. Rows from num_rows (>= 1) on repeat the last. `slice` gets
-// num_blocks * 16 * block_bytes bytes; vectors are aligned best if it is to 64. Thread-safe.
+// 16 * layout.row_bytes(their columns) bytes; vectors are aligned best if it is to 64. Thread-safe.
 using PackSliceFn = void (*)(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
                              int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept;
 void pack_slice_generic(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
                         int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept;
 
 // The way back for one row: `row` gets the num_blocks * block_bytes bytes of row `row_in_slice`.
+// Not for rounded weights.
 void unpack_row(const PackedLayout& layout, const std::byte* slice, int32_t row_in_slice,
                 int32_t num_blocks, std::byte* row) noexcept;
 

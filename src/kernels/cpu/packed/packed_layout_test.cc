@@ -47,7 +47,8 @@ std::vector<DType> packed_types() {
   std::vector<DType> types;
   for (size_t i = 0; i < kNumDTypes; ++i) {
     const DType dtype = static_cast<DType>(i);
-    if (packed_layout(dtype).num_words > 0) types.push_back(dtype);
+    const PackedLayout layout = packed_layout(dtype);
+    if (layout.num_words > 0 && !layout.is_rounded()) types.push_back(dtype);
   }
   return types;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/packed/packed_float16-inl.h"
 #include "kernels/cpu/packed/packed_formats-inl.h"
 #include "kernels/cpu/packed/packed_layout.h"
 
@@ -17,7 +18,15 @@ template <class Format>
 constexpr size_t kHalvesBytes = static_cast<size_t>(Format::kHalfBytes) * kSliceRows;
 // The blocks that all rows of x walk over before the next ones stay in the first-level cache.
 template <class Format>
-constexpr int kChunkBlocks = kSliceChunkElements / Format::kBlockElements;  // whole groups
+constexpr int chunk_blocks() {
+  if constexpr (requires { Format::kChunkElements; }) {
+    return Format::kChunkElements / Format::kBlockElements;
+  } else {
+    return kSliceChunkElements / Format::kBlockElements;
+  }
+}
+template <class Format>
+constexpr int kChunkBlocks = chunk_blocks<Format>();  // whole groups
 
 template <class Format>
 constexpr size_t kSliceBlockBytes = kWordsBytes<Format> + kHalvesBytes<Format>;
@@ -197,19 +206,63 @@ void matmul_packed(const MatmulArgs& args) {
   }
 }
 
+// PackSliceFn
+template <class V>
+void pack_slice_with(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
+                     int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept {
+  V::pack_slice(layout, rows, row_stride, num_rows, num_blocks, slice);
+  if constexpr (HasRoundedPairs<V>) {
+    if (layout.is_rounded()) round_slice<V>(layout, num_blocks, slice);
+  }
+}
+
+// Packs blocks of a slice, `offset` bytes of it behind, and brings as many bytes of the slice that
+// follows in memory into the second-level cache: its sixteen rows are more streams than the
+// hardware prefetcher follows.
+template <class V>
+RUVLLM_ALWAYS_INLINE void pack_prefetching(const MatmulArgs& args, const PackedLayout& layout,
+                                           const std::byte* rows, int num_rows, int num_blocks,
+                                           size_t offset, const std::byte* next_slice) {
+  constexpr size_t kLineBytes = 64;
+  const int group = layout.group_blocks();
+  const auto block_bytes = static_cast<size_t>(layout.block_bytes);
+  std::byte* slice = args.scratch;
+  for (int b = 0; b < num_blocks; b += group) {
+    const int count = num_blocks - b < group ? num_blocks - b : group;
+    pack_slice_with<V>(layout, rows + static_cast<size_t>(b) * block_bytes, args.weight_row_stride,
+                       num_rows, count, slice);
+    slice += layout.row_bytes(count * layout.block_elements) * kSliceRows;
+    if (next_slice == nullptr) continue;
+    const size_t bytes = static_cast<size_t>(count) * block_bytes * kSliceRows;
+    for (size_t at = 0; at < bytes; at += kLineBytes) {
+      __builtin_prefetch(next_slice + offset + at, 0, 2);
+    }
+    offset += bytes;
+  }
+}
+
 // MatmulKernel::gemm
 template <class V, class Format>
 void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
   constexpr int kStep = kChunkBlocks<Format>;
   const int num_blocks = args.num_cols / Format::kBlockElements;
+  const auto block_bytes = static_cast<size_t>(layout.block_bytes);
   auto* scratch = reinterpret_cast<const uint8_t*>(args.scratch);
   for (int32_t r = 0; r < args.num_weight_rows; r += kSliceRows) {
     const std::byte* rows = args.weights + static_cast<size_t>(r) * args.weight_row_stride;
     const int num_rows = rows_of_slice(args, r);
     for (int b = 0; b < num_blocks; b += kStep) {
       const int count = num_blocks - b < kStep ? num_blocks - b : kStep;
-      V::pack_slice(layout, rows + static_cast<size_t>(b) * static_cast<size_t>(layout.block_bytes),
-                    args.weight_row_stride, num_rows, count, args.scratch);
+      const std::byte* part_rows = rows + static_cast<size_t>(b) * block_bytes;
+      if constexpr (requires { Format::kPrefetchesRows; }) {
+        const bool has_next = args.num_weight_rows - r >= 2 * kSliceRows;
+        const std::byte* next = has_next ? rows + kSliceRows * args.weight_row_stride : nullptr;
+        pack_prefetching<V>(args, layout, part_rows, num_rows, count,
+                            static_cast<size_t>(b) * block_bytes * kSliceRows, next);
+      } else {
+        pack_slice_with<V>(layout, part_rows, args.weight_row_stride, num_rows, count,
+                           args.scratch);
+      }
       const SlicePart part = {scratch, count, b, num_rows};
       multiply_all_x<V, Format>(args, part, args.dst + r);
     }

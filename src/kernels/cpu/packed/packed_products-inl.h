@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/packed/packed_block32-inl.h"
+#include "kernels/cpu/packed/packed_float16-inl.h"
 #include "kernels/cpu/packed/packed_formats-inl.h"
 #include "kernels/cpu/packed/packed_layout.h"
 #include "kernels/cpu/packed/packed_matmul-inl.h"
@@ -28,12 +29,6 @@ void packing_product(const MatmulArgs& args) noexcept {
 }
 
 template <class V>
-void pack_slice_with(const PackedLayout& layout, const std::byte* rows, size_t row_stride,
-                     int32_t num_rows, int32_t num_blocks, std::byte* slice) noexcept {
-  V::pack_slice(layout, rows, row_stride, num_rows, num_blocks, slice);
-}
-
-template <class V>
 constexpr PackedProducts packed_products() {
   PackedProducts products;
   const auto add = [&]<class Format, DType kType>() {
@@ -53,6 +48,10 @@ constexpr PackedProducts packed_products() {
   add.template operator()<PackedQ4K<V>, DType::kQ4_K>();
   add.template operator()<PackedQ5K<V>, DType::kQ5_K>();
   add.template operator()<PackedQ6K<V>, DType::kQ6_K>();
+  if constexpr (HasRoundedPairs<V>) {
+    add.template operator()<PackedFloat16<V>, DType::kF16>();
+    add.template operator()<PackedFloat16<V>, DType::kBF16>();
+  }
   products.pack_slice = pack_slice_with<V>;
   products.swaps_middle_bytes = !HasProductsOfQ16<V>;
   return products;

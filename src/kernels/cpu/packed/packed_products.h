@@ -27,7 +27,7 @@ template <DType kType>
 static size_t packing_scratch_bytes(int32_t num_cols) {
   const PackedLayout layout = packed_layout(kType);
   const int32_t cols = num_cols < kSliceChunkElements ? num_cols : kSliceChunkElements;
-  return static_cast<size_t>(cols / layout.block_elements * layout.block_bytes) * kSliceRows;
+  return layout.row_bytes(cols) * kSliceRows;
 }
 
 // The entry keeps its product for few rows of x.
@@ -44,6 +44,17 @@ static void overlay_packed(MatmulKernel (&matmul)[kNumDTypes], const char* name,
   kernel.layout = packed_layout(kType);
   kernel.layout.swap_middle_bytes &= products.swaps_middle_bytes;
   kernel.pack_slice = products.pack_slice;
+}
+
+// KernelTable::grouped_matmul of f16 and bf16.
+template <DType kType>
+static void overlay_grouped(MatmulKernel (&grouped)[kNumDTypes], const char* name,
+                            const PackedProducts& products) {
+  MatmulKernel& kernel = grouped[static_cast<size_t>(kType)];
+  kernel.activation = ActivationKind::kQ14Group32;
+  overlay_packed<kType>(grouped, name, products);
+  kernel.gemv = kernel.gemm;
+  kernel.gemv_chunk_rows = kSliceRows;
 }
 
 }  // namespace ruvllm::kernels

@@ -11,6 +11,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/avx2/packed/pack_avx2.h"
+#include "kernels/cpu/packed/float_group.h"
 #include "kernels/cpu/packed/packed_layout.h"
 #include "kernels/cpu/vec.h"
 
@@ -141,8 +142,27 @@ struct YmmPairs {
     return {_mm256_srai_epi16(words.low, 8), _mm256_srai_epi16(words.high, 8)};
   }
 
+  static RUVLLM_ALWAYS_INLINE Int max_magnitudes(Int a, Int words) {
+    return {_mm256_max_epu16(a.low, _mm256_add_epi16(words.low, words.low)),
+            _mm256_max_epu16(a.high, _mm256_add_epi16(words.high, words.high))};
+  }
+  template <bool kIsBf16>
+  static RUVLLM_ALWAYS_INLINE Float rounding(Int maxima, uint8_t* steps) {
+    return {rounding_of<kIsBf16>(maxima.low, steps), rounding_of<kIsBf16>(maxima.high, steps + 8)};
+  }
+  template <bool kIsBf16>
+  static RUVLLM_ALWAYS_INLINE Int round_pairs(Int words, Float rounding) {
+    return {round_pairs_of<kIsBf16>(words.low, rounding.low),
+            round_pairs_of<kIsBf16>(words.high, rounding.high)};
+  }
+
   static RUVLLM_ALWAYS_INLINE Float load_halves(const uint8_t* src) {
     return {_mm256_cvtph_ps(load128(src)), _mm256_cvtph_ps(load128(src + 16))};
+  }
+  static RUVLLM_ALWAYS_INLINE Float load_steps(const uint8_t* src) {
+    const __m128i bytes = load128(src);
+    return {power_of_step(_mm256_cvtepu8_epi32(bytes)),
+            power_of_step(_mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};
   }
   static RUVLLM_ALWAYS_INLINE Float load_exponents(const uint8_t* src) {
     const __m128i bytes = load128(src);
@@ -215,12 +235,49 @@ struct YmmPairs {
   }
 
  private:
+  template <bool kIsBf16>
+  static RUVLLM_ALWAYS_INLINE __m256 rounding_of(__m256i maxima, uint8_t* steps) {
+    constexpr FloatGroup kGroup = float_group(kIsBf16);
+    const __m256i larger = _mm256_max_epu16(_mm256_slli_epi32(maxima, 16), maxima);
+    const __m256i e = _mm256_max_epi32(_mm256_srli_epi32(larger, kGroup.exponent_shift),
+                                       _mm256_set1_epi32(kGroup.min_exponent));
+    const __m256i is_bad = _mm256_cmpgt_epi32(e, _mm256_set1_epi32(kGroup.max_exponent));
+    const __m256i bytes =
+        _mm256_andnot_si256(is_bad, _mm256_add_epi32(e, _mm256_set1_epi32(kGroup.step_offset)));
+    const __m128i words =
+        _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(steps), _mm_packus_epi16(words, words));
+    const __m256i power =
+        _mm256_slli_epi32(_mm256_add_epi32(e, _mm256_set1_epi32(kRoundingOffset)), 23);
+    return _mm256_castsi256_ps(_mm256_or_si256(power, _mm256_set1_epi32(kRoundingMantissa)));
+  }
+  template <bool kIsBf16>
+  static RUVLLM_ALWAYS_INLINE __m256i round_pairs_of(__m256i words, __m256 rounding) {
+    __m256i low = _mm256_slli_epi32(words, 16), high = words;
+    const __m256i mask = _mm256_set1_epi32(kIsBf16 ? kBf16HighBits : kF16FloatBits);
+    if constexpr (!kIsBf16) {
+      low = _mm256_and_si256(_mm256_srai_epi32(low, 3), mask);
+      high = _mm256_srai_epi32(high, 3);
+    }
+    high = _mm256_and_si256(high, mask);
+    const __m256i low_sum = _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(low), rounding));
+    const __m256i high_sum =
+        _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(high), rounding));
+    return _mm256_blend_epi16(low_sum, _mm256_slli_epi32(high_sum, 16), 0xaa);
+  }
+
   // binary16 values, one a lane.
   static RUVLLM_ALWAYS_INLINE Float halves_of(Int words) {
     const __m256i halves =
         _mm256_permute4x64_epi64(_mm256_packus_epi32(words.low, words.high), 0xd8);
     return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
             _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+  }
+  static RUVLLM_ALWAYS_INLINE __m256 power_of_step(__m256i bytes) {
+    const __m256i power = _mm256_slli_epi32(_mm256_sub_epi32(bytes, _mm256_set1_epi32(1)), 23);
+    const __m256i is_zero = _mm256_cmpeq_epi32(bytes, _mm256_setzero_si256());
+    return _mm256_castsi256_ps(
+        _mm256_blendv_epi8(power, _mm256_set1_epi32(kFloatNaNBits), is_zero));
   }
   // 2^(e - 128)
   static RUVLLM_ALWAYS_INLINE __m256 half_power(__m256i exponents) {
