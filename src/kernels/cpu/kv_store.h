@@ -8,7 +8,8 @@
 //   8 bits  int8 of level i in byte i, -127..127
 //   4 bits  byte i (0..31): level i in the low half, level i + 32 in the high half
 //   2 bits  byte i (0..15): levels i, i + 16, i + 32 and i + 48 from the low bits on
-//   3 bits  bits 0, 1 of the levels like 2 bits, then bit 2 of level i in bit i of a 64-bit word
+//   3 bits  levels i, i + 16, i + 32 and i + 48 are 12 bits: the low 8 of them in byte i (0..15),
+//           the high 4 in byte 16 + i / 2, in its low half where i is even
 //
 // Keys, scales per channel (https://arxiv.org/abs/2402.02750):
 //   runs      [head_dim / 2]      two neighbouring channels of the 32 tokens

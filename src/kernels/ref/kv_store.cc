@@ -20,9 +20,11 @@ int level_at(size_t bits, const std::byte* run, size_t index) {
     const int both = number_at<uint8_t>(run, index % 32);
     return index < 32 ? both & 15 : both >> 4;
   }
-  const int pair = number_at<uint8_t>(run, index % 16) >> (index / 16 * 2) & 3;
-  if (bits == 2) return pair;
-  return pair + static_cast<int>(number_at<uint64_t>(run + 16, 0) >> index & 1u) * 4;
+  const size_t lane = index % 16;
+  const int low = number_at<uint8_t>(run, lane);
+  if (bits == 2) return low >> (index / 16 * 2) & 3;
+  const int high = number_at<uint8_t>(run + 16, lane / 2) >> (lane % 2 * 4) & 15;
+  return (high << 8 | low) >> (index / 16 * 3) & 7;
 }
 
 // Number `index` of a run with scale `scale_idx` of `num_scales`.

@@ -245,10 +245,10 @@ TEST(KvStoreLayoutTest, FourBitsAndFewer) {
     k[i] = f32_to_f16(static_cast<float>(i % kTokens / 4 % 8));
   }
   const StoredPage three = quantize(implementations()[0], KvStoreFormat::kQ3, kDim, k, v);
-  // Tokens 0 to 7, 8 to 15, ... of both channels: levels 0 0 0 0 1 1 1 1, 2 2 2 2 3 3 3 3, ...
-  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(three.keys[i], std::byte{0b10001000});
-  for (size_t i = 8; i < 16; ++i) EXPECT_EQ(three.keys[i], std::byte{0b11011101});
-  for (size_t i = 16; i < 20; ++i) EXPECT_EQ(three.keys[i], std::byte{0x00});
+  // Tokens 0 to 3, 8 to 11, 16 to 19 and 24 to 27: levels 0, 2, 4 and 6; those between: 1, 3, 5, 7.
+  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(three.keys[i], std::byte{0b00010000});
+  for (size_t i = 8; i < 16; ++i) EXPECT_EQ(three.keys[i], std::byte{0b01011001});
+  for (size_t i = 16; i < 20; ++i) EXPECT_EQ(three.keys[i], std::byte{0b11011101});
   for (size_t i = 20; i < 24; ++i) EXPECT_EQ(three.keys[i], std::byte{0xff});
   for (uint16_t& half : k) half = f32_to_f16(std::fmod(f16_to_f32(half), 4.0f));
   const StoredPage two = quantize(implementations()[0], KvStoreFormat::kQ2, kDim, k, v);

@@ -25,6 +25,8 @@ struct Levels {
   // of kTileVecs.
   static constexpr size_t kTileRows = 2;
   static constexpr size_t kTileVecs = 2;
+  // Whether runs are unpacked to 16 bits in a pass of their own even for a single tile of rows.
+  static constexpr bool decodes_ahead(size_t bits) { return bits != 8; }
   struct Pairs {
     int16_t raw[2 * V::kLanes];
   };
@@ -32,7 +34,7 @@ struct Levels {
     int32_t raw[V::kLanes];
   };
 
-  // Pairs [vec * kLanes, (vec + 1) * kLanes) of the run.
+  // Pairs [vec * kLanes, (vec + 1) * kLanes) of the run; with 16 bits of one that is unpacked.
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
     Pairs pairs;
@@ -40,6 +42,9 @@ struct Levels {
       pairs.raw[i] = static_cast<int16_t>(level<kBits>(run, 2 * vec * V::kLanes + i));
     }
     return pairs;
+  }
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    __builtin_memcpy(dst, pairs.raw, sizeof(pairs.raw));
   }
   static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
     Pairs pairs;
@@ -70,15 +75,18 @@ struct Levels {
  private:
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE int32_t level(const std::byte* run, size_t index) {
+    if constexpr (kBits == 16) return load_word<int16_t>(run + 2 * index);
     if constexpr (kBits == 8) return load_word<int8_t>(run + index);
     if constexpr (kBits == 4) {
       const uint32_t both = load_word<uint8_t>(run + index % 32);
       return static_cast<int32_t>(index < 32 ? both & 15u : both >> 4);
     }
-    const uint32_t pair = load_word<uint8_t>(run + index % 16) >> (index / 16 * 2) & 3u;
-    if constexpr (kBits == 2) return static_cast<int32_t>(pair);
-    const uint64_t third = load_word<uint64_t>(run + 16) >> index & 1u;
-    return static_cast<int32_t>(pair | static_cast<uint32_t>(third) << 2);
+    const size_t lane = index % 16;
+    uint32_t four = load_word<uint8_t>(run + lane);
+    if constexpr (kBits == 3) {
+      four |= (load_word<uint8_t>(run + 16 + lane / 2) >> (lane % 2 * 4) & 15u) << 8;
+    }
+    return static_cast<int32_t>(four >> (index / 16 * kBits) & ((1u << kBits) - 1u));
   }
 };
 

@@ -12,6 +12,18 @@
 namespace ruvllm::kernels {
 namespace {
 
+// Of a run of 2 or 3 bits: levels i, i + 16, i + 32 and i + 48 in word i.
+template <size_t kBits>
+RUVLLM_ALWAYS_INLINE __m256i lanes_of_four_levels(const std::byte* run) {
+  const __m256i low = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(run)));
+  if constexpr (kBits == 2) return low;
+  // The halves of a byte go to bits 8 to 11 of two neighbours.
+  const __m256i high =
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(run + 16)));
+  const __m256i both = _mm256_or_si256(_mm256_slli_epi32(high, 8), _mm256_slli_epi32(high, 20));
+  return _mm256_or_si256(low, _mm256_and_si256(both, _mm256_set1_epi16(0x0f00)));
+}
+
 template <>
 struct Levels<Vec<Avx2Isa>> {
   using V = Vec<Avx2Isa>;
@@ -21,26 +33,26 @@ struct Levels<Vec<Avx2Isa>> {
   static constexpr size_t kTileRows = 6;
   static constexpr size_t kTileVecs = 2;
 
+  static constexpr bool decodes_ahead(size_t /*bits*/) { return false; }
+
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
-    if constexpr (kBits == 8) {
+    if constexpr (kBits == 16) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(run + 32 * vec));
+    } else if constexpr (kBits == 8) {
       return _mm256_cvtepi8_epi16(sixteen_bytes(run + 16 * vec));
     } else if constexpr (kBits == 4) {
       const __m256i both = _mm256_cvtepu8_epi16(sixteen_bytes(run + 16 * (vec % 2)));
       if (vec >= 2) return _mm256_srli_epi16(both, 4);
       return _mm256_and_si256(both, _mm256_set1_epi16(15));
     } else {
-      const __m256i words = _mm256_cvtepu8_epi16(sixteen_bytes(run));
-      const __m256i low = _mm256_and_si256(_mm256_srli_epi16(words, static_cast<int>(2 * vec)),
-                                           _mm256_set1_epi16(3));
-      if constexpr (kBits == 2) return low;
-      const __m256i bit_of_lane =
-          _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,
-                            static_cast<short>(-32768));
-      const __m256i bits = _mm256_set1_epi16(load_word<int16_t>(run + 16 + 2 * vec));
-      const __m256i is_set = _mm256_cmpeq_epi16(_mm256_and_si256(bits, bit_of_lane), bit_of_lane);
-      return _mm256_or_si256(low, _mm256_and_si256(is_set, _mm256_set1_epi16(4)));
+      const __m256i lanes = lanes_of_four_levels<kBits>(run);
+      return _mm256_and_si256(_mm256_srli_epi16(lanes, static_cast<int>(kBits * vec)),
+                              _mm256_set1_epi16((1 << kBits) - 1));
     }
+  }
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), pairs);
   }
   static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
     int32_t both;

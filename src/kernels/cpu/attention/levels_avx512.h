@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/attention/levels-inl.h"
+#include "kernels/cpu/attention/levels_avx2.h"
 #include "kernels/cpu/avx512/vec_avx512.h"
 
 namespace ruvllm::kernels {
@@ -20,24 +21,29 @@ struct Levels<Vec<Avx512Isa>> {
   static constexpr size_t kTileRows = 8;
   static constexpr size_t kTileVecs = 2;
 
+  static constexpr bool decodes_ahead(size_t /*bits*/) { return false; }
+
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
-    if constexpr (kBits == 8) {
+    if constexpr (kBits == 16) {
+      return _mm512_loadu_si512(run + 64 * vec);
+    } else if constexpr (kBits == 8) {
       return _mm512_cvtepi8_epi16(load_half(run + 32 * vec));
     } else if constexpr (kBits == 4) {
       const __m512i both = _mm512_cvtepu8_epi16(load_half(run));
       if (vec == 1) return _mm512_srli_epi16(both, 4);
       return _mm512_and_si512(both, _mm512_set1_epi16(15));
     } else {
-      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(run));
-      const __m512i words = _mm512_cvtepu8_epi16(_mm256_broadcastsi128_si256(bytes));
+      constexpr short kStep = kBits;
+      const __m512i words = _mm512_broadcast_i64x4(lanes_of_four_levels<kBits>(run));
       // The upper half takes the levels sixteen further on.
-      const __m512i shifts = vec == 0 ? shift_halves(0, 2) : shift_halves(4, 6);
-      const __m512i low = _mm512_and_si512(_mm512_srlv_epi16(words, shifts), _mm512_set1_epi16(3));
-      if constexpr (kBits == 2) return low;
-      const __mmask32 thirds = load_word<uint32_t>(run + 16 + 4 * vec);
-      return _mm512_mask_add_epi16(low, thirds, low, _mm512_set1_epi16(4));
+      const __m512i shifts = vec == 0 ? shift_halves(0, kStep) : shift_halves(2 * kStep, 3 * kStep);
+      return _mm512_and_si512(_mm512_srlv_epi16(words, shifts),
+                              _mm512_set1_epi16((1 << kBits) - 1));
     }
+  }
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    _mm512_storeu_si512(dst, pairs);
   }
   static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
     int32_t both;

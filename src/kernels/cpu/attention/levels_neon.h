@@ -20,24 +20,34 @@ struct Levels<Vec<NeonIsa>> {
   static constexpr size_t kTileRows = 6;
   static constexpr size_t kTileVecs = 4;
 
+  static constexpr bool decodes_ahead(size_t /*bits*/) { return false; }
+
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
-    if constexpr (kBits == 8) {
+    if constexpr (kBits == 16) {
+      return vreinterpretq_s16_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(run + 16 * vec)));
+    } else if constexpr (kBits == 8) {
       return vmovl_s8(vcreate_s8(load_word<uint64_t>(run + 8 * vec)));
     } else if constexpr (kBits == 4) {
       const uint8x8_t both = vcreate_u8(load_word<uint64_t>(run + 8 * (vec % 4)));
       const uint8x8_t levels = vec < 4 ? vand_u8(both, vdup_n_u8(15)) : vshr_n_u8(both, 4);
       return vreinterpretq_s16_u16(vmovl_u8(levels));
     } else {
-      const uint8x8_t bytes = vcreate_u8(load_word<uint64_t>(run + 8 * (vec % 2)));
-      const int8x8_t shift = vdup_n_s8(static_cast<int8_t>(-2 * static_cast<int>(vec / 2)));
-      const uint8x8_t low = vand_u8(vshl_u8(bytes, shift), vdup_n_u8(3));
-      if constexpr (kBits == 2) return vreinterpretq_s16_u16(vmovl_u8(low));
-      const uint8x8_t bit_of_lane = vcreate_u8(0x8040201008040201u);
-      const uint8x8_t is_set = vtst_u8(vdup_n_u8(load_word<uint8_t>(run + 16 + vec)), bit_of_lane);
-      const uint8x8_t levels = vorr_u8(low, vand_u8(is_set, vdup_n_u8(4)));
-      return vreinterpretq_s16_u16(vmovl_u8(levels));
+      // Levels i, i + 16, i + 32 and i + 48 of the run in a lane.
+      uint16x8_t lanes = vmovl_u8(vcreate_u8(load_word<uint64_t>(run + 8 * (vec % 2))));
+      if constexpr (kBits == 3) {
+        const uint8x8_t high = vcreate_u8(load_word<uint32_t>(run + 16 + 4 * (vec % 2)));
+        const uint8x8_t halves = vzip1_u8(vand_u8(high, vdup_n_u8(15)), vshr_n_u8(high, 4));
+        lanes = vorrq_u16(lanes, vshll_n_u8(halves, 8));
+      }
+      const int16x8_t shift =
+          vdupq_n_s16(static_cast<int16_t>(-static_cast<int>(kBits * (vec / 2))));
+      const uint16x8_t levels = vandq_u16(vshlq_u16(lanes, shift), vdupq_n_u16((1 << kBits) - 1));
+      return vreinterpretq_s16_u16(levels);
     }
+  }
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    vst1q_u8(reinterpret_cast<uint8_t*>(dst), vreinterpretq_u8_s16(pairs));
   }
   static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
     int32_t both;

@@ -106,14 +106,16 @@ RUVLLM_ALWAYS_INLINE void pack_run(size_t bits, const float* first, const float*
       dst[i] = static_cast<std::byte>(levels[i] | levels[i + 32] << 4);
     }
   } else {
-    uint64_t thirds = 0;
+    int lanes[16];  // four levels each
     for (size_t i = 0; i < 16; ++i) {
-      dst[i] = static_cast<std::byte>((levels[i] & 3) | (levels[i + 16] & 3) << 2 |
-                                      (levels[i + 32] & 3) << 4 | (levels[i + 48] & 3) << 6);
+      lanes[i] = (levels[i] | levels[i + 16] << bits) | (levels[i + 32] | levels[i + 48] << bits)
+                                                            << (2 * bits);
+      dst[i] = static_cast<std::byte>(lanes[i] & 255);
     }
     if (bits == 2) return;
-    for (size_t i = 0; i < 2 * kStoredRun; ++i) thirds |= uint64_t{levels[i]} >> 2 << i;
-    store_word(dst + 16, thirds);
+    for (size_t i = 0; i < 8; ++i) {
+      dst[16 + i] = static_cast<std::byte>(lanes[2 * i] >> 8 | lanes[2 * i + 1] >> 8 << 4);
+    }
   }
 }
 

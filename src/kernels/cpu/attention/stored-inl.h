@@ -52,6 +52,9 @@ RUVLLM_ALWAYS_INLINE float round_to_factors(const float* src, size_t count, int1
   return largest * (1.0f / kFactorMax);
 }
 
+// Of runs that unpack_runs() has made.
+constexpr size_t kUnpackedBits = 16;
+
 // What pages of one format and head_dim have in common, worked out once a call: a division takes as
 // long as several dimensions of a page.
 struct StoredShape {
@@ -108,6 +111,7 @@ RUVLLM_ALWAYS_INLINE void multiply_runs(
     typename Levels<V>::Sums (&sums)[kRows][Levels<V>::kTileVecs], Stream<V>& stream) noexcept {
   using L = Levels<V>;
   Stream<V> local_stream = stream;
+#pragma GCC unroll 1
   for (size_t k = 0; k < depth; ++k, run += run_stride) {
     typename L::Pairs levels[L::kTileVecs];
     for (size_t i = 0; i < kStepsOfRun<V> / kTilesOfRun<V>; ++i) local_stream.advance();
@@ -123,6 +127,21 @@ RUVLLM_ALWAYS_INLINE void multiply_runs(
     L::order_memory_after(sums[kRows - 1][L::kTileVecs - 1]);
   }
   stream = local_stream;
+}
+
+// Unpacks runs that follow each other to 16 bits.
+template <size_t kBits, class V>
+RUVLLM_NEVER_INLINE void unpack_runs(const std::byte* run, size_t num_runs, std::byte* dst,
+                                     PageStream<V> stream) noexcept {
+  using L = Levels<V>;
+#pragma GCC unroll 1
+  for (size_t i = 0; i < num_runs; ++i, run += stored_run_bytes(kBits)) {
+    for (size_t step = 0; step < kStepsOfRun<V>; ++step) stream.advance();
+    for (size_t vec = 0; vec < kStoredRun / V::kLanes; ++vec) {
+      L::store(L::template load<kBits>(run, vec), dst);
+      dst += sizeof(typename L::Pairs);
+    }
+  }
 }
 
 // Values as floats, [head_dim / 32 rounded up, 32 tokens, 32]. Where head_dim ends within a run its

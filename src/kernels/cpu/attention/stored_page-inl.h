@@ -89,26 +89,55 @@ RUVLLM_NEVER_INLINE void score_stored_tile(const AttentionState<V>& state, const
   score_runs<kBits, 0>(state, rows, factors, steps, offsets, keys, stream);
 }
 
+template <size_t kBits, class V, template <class> class Stream>
+RUVLLM_ALWAYS_INLINE void score_stored_tiles(const AttentionState<V>& state,
+                                             const StoredKeys<kBits>& keys, float scale_step,
+                                             Stream<V> stream) noexcept {
+  const size_t num_rows = static_cast<size_t>(state.num_active);
+  constexpr size_t kTileRows = Levels<V>::kTileRows;
+  for_each_row_tile<kTileRows>(state.active, num_rows, [&](const int32_t* rows, auto count) {
+    score_stored_tile<kBits, decltype(count)::value>(state, rows, keys, scale_step, stream);
+  });
+}
+
+// Whether to unpack a page's runs once rather than in every tile of rows. For two tiles it costs as
+// much as it saves: within a tile unpacking overlaps with the products.
 template <size_t kBits, class V>
-void score_stored_keys(const AttentionState<V>& state, const StoredKeys<kBits>& keys,
-                       PageStream<V> stream) noexcept {
+RUVLLM_ALWAYS_INLINE bool unpacks_ahead(size_t num_rows) noexcept {
+  return kBits != 8 && (Levels<V>::decodes_ahead(kBits) || num_rows > 2 * Levels<V>::kTileRows);
+}
+
+// How often the tiles of `num_rows` rows that unpack on their way ask for coming pages.
+template <class V>
+RUVLLM_ALWAYS_INLINE size_t num_stored_steps(size_t num_runs, size_t num_rows) noexcept {
+  const size_t num_tiles = (num_rows + Levels<V>::kTileRows - 1) / Levels<V>::kTileRows;
+  return num_runs * kStepsOfRun<V> * num_tiles;
+}
+
+template <size_t kBits, class V>
+void score_stored_keys(const AttentionState<V>& state, const PageWindow& pages) noexcept {
+  const StoredKeys<kBits> keys = {pages.current.keys.begin, state.head_dim};
   keys.template prepare_scales<V>(state.stored_scales);
   const size_t stride = q_stride(state);
   for (size_t dim = state.head_dim; dim < stride; ++dim) state.stored_scales[dim] = 0.0f;
   const float scale_step = round_to_factors<V>(state.stored_scales, stride, state.scale_factors);
-  bool is_first = true;
   const size_t num_rows = static_cast<size_t>(state.num_active);
-  const auto score = [&](const int32_t* rows, auto count) {
-    constexpr size_t kRows = decltype(count)::value;
-    NoStream<V> no_stream;
-    if (is_first) {
-      score_stored_tile<kBits, kRows>(state, rows, keys, scale_step, stream);
-    } else {
-      score_stored_tile<kBits, kRows>(state, rows, keys, scale_step, no_stream);
+  const size_t num_runs = state.head_dim / 2;
+  if constexpr (kBits != 8) {
+    if (unpacks_ahead<kBits, V>(num_rows)) {
+      std::byte* const unpacked = reinterpret_cast<std::byte*>(state.keys);
+      unpack_runs<kBits>(
+          keys.runs, num_runs, unpacked,
+          PageStream<V>(pages.next.keys, pages.far.keys, num_stored_steps<V>(num_runs, 1)));
+      const StoredKeys<kUnpackedBits> unpacked_keys = {unpacked, state.head_dim};
+      return score_stored_tiles(state, unpacked_keys, scale_step, NoStream<V>());
     }
-    is_first = false;
-  };
-  for_each_row_tile<Levels<V>::kTileRows>(state.active, num_rows, score);
+  }
+  if constexpr (!Levels<V>::decodes_ahead(kBits)) {
+    score_stored_tiles(
+        state, keys, scale_step,
+        PageStream<V>(pages.next.keys, pages.far.keys, num_stored_steps<V>(num_runs, num_rows)));
+  }
 }
 
 // What the values of a group of channels are multiplied with, by row of a tile.
@@ -179,26 +208,42 @@ RUVLLM_NEVER_INLINE void output_stored_tile(const AttentionState<V>& state, cons
   }
 }
 
+template <size_t kBits, class V, template <class> class Stream>
+RUVLLM_ALWAYS_INLINE void output_stored_tiles(const AttentionState<V>& state, size_t num_rows,
+                                              const StoredValues<kBits>& values,
+                                              const float* scale_steps, Stream<V> stream) noexcept {
+  constexpr size_t kTileRows = Levels<V>::kTileRows;
+  for_each_row_tile<kTileRows>(state.active, num_rows, [&](const int32_t* rows, auto count) {
+    output_stored_tile<kBits, decltype(count)::value>(state, rows, values, scale_steps, stream);
+  });
+}
+
+// For the first num_rows active rows.
 template <size_t kBits, class V>
 void accumulate_stored_values(const AttentionState<V>& state, size_t num_rows,
-                              const StoredValues<kBits>& values, PageStream<V> stream) noexcept {
+                              const StoredValues<kBits>& values, const PageWindow& pages) noexcept {
   float scale_steps[kMaxHeadDim / kStoredRun];
   for (size_t group = 0; group << values.group_log2 < state.head_dim; ++group) {
     scale_steps[group] = round_to_factors<V>(state.stored_scales + group * kStoredRun, kStoredRun,
                                              state.scale_factors + group * kStoredRun);
   }
-  bool is_first = true;
-  const auto accumulate = [&](const int32_t* rows, auto count) {
-    constexpr size_t kRows = decltype(count)::value;
-    NoStream<V> no_stream;
-    if (is_first) {
-      output_stored_tile<kBits, kRows>(state, rows, values, scale_steps, stream);
-    } else {
-      output_stored_tile<kBits, kRows>(state, rows, values, scale_steps, no_stream);
+  const size_t num_runs = kKeys / 2 * (q_stride(state) / kStoredRun);
+  if constexpr (kBits != 8) {
+    if (unpacks_ahead<kBits, V>(num_rows)) {
+      std::byte* const unpacked = reinterpret_cast<std::byte*>(state.values);
+      unpack_runs<kBits>(
+          values.runs, num_runs, unpacked,
+          PageStream<V>(pages.next.values, pages.far.values, num_stored_steps<V>(num_runs, 1)));
+      const StoredValues<kUnpackedBits> unpacked_values = {unpacked, state.head_dim,
+                                                           values.group_log2};
+      return output_stored_tiles(state, num_rows, unpacked_values, scale_steps, NoStream<V>());
     }
-    is_first = false;
-  };
-  for_each_row_tile<Levels<V>::kTileRows>(state.active, num_rows, accumulate);
+  }
+  if constexpr (!Levels<V>::decodes_ahead(kBits)) {
+    output_stored_tiles(state, num_rows, values, scale_steps,
+                        PageStream<V>(pages.next.values, pages.far.values,
+                                      num_stored_steps<V>(num_runs, num_rows)));
+  }
 }
 
 // Moves the active rows that see the whole page to the front and returns their number.
@@ -223,13 +268,7 @@ void add_stored_values(AttentionState<V>& state, const PageWindow& pages) noexce
     values.template prepare_scales<V>(state.stored_scales);
     const bool has_wide_groups = size_t{1} << values.group_log2 >= kStoredRun;
     const size_t num_whole = has_wide_groups ? rows_that_see_all(state) : 0;
-    const size_t num_runs = kKeys / 2 * (q_stride(state) / kStoredRun);
-    const auto stream = [&pages](size_t num_steps) {
-      return PageStream<V>(pages.next.values, pages.far.values, num_steps);
-    };
-    if (num_whole > 0) {
-      accumulate_stored_values(state, num_whole, values, stream(num_runs * kStepsOfRun<V>));
-    }
+    if (num_whole > 0) accumulate_stored_values(state, num_whole, values, pages);
     const size_t num_active = static_cast<size_t>(state.num_active);
     if (num_whole == num_active) return;
     for (size_t i = num_whole; i < num_active; ++i) {
@@ -241,7 +280,9 @@ void add_stored_values(AttentionState<V>& state, const PageWindow& pages) noexce
       }
     }
     if (num_whole == 0) {
-      decode_values(values, state.stored_scales, state.values, stream(num_runs));
+      const PageStream<V> stream(pages.next.values, pages.far.values,
+                                 kKeys / 2 * (q_stride(state) / kStoredRun));
+      decode_values(values, state.stored_scales, state.values, stream);
     } else {
       decode_values(values, state.stored_scales, state.values, NoStream<V>());
     }
@@ -256,11 +297,8 @@ void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcep
     return PageStream<V>(pages.next.keys, pages.far.keys, num_steps);
   };
   if (pages.in_store) {
-    with_bits(key_bits(state.args->stored.format), [&](auto bits) {
-      constexpr size_t kBits = decltype(bits)::value;
-      const StoredKeys<kBits> keys = {pages.current.keys.begin, state.head_dim};
-      score_stored_keys(state, keys, stream(state.head_dim / 2 * kStepsOfRun<V>));
-    });
+    with_bits(key_bits(state.args->stored.format),
+              [&](auto bits) { score_stored_keys<decltype(bits)::value>(state, pages); });
     return;
   }
   const uint16_t* const keys = reinterpret_cast<const uint16_t*>(pages.current.keys.begin);
