@@ -17,11 +17,13 @@ template <size_t kBits>
 RUVLLM_ALWAYS_INLINE __m256i lanes_of_four_levels(const std::byte* run) {
   const __m256i low = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(run)));
   if constexpr (kBits == 2) return low;
-  // The halves of a byte go to bits 8 to 11 of two neighbours.
-  const __m256i high =
-      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(run + 16)));
-  const __m256i both = _mm256_or_si256(_mm256_slli_epi32(high, 8), _mm256_slli_epi32(high, 20));
-  return _mm256_or_si256(low, _mm256_and_si256(both, _mm256_set1_epi16(0x0f00)));
+  // Each of these bytes to two words, and its halves to bits 8 to 11 of the one and of the other.
+  const __m256i high = _mm256_set1_epi64x(load_word<int64_t>(run + 16));
+  const __m256i both = _mm256_shuffle_epi8(
+      high, _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4, -1,
+                             5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1));
+  const __m256i moved = _mm256_mullo_epi16(both, _mm256_set1_epi32(16 << 16 | 256));
+  return _mm256_or_si256(low, _mm256_and_si256(moved, _mm256_set1_epi16(0x0f00)));
 }
 
 template <>
