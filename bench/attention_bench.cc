@@ -6,6 +6,8 @@
 //   attention/prefill/SHAPE/ROWS/DEPTH      ROWS new tokens behind DEPTH keys
 //   attention/flash/ROWS/KEYS               one call of the flash kernel, one thread, in the caches
 //   attention/standard/ROWS/KEYS            the same with all scores kept: where do they cross?
+//   attention/store-STORE/ROWS/DIM/KEYS     the flash kernel, one thread, pages from memory in any
+//                                           order, all but the first quantized (f16: none)
 //
 // Layers follow each other, so that what a decode reads was in no cache if the model's would not
 // be.
@@ -173,6 +175,86 @@ void run_kernel(benchmark::State& state, const Setup& setup, bool standard, int3
   state.SetLabel(kernels.name);
 }
 
+constexpr std::pair<const char*, KvStoreFormat> kAllStores[] = {
+    {"f16", KvStoreFormat::kF16}, {"q8", KvStoreFormat::kQ8}, {"k8v4", KvStoreFormat::kK8V4},
+    {"q4", KvStoreFormat::kQ4},   {"q3", KvStoreFormat::kQ3}, {"q2", KvStoreFormat::kQ2}};
+
+// Iterations take turns with enough sequences that none is in the caches any more.
+void run_store(benchmark::State& state, const Setup& setup, KvStoreFormat format, int32_t num_rows,
+               int32_t head_dim, int32_t num_keys) {
+  const kernels::AttentionKernels& kernels = setup.device->kernels().attention;
+  const size_t dim = static_cast<size_t>(head_dim);
+  const size_t k_bytes = kernels::stored_keys_bytes(format, dim);
+  const size_t page_bytes = k_bytes + kernels::stored_values_bytes(format, dim);
+  const size_t num_pages = static_cast<size_t>(num_keys / kernels::kPageTokens);
+  const size_t num_sequences =
+      setup.tiny ? 2 : std::max<size_t>(2, (96u << 20) / (page_bytes * num_pages));
+  const Buffer pool =
+      Buffer::allocate(page_bytes * num_pages * num_sequences, HugePages::kPrefer, "pages").value();
+  fill_halves({pool.data(), pool.size()});
+  std::vector<uint32_t> block_table(num_pages * num_sequences);
+  std::iota(block_table.begin(), block_table.end(), 0u);
+  std::ranges::shuffle(block_table, std::mt19937(1));
+  const Buffer first_page =
+      Buffer::allocate(4 * dim * kernels::kPageTokens, HugePages::kNo, "first page").value();
+  fill_halves({first_page.data(), first_page.size()});
+  const uint32_t first_table = 0;
+  std::vector<float> q(dim * static_cast<size_t>(num_rows), 0.01f), dst(q.size());
+  const std::vector<int32_t> visible(static_cast<size_t>(num_rows), num_keys);
+  const Buffer scratch =
+      Buffer::allocate(kernels.scratch_bytes(head_dim), HugePages::kNo, "scratch").value();
+  kernels::AttentionArgs args;
+  args.q = q.data();
+  args.q_stride = args.dst_stride = dim;
+  args.num_rows = num_rows;
+  args.num_visible = visible.data();
+  args.head_dim = head_dim;
+  args.scale = 0.1f;
+  args.dst = dst.data();
+  args.scratch = scratch.data();
+  const bool in_store = format != KvStoreFormat::kF16;
+  if (in_store) {
+    args.kv = {first_page.data(), 4 * dim * kernels::kPageTokens, 0, 2 * dim * kernels::kPageTokens,
+               &first_table};
+    args.stored = {pool.data(), page_bytes, 0, k_bytes, nullptr, format};
+    args.store_end = visible.data();
+  } else {
+    args.kv = {pool.data(), page_bytes, 0, k_bytes, nullptr};
+  }
+  size_t sequence = 0;
+  for (auto _ : state) {
+    (in_store ? args.stored.block_table : args.kv.block_table) =
+        block_table.data() + sequence * num_pages;
+    const uint64_t begin = thread_cpu_ns();
+    kernels.paged(args);
+    state.SetIterationTime(static_cast<double>(thread_cpu_ns() - begin) / 1e9);
+    sequence = (sequence + 1) % num_sequences;
+  }
+  report_work(state, setup,
+              {.multiply_adds = 2.0 * num_rows * head_dim * static_cast<double>(num_keys),
+               .bytes = static_cast<double>(page_bytes * num_pages),
+               .num_threads = 1});
+  state.SetLabel(kernels.name);
+}
+
+void add_stores(const Setup& setup) {
+  const auto rows = setup.tiny ? std::vector<int32_t>{3} : std::vector<int32_t>{1, 2, 4, 7, 8, 64};
+  const auto keys = setup.tiny ? std::vector<int32_t>{64} : std::vector<int32_t>{4096, kMaxDepth};
+  for (const int32_t num_rows : rows) {
+    for (const int32_t head_dim : {64, 128}) {
+      for (const int32_t num_keys : keys) {
+        for (const auto& [name, format] : kAllStores) {
+          add_benchmark(
+              fmt::format("attention/store-{}/{}/{}/{}", name, num_rows, head_dim, num_keys),
+              [&setup, store = format, num_rows, head_dim, num_keys](benchmark::State& state) {
+                run_store(state, setup, store, num_rows, head_dim, num_keys);
+              });
+        }
+      }
+    }
+  }
+}
+
 void add_model(const Setup& setup, std::string_view name) {
   const api::SynthShape& model = **api::find_synth_shape(name);
   const auto depths = setup.tiny ? std::vector<int32_t>{100, 500}
@@ -200,6 +282,7 @@ void add(const Setup& setup) {
   } else {
     for (const auto* name : {"qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-7b"}) add_model(setup, name);
   }
+  add_stores(setup);
   const auto keys = setup.tiny
                         ? std::vector<int32_t>{64}
                         : std::vector<int32_t>{32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};

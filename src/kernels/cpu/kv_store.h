@@ -1,29 +1,32 @@
 // Older pages of keys and values, quantized: which forms there are and where each bit lies.
 //
 // A stored page holds the 32 tokens of one KV head of one layer, keys and values apart. Both
-// consist of runs of 32 levels, 4 * bits bytes each, little endian:
+// consist of runs of 32 pairs of levels, 8 * bits bytes each: the form that products of 16-bit
+// integers take, two neighbours of a sum side by side. Little endian, with level 2 i + j of a run
+// member j of its pair i:
 //
 //   8 bits  int8 of level i in byte i, -127..127
-//   4 bits  byte i (0..15): level i in the low half, level i + 16 in the high half
-//   2 bits  level i in bits 2 i, 2 i + 1 of a 64-bit word
-//   3 bits  bits 0, 1 of the levels like 2 bits, then bit 2 of level i in bit i of a 32-bit word
+//   4 bits  byte i (0..31): level i in the low half, level i + 32 in the high half
+//   2 bits  byte i (0..15): levels i, i + 16, i + 32 and i + 48 from the low bits on
+//   3 bits  levels i, i + 16, i + 32 and i + 48 are 12 bits: the low 8 of them in byte i (0..15),
+//           the high 4 in byte 16 + i / 2, in its low half where i is even
 //
 // Keys, scales per channel (https://arxiv.org/abs/2402.02750):
-//   runs      [head_dim]          a channel of the 32 tokens
+//   runs      [head_dim / 2]      two neighbouring channels of the 32 tokens
 //   scales    [head_dim]          binary16
 //   minimums  [head_dim]          binary16; not with 8 bits
 // Values, scales per token and group of channels:
-//   runs      [32 tokens, head_dim / 32 rounded up]  32 channels of a token; levels beyond are 0
-//   scales    [groups, 32 tokens]                    binary16
-//   minimums  [groups, 32 tokens]                    binary16; not with 8 bits
+//   runs      [16, head_dim / 32 rounded up]  32 channels of two neighbouring tokens; levels of
+//                                             channels beyond head_dim are 0
+//   scales    [groups, 32 tokens]             binary16
+//   minimums  [groups, 32 tokens]             binary16; not with 8 bits
 //
-// A number is level * scale (8 bits) or level * scale + minimum (fewer), computed in float: the
-// product is exact, so that there is one rounding at most, the same with and without fused
-// multiply-add. The scale is the smallest binary16 number that is not below the largest magnitude /
-// 127 or below (maximum - minimum) / (2^bits - 1); the minimum is that of the binary16 numbers; a
-// level is the nearest (ties to even) to the float number - minimum, times the float 1 / scale. So
-// a number is off by at most scale / 2, beside rounding. A channel or group with a number that is
-// not finite has NaN as scale and minimum, and levels 0.
+// A number is level * scale (8 bits) or level * scale + minimum (fewer). The scale is the smallest
+// binary16 number that is not below the largest magnitude / 127 or below (maximum - minimum) /
+// (2^bits - 1); the minimum is that of the binary16 numbers; a level is the nearest (ties to even)
+// to the float number - minimum, times the float 1 / scale. So a number is off by at most scale /
+// 2, beside rounding. A channel or group with a number that is not finite has NaN as scale and
+// minimum, and levels 0.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +39,7 @@ enum class KvStoreFormat : uint8_t { kF16, kQ8, kQ4, kK8V4, kQ3, kQ2 };
 
 // The first page never is read from the store: models rest their attention on the first tokens.
 inline constexpr int32_t kSinkTokens = 32;
-inline constexpr size_t kStoredRun = 32;  // levels
+inline constexpr size_t kStoredRun = 32;  // pairs of levels
 
 constexpr size_t key_bits(KvStoreFormat format) {
   constexpr uint8_t kBits[] = {16, 8, 4, 8, 3, 2};
@@ -55,7 +58,7 @@ constexpr size_t stored_group(size_t bits, size_t head_dim) {
   return group;
 }
 
-constexpr size_t stored_run_bytes(size_t bits) { return bits * kStoredRun / 8; }
+constexpr size_t stored_run_bytes(size_t bits) { return bits * 2 * kStoredRun / 8; }
 
 // Binary16 numbers that go with each scale: itself, and the minimum.
 constexpr size_t stored_scale_numbers(size_t bits) { return bits == 8 ? 1 : 2; }
@@ -65,7 +68,8 @@ constexpr size_t stored_scale_numbers(size_t bits) { return bits == 8 ? 1 : 2; }
 constexpr size_t stored_keys_bytes(KvStoreFormat format, size_t head_dim) {
   const size_t bits = key_bits(format);
   if (bits == 16) return head_dim * kStoredRun * sizeof(uint16_t);
-  return head_dim * (stored_run_bytes(bits) + stored_scale_numbers(bits) * sizeof(uint16_t));
+  return head_dim / 2 * stored_run_bytes(bits) +
+         head_dim * stored_scale_numbers(bits) * sizeof(uint16_t);
 }
 
 constexpr size_t stored_values_bytes(KvStoreFormat format, size_t head_dim) {
@@ -73,8 +77,8 @@ constexpr size_t stored_values_bytes(KvStoreFormat format, size_t head_dim) {
   if (bits == 16) return head_dim * kStoredRun * sizeof(uint16_t);
   const size_t runs = (head_dim + kStoredRun - 1) / kStoredRun;
   const size_t groups = head_dim / stored_group(bits, head_dim);
-  return kStoredRun *
-         (runs * stored_run_bytes(bits) + groups * stored_scale_numbers(bits) * sizeof(uint16_t));
+  return kStoredRun / 2 * runs * stored_run_bytes(bits) +
+         kStoredRun * groups * stored_scale_numbers(bits) * sizeof(uint16_t);
 }
 
 }  // namespace ruvllm::kernels

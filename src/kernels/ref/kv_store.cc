@@ -17,12 +17,14 @@ Number number_at(const std::byte* src, size_t index) {
 int level_at(size_t bits, const std::byte* run, size_t index) {
   if (bits == 8) return number_at<int8_t>(run, index);
   if (bits == 4) {
-    const int both = number_at<uint8_t>(run, index % 16);
-    return index < 16 ? both & 15 : both >> 4;
+    const int both = number_at<uint8_t>(run, index % 32);
+    return index < 32 ? both & 15 : both >> 4;
   }
-  const int pair = static_cast<int>(number_at<uint64_t>(run, 0) >> (2 * index) & 3u);
-  if (bits == 2) return pair;
-  return pair + static_cast<int>(number_at<uint32_t>(run + 8, 0) >> index & 1u) * 4;
+  const size_t lane = index % 16;
+  const int low = number_at<uint8_t>(run, lane);
+  if (bits == 2) return low >> (index / 16 * 2) & 3;
+  const int high = number_at<uint8_t>(run + 16, lane / 2) >> (lane % 2 * 4) & 15;
+  return (high << 8 | low) >> (index / 16 * 3) & 7;
 }
 
 // Number `index` of a run with scale `scale_idx` of `num_scales`.
@@ -40,17 +42,18 @@ StoredNumber decode(size_t bits, const std::byte* run, size_t index, const std::
 
 StoredNumber stored_key(KvStoreFormat format, size_t head_dim, const std::byte* keys, size_t token,
                         size_t dim) {
-  const size_t bits = key_bits(format), run_bytes = bits * 4;
-  return decode(bits, keys + dim * run_bytes, token, keys + head_dim * run_bytes, dim, head_dim);
+  const size_t bits = key_bits(format), run_bytes = bits * 8;
+  return decode(bits, keys + dim / 2 * run_bytes, 2 * token + dim % 2,
+                keys + head_dim / 2 * run_bytes, dim, head_dim);
 }
 
 StoredNumber stored_value(KvStoreFormat format, size_t head_dim, const std::byte* values,
                           size_t token, size_t dim) {
-  const size_t bits = value_bits(format), run_bytes = bits * 4;
+  const size_t bits = value_bits(format), run_bytes = bits * 8;
   const size_t runs = (head_dim + 31) / 32;
   const size_t group = stored_group(bits, head_dim);
-  return decode(bits, values + (token * runs + dim / 32) * run_bytes, dim % 32,
-                values + 32 * runs * run_bytes, dim / group * 32 + token, head_dim / group * 32);
+  return decode(bits, values + (token / 2 * runs + dim / 32) * run_bytes, dim % 32 * 2 + token % 2,
+                values + 16 * runs * run_bytes, dim / group * 32 + token, head_dim / group * 32);
 }
 
 }  // namespace ruvllm::kernels::ref

@@ -11,7 +11,7 @@ namespace ruvllm::kernels::ref {
 struct StoredNumber {
   int level;
   float scale, minimum;  // minimum 0 with 8 bits
-  float value;           // what kernels compute with
+  float value;
 };
 
 // `keys` and `values` point to those of one page of one head.

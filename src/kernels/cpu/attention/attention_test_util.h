@@ -43,7 +43,7 @@ inline std::vector<AttentionKernels> implementations() {
   fill_generic_attention(all[0]);
 #if defined(__x86_64__)
   if (cpu_features().avx2) overlay_avx2_attention(all.emplace_back());
-  if (cpu_features().avx512) overlay_avx512_attention(all.emplace_back());
+  if (cpu_features().avx512_vnni) overlay_avx512_attention(all.emplace_back());
 #elif defined(__aarch64__)
   overlay_neon_attention(all.emplace_back());
 #endif
@@ -298,12 +298,16 @@ inline double output_bound(const ref::AttentionRow& row, const AttentionArgs& ar
   const double pages = std::ceil(n / kPageTokens);
   const double capping = args.soft_cap > 0.0f ? 11.0 : 0.0;
   const double score =
-      (2.0 * static_cast<double>(args.head_dim) + 1.0 + capping) * kU * row.max_score_terms;
+      (2.0 * static_cast<double>(args.head_dim) + 1.0 + capping) * kU * row.max_score_terms +
+      row.max_score_error;
   const double range = row.score_range + 2.0 * score;
   const double weight = score + kU * range + 4.0 * kU;
   const double relative =
-      2.0 * (weight + kU * range + 5.0 * kU * pages) + (pages + 33.0 + 2.0 * n) * kU;
-  return 1.01 * relative * row.abs_weighted[dim] + n * 0x1p-100;
+      2.0 * (weight + kU * range + 5.0 * kU * pages) + (pages + 33.0 + 2.0 * n) * kU +
+      (args.store_end == nullptr ? 0.0 : 2.0 * (kU * range + 5.0 * kU) + 8.0 * kU);
+  const double change = std::expm1(relative);
+  return 1.01 * change * row.abs_weighted[dim] + (1.0 + change) * row.value_error[dim] +
+         n * 0x1p-100;
 }
 
 inline void expect_matches_reference(const AttentionKernels& kernels, const Problem& problem) {

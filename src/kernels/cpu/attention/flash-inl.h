@@ -1,4 +1,4 @@
-// Flash attention over the pages (page-inl.h).
+// Flash attention over the pages (page-inl.h, stored_page-inl.h).
 //
 // The keys are taken in parts of kPartTokens, each with a running maximum and sum of its own, which
 // are then added up in order: threads that share the parts of a row give the same bits as one.
@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cpu/attention/page-inl.h"
+#include "kernels/cpu/attention/stored_page-inl.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -108,6 +108,7 @@ void start_attention(AttentionState<V>& state) noexcept {
     state.stored_end = maximum(state.stored_end, args.store_end[row]);
   }
   scale_queries(state);
+  if (state.stored_end > kSinkTokens) round_queries(state);
 }
 
 // The keys that any row sees, from the first one's page on.
@@ -134,7 +135,7 @@ void compute_part(AttentionState<V>& state, const KeyRange& part, const KeyRange
   for (int32_t first_key = part.begin; first_key < part.end; first_key += kPageTokens) {
     visit_page(state, first_key, keys, [&](const PageWindow& pages) {
       score_page(state, pages);
-      update_softmax(state);
+      update_softmax(state, pages.in_store);
       add_values(state, pages);
     });
   }

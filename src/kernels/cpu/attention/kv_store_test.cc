@@ -217,8 +217,9 @@ TEST(KvStoreSizeTest, FollowsTheFormula) {
   }
 }
 
-// The layout, bit for bit, of a page whose levels are known.
-TEST(KvStoreLayoutTest, FourBitsAndTwoBits) {
+// The layout, bit for bit, of a page whose levels are known: pairs of channels 0, 1, ... by token,
+// and of tokens 0, 1, ... by channel.
+TEST(KvStoreLayoutTest, FourBitsAndFewer) {
   constexpr size_t kDim = 8;
   std::vector<uint16_t> k(kDim * kTokens), v(kDim * kTokens);
   for (size_t dim = 0; dim < kDim; ++dim) {
@@ -228,25 +229,32 @@ TEST(KvStoreLayoutTest, FourBitsAndTwoBits) {
     }
   }
   const StoredPage four = quantize(implementations()[0], KvStoreFormat::kQ4, kDim, k, v);
-  EXPECT_EQ(four.keys[0], std::byte{0x00});  // tokens 0 and 16 of channel 0
-  EXPECT_EQ(four.keys[3], std::byte{0x33});
-  EXPECT_EQ(four.keys[16], std::byte{0x11});      // of channel 1
+  EXPECT_EQ(four.keys[0], std::byte{0x00});       // tokens 0 and 16 of channel 0
+  EXPECT_EQ(four.keys[1], std::byte{0x11});       // of channel 1
+  EXPECT_EQ(four.keys[6], std::byte{0x33});       // tokens 3 and 19 of channel 0
+  EXPECT_EQ(four.keys[32], std::byte{0x22});      // tokens 0 and 16 of channel 2
   EXPECT_EQ(four.keys[8 * 16], std::byte{0x00});  // 1.0 as binary16
   EXPECT_EQ(four.keys[8 * 16 + 1], std::byte{0x3c});
   EXPECT_EQ(four.keys[8 * 16 + 16], std::byte{0x00});  // minimum 0
-  EXPECT_EQ(four.values[3], std::byte{0x06});          // token 0, channel 3: 45 / 7
-  EXPECT_EQ(four.values[16 + 7], std::byte{0x0f});     // token 1
-  EXPECT_EQ(four.values[32 * 16 + 1], std::byte{0x3c});
-  EXPECT_EQ(four.values[32 * 16 + 64 + 1], std::byte{0xbc});  // minimum -1
+  EXPECT_EQ(four.values[6], std::byte{0x06});          // token 0, channel 3: 45 / 7; channel 19: 0
+  EXPECT_EQ(four.values[32 + 15], std::byte{0x0f});    // token 3, channel 7
+  EXPECT_EQ(four.values[16 * 32 + 1], std::byte{0x3c});
+  EXPECT_EQ(four.values[16 * 32 + 64 + 1], std::byte{0xbc});  // minimum -1
 
-  for (size_t i = 0; i < k.size(); ++i) k[i] = f32_to_f16(static_cast<float>(i % kTokens % 8));
+  for (size_t i = 0; i < k.size(); ++i) {
+    k[i] = f32_to_f16(static_cast<float>(i % kTokens / 4 % 8));
+  }
   const StoredPage three = quantize(implementations()[0], KvStoreFormat::kQ3, kDim, k, v);
-  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(three.keys[i], std::byte{0xe4});  // 3 2 1 0
-  for (size_t i = 8; i < 12; ++i) EXPECT_EQ(three.keys[i], std::byte{0xf0});
-  EXPECT_EQ(three.keys[12], std::byte{0xe4});
-  for (size_t i = 0; i < k.size(); ++i) k[i] = f32_to_f16(static_cast<float>(i % kTokens % 4));
+  // Tokens 0 to 3, 8 to 11, 16 to 19 and 24 to 27: levels 0, 2, 4 and 6; those between: 1, 3, 5, 7.
+  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(three.keys[i], std::byte{0b00010000});
+  for (size_t i = 8; i < 16; ++i) EXPECT_EQ(three.keys[i], std::byte{0b01011001});
+  for (size_t i = 16; i < 20; ++i) EXPECT_EQ(three.keys[i], std::byte{0b11011101});
+  for (size_t i = 20; i < 24; ++i) EXPECT_EQ(three.keys[i], std::byte{0xff});
+  for (uint16_t& half : k) half = f32_to_f16(std::fmod(f16_to_f32(half), 4.0f));
   const StoredPage two = quantize(implementations()[0], KvStoreFormat::kQ2, kDim, k, v);
-  for (size_t i = 0; i < kDim * 8; ++i) EXPECT_EQ(two.keys[i], std::byte{0xe4});
+  for (size_t i = 0; i < kDim * 8; ++i) {
+    EXPECT_EQ(two.keys[i], i % 16 < 8 ? std::byte{0b10001000} : std::byte{0b11011101});
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Levels of a run of the store (cpu/kv_store.h) as floats, in portable C++. ISAs that can do better
-// specialise Levels in levels_*.h, included only by their sources.
+// Products of the store's levels (cpu/kv_store.h) with 16-bit factors, in portable C++. Sums of
+// integers are exact: every ISA has the same. ISAs that can do better specialise Levels in
+// levels_*.h, included only by their sources.
 #pragma once
 
 #include <cstddef>
@@ -20,38 +21,72 @@ RUVLLM_ALWAYS_INLINE Word load_word(const std::byte* src) {
 
 template <class V>
 struct Levels {
-  // Rows of a tile that decodes: beside its sums, scale and minimum fit the registers.
+  // Register tile: kTileRows * kTileVecs sums. A run is kStoredRun / V::kLanes vectors, a multiple
+  // of kTileVecs.
   static constexpr size_t kTileRows = 2;
+  static constexpr size_t kTileVecs = 2;
+  // Whether runs are unpacked to 16 bits in a pass of their own even for a single tile of rows.
+  static constexpr bool decodes_ahead(size_t bits) { return bits != 8; }
+  struct Pairs {
+    int16_t raw[2 * V::kLanes];
+  };
+  struct Sums {
+    int32_t raw[V::kLanes];
+  };
 
-  // Levels [vec * kLanes, (vec + 1) * kLanes) of the run.
+  // Pairs [vec * kLanes, (vec + 1) * kLanes) of the run; with 16 bits of one that is unpacked.
   template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {
-    float levels[V::kLanes];
-    for (size_t lane = 0; lane < V::kLanes; ++lane) {
-      levels[lane] = static_cast<float>(level<kBits>(run, vec * V::kLanes + lane));
+  static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
+    Pairs pairs;
+    for (size_t i = 0; i < 2 * V::kLanes; ++i) {
+      pairs.raw[i] = static_cast<int16_t>(level<kBits>(run, 2 * vec * V::kLanes + i));
     }
-    return V::load(levels);
+    return pairs;
   }
-
-  // The numbers that they stand for.
-  template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V decode(const std::byte* run, size_t vec, V scale, V minimum) {
-    if constexpr (kBits == 8) return load<kBits>(run, vec) * scale;
-    return V::mul_add(load<kBits>(run, vec), scale, minimum);
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    __builtin_memcpy(dst, pairs.raw, sizeof(pairs.raw));
   }
+  static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
+    Pairs pairs;
+    for (size_t i = 0; i < 2 * V::kLanes; ++i) pairs.raw[i] = pair[i % 2];
+    return pairs;
+  }
+  static RUVLLM_ALWAYS_INLINE Sums zero() { return {}; }
+  // In each lane sums + the products of both members of a pair.
+  static RUVLLM_ALWAYS_INLINE Sums multiply_add(Pairs a, Pairs b, Sums sums) {
+    for (size_t i = 0; i < 2 * V::kLanes; ++i) sums.raw[i / 2] += a.raw[i] * b.raw[i];
+    return sums;
+  }
+  static RUVLLM_ALWAYS_INLINE V to_float(Sums sums) {
+    float floats[V::kLanes];
+    for (size_t i = 0; i < V::kLanes; ++i) floats[i] = static_cast<float>(sums.raw[i]);
+    return V::load(floats);
+  }
+  // dst[i] = a[i] * b[i] / 2^15 rounded, halves up, for a multiple of 32 numbers.
+  static RUVLLM_ALWAYS_INLINE void multiply_rounded(const int16_t* a, const int16_t* b,
+                                                    size_t count, int16_t* dst) {
+    for (size_t i = 0; i < count; ++i) {
+      dst[i] = static_cast<int16_t>((a[i] * b[i] + (1 << 14)) >> 15);
+    }
+  }
+  // Keeps the compiler from loading ahead of the products, like V's.
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Sums&) {}
 
  private:
   template <size_t kBits>
   static RUVLLM_ALWAYS_INLINE int32_t level(const std::byte* run, size_t index) {
+    if constexpr (kBits == 16) return load_word<int16_t>(run + 2 * index);
     if constexpr (kBits == 8) return load_word<int8_t>(run + index);
     if constexpr (kBits == 4) {
-      const uint32_t both = load_word<uint8_t>(run + index % 16);
-      return static_cast<int32_t>(index < 16 ? both & 15u : both >> 4);
+      const uint32_t both = load_word<uint8_t>(run + index % 32);
+      return static_cast<int32_t>(index < 32 ? both & 15u : both >> 4);
     }
-    const uint32_t pair = load_word<uint8_t>(run + index / 4) >> (index % 4 * 2) & 3u;
-    if constexpr (kBits == 2) return static_cast<int32_t>(pair);
-    const uint32_t third = load_word<uint32_t>(run + 8) >> index & 1u;
-    return static_cast<int32_t>(pair | third << 2);
+    const size_t lane = index % 16;
+    uint32_t four = load_word<uint8_t>(run + lane);
+    if constexpr (kBits == 3) {
+      four |= (load_word<uint8_t>(run + 16 + lane / 2) >> (lane % 2 * 4) & 15u) << 8;
+    }
+    return static_cast<int32_t>(four >> (index / 16 * kBits) & ((1u << kBits) - 1u));
   }
 };
 

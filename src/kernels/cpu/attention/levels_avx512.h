@@ -1,5 +1,4 @@
-// Levels of the store with AVX-512 (cpu/attention/levels-inl.h): a table of the up to 16 numbers
-// that levels stand for takes the place of conversion and arithmetic.
+// Levels of the store with AVX-512 and VNNI (cpu/attention/levels-inl.h).
 #pragma once
 
 #include <cstddef>
@@ -8,6 +7,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/attention/levels-inl.h"
+#include "kernels/cpu/attention/levels_avx2.h"
 #include "kernels/cpu/avx512/vec_avx512.h"
 
 namespace ruvllm::kernels {
@@ -16,54 +16,66 @@ namespace {
 template <>
 struct Levels<Vec<Avx512Isa>> {
   using V = Vec<Avx512Isa>;
-  static constexpr size_t kTileRows = V::kTileRows;
+  using Pairs = __m512i;
+  using Sums = __m512i;
+  static constexpr size_t kTileRows = 8;
+  static constexpr size_t kTileVecs = 2;
+
+  static constexpr bool decodes_ahead(size_t /*bits*/) { return false; }
 
   template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {
-    return decode<kBits>(run, vec, V::broadcast(1.0f), V::zero());
-  }
-  template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V decode(const std::byte* run, size_t vec, V scale, V minimum) {
-    if constexpr (kBits == 8) {
-      const __m512i levels = _mm512_cvtepi8_epi32(sixteen_bytes(run + vec * V::kLanes));
-      return V{_mm512_cvtepi32_ps(levels)} * scale;
+  static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
+    if constexpr (kBits == 16) {
+      return _mm512_loadu_si512(run + 64 * vec);
+    } else if constexpr (kBits == 8) {
+      return _mm512_cvtepi8_epi16(load_half(run + 32 * vec));
+    } else if constexpr (kBits == 4) {
+      const __m512i both = _mm512_cvtepu8_epi16(load_half(run));
+      if (vec == 1) return _mm512_srli_epi16(both, 4);
+      return _mm512_and_si512(both, _mm512_set1_epi16(15));
     } else {
-      const V table = V::mul_add(level_of_entry<kBits>(), scale, minimum);
-      return {_mm512_permutexvar_ps(entries<kBits>(run, vec), table.raw)};
+      constexpr short kStep = kBits;
+      const __m512i words = _mm512_broadcast_i64x4(lanes_of_four_levels<kBits>(run));
+      // The upper half takes the levels sixteen further on.
+      const __m512i shifts = vec == 0 ? shift_halves(0, kStep) : shift_halves(2 * kStep, 3 * kStep);
+      return _mm512_and_si512(_mm512_srlv_epi16(words, shifts),
+                              _mm512_set1_epi16((1 << kBits) - 1));
     }
   }
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    _mm512_storeu_si512(dst, pairs);
+  }
+  static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
+    int32_t both;
+    __builtin_memcpy(&both, pair, sizeof(both));
+    return _mm512_set1_epi32(both);
+  }
+  static RUVLLM_ALWAYS_INLINE Sums zero() { return _mm512_setzero_si512(); }
+  static RUVLLM_ALWAYS_INLINE Sums multiply_add(Pairs a, Pairs b, Sums sums) {
+    return _mm512_dpwssd_epi32(sums, a, b);
+  }
+  static RUVLLM_ALWAYS_INLINE V to_float(Sums sums) { return {_mm512_cvtepi32_ps(sums)}; }
+  static RUVLLM_ALWAYS_INLINE void multiply_rounded(const int16_t* a, const int16_t* b,
+                                                    size_t count, int16_t* dst) {
+    for (size_t i = 0; i < count; i += 32) {
+      _mm512_storeu_si512(
+          dst + i, _mm512_mulhrs_epi16(_mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i)));
+    }
+  }
+#if defined(__clang__)
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Sums& sums) {
+    __asm__ volatile("" : "+v"(sums) : : "memory");
+  }
+#else
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Sums&) {}
+#endif
 
  private:
-  static RUVLLM_ALWAYS_INLINE __m128i sixteen_bytes(const std::byte* src) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(src));
+  static RUVLLM_ALWAYS_INLINE __m256i load_half(const std::byte* src) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(src));
   }
-  // Only the low four bits of an index count, so that fewer bits need a table that repeats.
-  template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V level_of_entry() {
-    if constexpr (kBits == 4) return V::lane_index();
-    if constexpr (kBits == 3) {
-      return {_mm512_setr_ps(0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 0.0f, 1.0f, 2.0f, 3.0f,
-                             4.0f, 5.0f, 6.0f, 7.0f)};
-    }
-    return {_mm512_setr_ps(0.0f, 1.0f, 2.0f, 3.0f, 0.0f, 1.0f, 2.0f, 3.0f, 0.0f, 1.0f, 2.0f, 3.0f,
-                           0.0f, 1.0f, 2.0f, 3.0f)};
-  }
-  // Each lane's level in the low bits, anything above bit 3.
-  template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE __m512i entries(const std::byte* run, size_t vec) {
-    if constexpr (kBits == 4) {
-      const __m512i both = _mm512_cvtepu8_epi32(sixteen_bytes(run));
-      return vec == 0 ? both : _mm512_srli_epi32(both, 4);
-    } else {
-      const __m512i word = _mm512_set1_epi32(load_word<int32_t>(run + 4 * vec));
-      const __m512i shifts =
-          _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-      const __m512i pair = _mm512_srlv_epi32(word, shifts);
-      if constexpr (kBits == 2) return pair;
-      const __mmask16 third = load_word<uint16_t>(run + 8 + 2 * vec);
-      const __m512i clean = _mm512_and_si512(pair, _mm512_set1_epi32(3));
-      return _mm512_mask_or_epi32(clean, third, clean, _mm512_set1_epi32(4));
-    }
+  static RUVLLM_ALWAYS_INLINE __m512i shift_halves(short low, short high) {
+    return _mm512_inserti64x4(_mm512_set1_epi16(low), _mm256_set1_epi16(high), 1);
   }
 };
 

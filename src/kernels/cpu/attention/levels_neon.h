@@ -15,43 +15,58 @@ namespace {
 template <>
 struct Levels<Vec<NeonIsa>> {
   using V = Vec<NeonIsa>;
-  static constexpr size_t kTileRows = 4;
+  using Pairs = int16x8_t;
+  using Sums = int32x4_t;
+  static constexpr size_t kTileRows = 6;
+  static constexpr size_t kTileVecs = 4;
+
+  static constexpr bool decodes_ahead(size_t /*bits*/) { return false; }
 
   template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V load(const std::byte* run, size_t vec) {
-    if constexpr (kBits == 8) {
-      const int8x8_t bytes = vcreate_s8(load_word<uint32_t>(run + vec * V::kLanes));
-      return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))))};
+  static RUVLLM_ALWAYS_INLINE Pairs load(const std::byte* run, size_t vec) {
+    if constexpr (kBits == 16) {
+      return vreinterpretq_s16_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(run + 16 * vec)));
+    } else if constexpr (kBits == 8) {
+      return vmovl_s8(vcreate_s8(load_word<uint64_t>(run + 8 * vec)));
+    } else if constexpr (kBits == 4) {
+      const uint8x8_t both = vcreate_u8(load_word<uint64_t>(run + 8 * (vec % 4)));
+      const uint8x8_t levels = vec < 4 ? vand_u8(both, vdup_n_u8(15)) : vshr_n_u8(both, 4);
+      return vreinterpretq_s16_u16(vmovl_u8(levels));
     } else {
-      return {vcvtq_f32_u32(integers<kBits>(run, vec))};
+      // Levels i, i + 16, i + 32 and i + 48 of the run in a lane.
+      uint16x8_t lanes = vmovl_u8(vcreate_u8(load_word<uint64_t>(run + 8 * (vec % 2))));
+      if constexpr (kBits == 3) {
+        const uint8x8_t high = vcreate_u8(load_word<uint32_t>(run + 16 + 4 * (vec % 2)));
+        const uint8x8_t halves = vzip1_u8(vand_u8(high, vdup_n_u8(15)), vshr_n_u8(high, 4));
+        lanes = vorrq_u16(lanes, vshll_n_u8(halves, 8));
+      }
+      const int16x8_t shift =
+          vdupq_n_s16(static_cast<int16_t>(-static_cast<int>(kBits * (vec / 2))));
+      const uint16x8_t levels = vandq_u16(vshlq_u16(lanes, shift), vdupq_n_u16((1 << kBits) - 1));
+      return vreinterpretq_s16_u16(levels);
     }
   }
-  template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE V decode(const std::byte* run, size_t vec, V scale, V minimum) {
-    if constexpr (kBits == 8) return load<kBits>(run, vec) * scale;
-    return V::mul_add(load<kBits>(run, vec), scale, minimum);
+  static RUVLLM_ALWAYS_INLINE void store(Pairs pairs, std::byte* dst) {
+    vst1q_u8(reinterpret_cast<uint8_t*>(dst), vreinterpretq_u8_s16(pairs));
   }
-
- private:
-  template <size_t kBits>
-  static RUVLLM_ALWAYS_INLINE uint32x4_t integers(const std::byte* run, size_t vec) {
-    if constexpr (kBits == 4) {
-      const uint8x8_t bytes = vcreate_u8(load_word<uint32_t>(run + vec % 4 * V::kLanes));
-      const uint32x4_t both = vmovl_u16(vget_low_u16(vmovl_u8(bytes)));
-      return vec < 4 ? vandq_u32(both, vdupq_n_u32(15)) : vshrq_n_u32(both, 4);
-    } else {
-      const int32_t pair_shifts[] = {0, -2, -4, -6};
-      const uint32x4_t byte = vdupq_n_u32(load_word<uint8_t>(run + vec));
-      const uint32x4_t pair = vandq_u32(vshlq_u32(byte, vld1q_s32(pair_shifts)), vdupq_n_u32(3));
-      if constexpr (kBits == 2) return pair;
-      // Bit 2 of the lane's level becomes bit 2.
-      const int32_t third_shifts[] = {2, 1, 0, -1};
-      const uint32x4_t thirds = vdupq_n_u32(load_word<uint32_t>(run + 8) >> (4 * vec));
-      const uint32x4_t third =
-          vandq_u32(vshlq_u32(thirds, vld1q_s32(third_shifts)), vdupq_n_u32(4));
-      return vorrq_u32(pair, third);
+  static RUVLLM_ALWAYS_INLINE Pairs broadcast(const int16_t* pair) {
+    int32_t both;
+    __builtin_memcpy(&both, pair, sizeof(both));
+    return vreinterpretq_s16_s32(vdupq_n_s32(both));
+  }
+  static RUVLLM_ALWAYS_INLINE Sums zero() { return vdupq_n_s32(0); }
+  static RUVLLM_ALWAYS_INLINE Sums multiply_add(Pairs a, Pairs b, Sums sums) {
+    const int32x4_t low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+    return vaddq_s32(sums, vpaddq_s32(low, vmull_high_s16(a, b)));
+  }
+  static RUVLLM_ALWAYS_INLINE V to_float(Sums sums) { return {vcvtq_f32_s32(sums)}; }
+  static RUVLLM_ALWAYS_INLINE void multiply_rounded(const int16_t* a, const int16_t* b,
+                                                    size_t count, int16_t* dst) {
+    for (size_t i = 0; i < count; i += 8) {
+      vst1q_s16(dst + i, vqrdmulhq_s16(vld1q_s16(a + i), vld1q_s16(b + i)));
     }
   }
+  static RUVLLM_ALWAYS_INLINE void order_memory_after(Sums&) {}
 };
 
 }  // namespace

@@ -5,7 +5,8 @@
 // ...]: scores with A = q, B = K^T, depth = head_dim, and the output with A = the weights e^(s -
 // max), B = V, depth = the keys that the row sees. Every element of C is one chain of mul_add in
 // the order of depth, so neither the shape of the tile nor reading B as binary16 or as floats
-// changes a bit. Pages of the store are decoded to floats first, once for all rows (stored-inl.h).
+// changes a bit. Pages of the store have a tile of their own, of integers (stored-inl.h,
+// stored_page-inl.h).
 #pragma once
 
 #include <cstddef>
@@ -41,17 +42,23 @@ struct AttentionState {
 
   const AttentionArgs* args;
   size_t head_dim;
-  float* q;              // [rows, head_dim], scaled, and divided by the cap if there is one
-  float* output;         // [rows, head_dim], not yet divided by the sum
-  float* scores;         // [rows, kPageTokens]: scores, then weights
-  float* keys;           // [head_dim, kPageTokens]
-  float* values;         // [head_dim / 32 rounded up, kPageTokens, 32]
-  float* stored_scales;  // of a page of the store
-  int32_t stored_end;    // where the last row's tokens in the store end
+  float* q;       // [rows, head_dim], scaled, and divided by the cap if there is one
+  float* output;  // [rows, head_dim], not yet divided by the sum
+  float* scores;  // [rows, kPageTokens]: scores, then weights
+  float* keys;    // [head_dim, kPageTokens]
+  float* values;  // [head_dim / 32 rounded up, kPageTokens, 32]
+  // Of a page of the store: its scales and minimums, and the scales rounded to factors.
+  float* stored_scales;
+  int16_t* scale_factors;
+  int16_t* q_factors;  // [rows, q_stride()]: q rounded to factors, in steps of q_step
+  int32_t stored_end;  // where the last row's tokens in the store end
   StoredShape stored_shape;
+  float q_step[kMaxRows];
   float max[kMaxRows];
   float reference[kMaxRows];  // what the page's scores are taken relative to
   float rescale[kMaxRows];    // e^(old max - new max) of the current page
+  // What the weights of a page of the store count: they are relative to its own largest score.
+  float page_weight[kMaxRows];
   float sum[kMaxRows * V::kLanes];
   int32_t active[kMaxRows];  // rows that see a key of the current page
   // By row, in the current page: an active row sees keys [first_keys, visible_keys).
@@ -77,12 +84,15 @@ void lay_out_scratch(AttentionState<V>& state, std::byte* scratch) noexcept {
   state.q = take(kMaxRows * state.head_dim);
   state.output = take(kMaxRows * state.head_dim);
   state.stored_scales = take(kStoredScaleFloats);
+  state.scale_factors = reinterpret_cast<int16_t*>(take(kMaxStoredScales / 2));
+  state.q_factors = reinterpret_cast<int16_t*>(
+      take(kMaxRows * round_up_to_block(static_cast<int32_t>(state.head_dim)) / 2));
 }
 
 inline size_t scratch_floats(int32_t head_dim) noexcept {
   const size_t dim = static_cast<size_t>(head_dim);
   return kMaxRows * kKeys + dim * kKeys + round_up_to_block(head_dim) * kKeys + 2 * kMaxRows * dim +
-         kStoredScaleFloats;
+         kStoredScaleFloats + kMaxStoredScales / 2 + kMaxRows * round_up_to_block(head_dim) / 2;
 }
 
 // Scores of kRows rows, named by `rows`, with all keys of the page.
@@ -105,59 +115,6 @@ RUVLLM_NEVER_INLINE void score_tile(const AttentionState<V>& state, const int32_
       float* const dst = state.scores + static_cast<size_t>(rows[row]) * kKeys + key;
       for (size_t vec = 0; vec < V::kTileVecs; ++vec) sums[row][vec].store(dst + vec * V::kLanes);
     }
-  }
-}
-
-// score_tile from runs of the store. Leaves the keys in state.keys for the tiles that follow.
-template <size_t kBits, size_t kRows, class V>
-RUVLLM_NEVER_INLINE void score_stored_tile(const AttentionState<V>& state, const int32_t* rows,
-                                           const StoredKeys<kBits>& keys,
-                                           PageStream<V>& stream) noexcept {
-  const float* q[kRows];
-  for (size_t row = 0; row < kRows; ++row) {
-    q[row] = state.q + static_cast<size_t>(rows[row]) * state.head_dim;
-  }
-  for (size_t key = 0; key < kKeys; key += V::kTileVecs * V::kLanes) {
-    V sums[kRows][V::kTileVecs];
-    for (auto& row : sums) {
-      for (V& sum : row) sum = V::zero();
-    }
-    const StoredOperand operand = {keys.runs, stored_run_bytes(kBits), state.stored_scales,
-                                   key / V::kLanes, state.keys};
-    multiply_stored_tile<kBits>(q, operand, state.head_dim, sums, stream);
-    for (size_t row = 0; row < kRows; ++row) {
-      float* const dst = state.scores + static_cast<size_t>(rows[row]) * kKeys + key;
-      for (size_t vec = 0; vec < V::kTileVecs; ++vec) sums[row][vec].store(dst + vec * V::kLanes);
-    }
-  }
-}
-
-// output_tile from runs of the store, for rows that see the whole page and head_dim a multiple of
-// 32. Leaves the values of these dimensions in state.values for the tiles that follow.
-template <size_t kBits, size_t kRows, class V>
-RUVLLM_NEVER_INLINE void output_stored_tile(const AttentionState<V>& state, const int32_t* rows,
-                                            size_t dim, const StoredValues<kBits>& values,
-                                            PageStream<V>& stream) noexcept {
-  const float* weights[kRows];
-  float* dst[kRows];
-  V sums[kRows][V::kTileVecs];
-  for (size_t row = 0; row < kRows; ++row) {
-    const size_t index = static_cast<size_t>(rows[row]);
-    weights[row] = state.scores + index * kKeys;
-    dst[row] = state.output + index * state.head_dim + dim;
-    const V rescale = V::broadcast(state.rescale[index]);
-    for (size_t vec = 0; vec < V::kTileVecs; ++vec) {
-      sums[row][vec] = V::load(dst[row] + vec * V::kLanes) * rescale;
-    }
-  }
-  const size_t block = dim / kKeys;
-  const StoredOperand operand = {values.runs + block * stored_run_bytes(kBits), values.token_bytes,
-                                 state.stored_scales + (dim >> values.group_log2) * kKeys,
-                                 dim % kKeys / V::kLanes, state.values + block * kKeys * kKeys};
-  multiply_stored_tile<kBits>(weights, operand, kKeys, sums, stream);
-  for (size_t row = 0; row < kRows; ++row) {
-    for (size_t vec = 0; vec < V::kTileVecs; ++vec)
-      sums[row][vec].store(dst[row] + vec * V::kLanes);
   }
 }
 
@@ -282,18 +239,16 @@ RUVLLM_ALWAYS_INLINE void with_row_count(const int32_t* rows, size_t count,
   tile(rows, RowCount<kRows>());
 }
 
-// Calls tile(rows, number of rows as a constant) over active rows [first, num_active), split
-// evenly: a last tile of one row would have too few independent chains to hide the latency of
-// mul_add.
-template <class V, class Tile>
-RUVLLM_ALWAYS_INLINE void for_each_row_tile(const AttentionState<V>& state, size_t first,
+// Calls tile(rows, number of rows as a constant) over `count` rows, split evenly: a last tile of
+// one row would have too few independent chains to hide the latency of mul_add.
+template <size_t kTileRows, class Tile>
+RUVLLM_ALWAYS_INLINE void for_each_row_tile(const int32_t* rows, size_t count,
                                             const Tile& tile) noexcept {
-  const size_t num_active = static_cast<size_t>(state.num_active);
-  size_t tiles_left = (num_active - first + V::kTileRows - 1) / V::kTileRows;
-  for (; first < num_active; --tiles_left) {
-    const size_t count = (num_active - first + tiles_left - 1) / tiles_left;
-    with_row_count<V::kTileRows>(state.active + first, count, tile);
-    first += count;
+  for (size_t tiles_left = (count + kTileRows - 1) / kTileRows; tiles_left > 0; --tiles_left) {
+    const size_t num_rows = (count + tiles_left - 1) / tiles_left;
+    with_row_count<kTileRows>(rows, num_rows, tile);
+    rows += num_rows;
+    count -= num_rows;
   }
 }
 
@@ -308,10 +263,19 @@ RUVLLM_NEVER_INLINE void cap_scores(AttentionState<V>& state) noexcept {
   }
 }
 
-// Hides the scores that a row does not see and moves its maximum along. Leaves in rescale what the
-// maximum grew by, as a number <= 0.
 template <class V>
-RUVLLM_ALWAYS_INLINE void update_max(AttentionState<V>& state, size_t row) noexcept {
+RUVLLM_ALWAYS_INLINE float largest_score(const float* scores) noexcept {
+  V max = V::broadcast(-__builtin_inff());
+  for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+    max = V::max(V::load(scores + key), max);
+  }
+  return max.horizontal_max();
+}
+
+// Hides the scores that a row does not see and moves its maximum along. Leaves in rescale what the
+// maximum grew by, as a number <= 0. Returns the page's largest score.
+template <class V>
+RUVLLM_ALWAYS_INLINE float update_max(AttentionState<V>& state, size_t row) noexcept {
   const V minus_infinity = V::broadcast(-__builtin_inff());
   float* const scores = state.scores + row * kKeys;
   const int32_t first_key = state.first_keys[row], visible_keys = state.visible_keys[row];
@@ -324,38 +288,61 @@ RUVLLM_ALWAYS_INLINE void update_max(AttentionState<V>& state, size_t row) noexc
       V::select_less(index, visible, seen, minus_infinity).store(scores + key);
     }
   }
-  V max = minus_infinity;
-  for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
-    max = V::max(V::load(scores + key), max);
-  }
-  const float page_max = max.horizontal_max();
+  const float page_max = largest_score<V>(scores);
   const float new_max = page_max > state.max[row] ? page_max : state.max[row];
   // While a row has only seen -infinity its weights are e^(-infinity - 0) = 0, not NaN.
   state.reference[row] = new_max == -__builtin_inff() ? 0.0f : new_max;
   state.rescale[row] = state.max[row] - state.reference[row];
   state.max[row] = new_max;
+  return page_max;
+}
+
+// Replaces array[row] by e^array[row] for all rows, so that a vector serves several of them.
+template <class V>
+RUVLLM_ALWAYS_INLINE void exp_of_rows(const AttentionState<V>& state, float* array) noexcept {
+  for (int32_t row = 0; row < state.args->num_rows; row += V::kLanes) {
+    exp(V::load(array + row)).store(array + row);
+  }
+}
+
+// Turns a row's scores into weights e^(score - reference) and returns their sum, lane by lane.
+template <class V>
+RUVLLM_ALWAYS_INLINE V weigh_scores(float* scores, float reference) noexcept {
+  V sum = V::zero();
+  for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
+    const V weight = exp(V::load(scores + key) - V::broadcast(reference));
+    weight.store(scores + key);
+    sum = sum + weight;
+  }
+  return sum;
+}
+
+// What the weights of a row in a page of the store are relative to, given the page's largest score.
+// Leaves in page_weight what they count, before exp_of_rows().
+template <class V>
+RUVLLM_ALWAYS_INLINE float choose_page_reference(AttentionState<V>& state, size_t row,
+                                                 float page_max) noexcept {
+  state.page_weight[row] = page_max - state.reference[row];
+  return page_max == -__builtin_inff() ? 0.0f : page_max;
 }
 
 // Turns the page's scores of each active row into weights.
 template <class V>
-void update_softmax(AttentionState<V>& state) noexcept {
+void update_softmax(AttentionState<V>& state, bool in_store) noexcept {
   if (state.args->soft_cap > 0.0f) cap_scores(state);
-  for (int32_t i = 0; i < state.num_active; ++i) {
-    update_max(state, static_cast<size_t>(state.active[i]));
-  }
-  for (int32_t row = 0; row < state.args->num_rows; row += V::kLanes) {
-    exp(V::load(state.rescale + row)).store(state.rescale + row);
-  }
+  float page_reference[kMaxRows];
   for (int32_t i = 0; i < state.num_active; ++i) {
     const size_t row = static_cast<size_t>(state.active[i]);
-    float* const scores = state.scores + row * kKeys;
-    const V reference = V::broadcast(state.reference[row]);
-    V weights_sum = V::zero();
-    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
-      const V weight = exp(V::load(scores + key) - reference);
-      weight.store(scores + key);
-      weights_sum = weights_sum + weight;
-    }
+    const float page_max = update_max(state, row);
+    page_reference[row] =
+        in_store ? choose_page_reference(state, row, page_max) : state.reference[row];
+  }
+  exp_of_rows(state, state.rescale);
+  if (in_store) exp_of_rows(state, state.page_weight);
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    const size_t row = static_cast<size_t>(state.active[i]);
+    V weights_sum = weigh_scores<V>(state.scores + row * kKeys, page_reference[row]);
+    if (in_store) weights_sum = weights_sum * V::broadcast(state.page_weight[row]);
     float* const sum = state.sum + row * V::kLanes;
     V::mul_add(V::load(sum), V::broadcast(state.rescale[row]), weights_sum).store(sum);
   }
@@ -391,7 +378,8 @@ void convert_values(const AttentionState<V>& state, const uint16_t* values, int3
 
 template <class V, class B, template <class> class Stream>
 void compute_scores(const AttentionState<V>& state, const B* keys, Stream<V> stream) noexcept {
-  for_each_row_tile(state, 0, [&](const int32_t* rows, auto count) {
+  const size_t num_rows = static_cast<size_t>(state.num_active);
+  for_each_row_tile<V::kTileRows>(state.active, num_rows, [&](const int32_t* rows, auto count) {
     score_tile<decltype(count)::value>(state, rows, keys, stream);
   });
 }
@@ -399,67 +387,20 @@ void compute_scores(const AttentionState<V>& state, const B* keys, Stream<V> str
 template <class V>
 constexpr size_t kTileDims = V::kTileVecs * V::kLanes;
 
+// For the active rows from `first_row` on.
 template <class V, class B, template <class> class Stream>
-void accumulate_output(const AttentionState<V>& state, const B* values, size_t value_stride,
-                       size_t block_stride, Stream<V> stream) noexcept {
+void accumulate_output(const AttentionState<V>& state, size_t first_row, const B* values,
+                       size_t value_stride, size_t block_stride, Stream<V> stream) noexcept {
+  const size_t num_rows = static_cast<size_t>(state.num_active) - first_row;
+  const int32_t* const active = state.active + first_row;
   for (size_t dim = 0; dim < state.head_dim; dim += kTileDims<V>) {
     const size_t left = state.head_dim - dim;
     const size_t num_vecs = left < kTileDims<V> ? left / V::kLanes : V::kTileVecs;
     const B* const block = values + dim / kKeys * block_stride + dim % kKeys;
-    for_each_row_tile(state, 0, [&](const int32_t* rows, auto count) {
+    for_each_row_tile<V::kTileRows>(active, num_rows, [&](const int32_t* rows, auto count) {
       output_block<decltype(count)::value>(state, rows, dim, num_vecs, block, value_stride, stream);
     });
   }
-}
-
-// The first tile of rows decodes a page of the store for all others.
-template <class V>
-RUVLLM_ALWAYS_INLINE size_t num_decoding_rows(const AttentionState<V>& state) noexcept {
-  const size_t num_active = static_cast<size_t>(state.num_active);
-  return num_active < Levels<V>::kTileRows ? num_active : Levels<V>::kTileRows;
-}
-
-template <size_t kBits, class V>
-void compute_stored_scores(const AttentionState<V>& state, const StoredKeys<kBits>& keys,
-                           PageStream<V> stream) noexcept {
-  keys.template prepare_scales<V>(state.stored_scales);
-  const size_t first_rows = num_decoding_rows(state);
-  with_row_count<Levels<V>::kTileRows>(state.active, first_rows, [&](auto rows, auto count) {
-    score_stored_tile<kBits, decltype(count)::value>(state, rows, keys, stream);
-  });
-  NoStream<V> no_stream;
-  for_each_row_tile(state, first_rows, [&](const int32_t* rows, auto count) {
-    const float* const floats = state.keys;
-    score_tile<decltype(count)::value>(state, rows, floats, no_stream);
-  });
-}
-
-// For rows that see the whole page, and head_dim a multiple of 32.
-template <size_t kBits, class V>
-void accumulate_stored_output(const AttentionState<V>& state, const StoredValues<kBits>& values,
-                              PageStream<V> stream) noexcept {
-  values.template prepare_scales<V>(state.stored_scales);
-  const size_t first_rows = num_decoding_rows(state);
-  NoStream<V> no_stream;
-  for (size_t dim = 0; dim < state.head_dim; dim += kTileDims<V>) {
-    with_row_count<Levels<V>::kTileRows>(state.active, first_rows, [&](auto rows, auto count) {
-      output_stored_tile<kBits, decltype(count)::value>(state, rows, dim, values, stream);
-    });
-    const float* const floats = state.values + dim / kKeys * kKeys * kKeys + dim % kKeys;
-    for_each_row_tile(state, first_rows, [&](const int32_t* rows, auto count) {
-      constexpr size_t kRows = decltype(count)::value;
-      output_tile<kRows, V::kTileVecs>(state, rows, dim, floats, kKeys, no_stream);
-    });
-  }
-}
-
-template <class V>
-RUVLLM_ALWAYS_INLINE bool all_rows_see_all_keys(const AttentionState<V>& state) noexcept {
-  for (int32_t i = 0; i < state.num_active; ++i) {
-    const int32_t row = state.active[i];
-    if (state.first_keys[row] > 0 || state.visible_keys[row] < kPageTokens) return false;
-  }
-  return true;
 }
 
 // Binary16: [head_dim, kPageTokens] and [kPageTokens, head_dim]. Stored: as kv_store.h says.
@@ -507,68 +448,6 @@ RUVLLM_ALWAYS_INLINE PageWindow pages_from(const AttentionState<V>& state, int32
   return {page_of_token(state, first_key, in_store),
           page_of_token(state, next, may_be_stored(state, next)),
           page_of_token(state, far, may_be_stored(state, far)), in_store};
-}
-
-template <class V>
-void score_page(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  const auto stream = [&pages](size_t num_steps) {
-    return PageStream<V>(pages.next.keys, pages.far.keys, num_steps);
-  };
-  if (pages.in_store) {
-    with_bits(key_bits(state.args->stored.format), [&](auto bits) {
-      constexpr size_t kBits = decltype(bits)::value;
-      const StoredKeys<kBits> keys = {pages.current.keys.begin, state.head_dim};
-      compute_stored_scores(state, keys, stream(kKeys / kTileDims<V> * state.head_dim));
-    });
-    return;
-  }
-  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(pages.current.keys.begin);
-  if (state.num_active <= V::kMaxRowsDirect) {
-    const size_t num_steps = num_row_tiles(state) * (kKeys / kTileDims<V>)*state.head_dim;
-    return compute_scores(state, keys, stream(num_steps));
-  }
-  convert_keys(state, keys, stream(state.head_dim));
-  compute_scores(state, static_cast<const float*>(state.keys), NoStream<V>());
-}
-
-template <class V>
-void add_stored_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  with_bits(value_bits(state.args->stored.format), [&](auto bits) {
-    constexpr size_t kBits = decltype(bits)::value;
-    const StoredValues<kBits> values = {pages.current.values.begin, state.head_dim,
-                                        state.stored_shape.group_log2};
-    const size_t num_steps = kKeys * round_up_to_block(state.args->head_dim) / kTileDims<V>;
-    const PageStream<V> stream(pages.next.values, pages.far.values, num_steps);
-    if (size_t{1} << values.group_log2 >= kStoredRun && all_rows_see_all_keys(state)) {
-      return accumulate_stored_output(state, values, stream);
-    }
-    decode_values(values, state.stored_scales, state.values, stream);
-    accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                      NoStream<V>());
-  });
-}
-
-// Adds the page's values with the weights that its scores have become.
-template <class V>
-void add_values(const AttentionState<V>& state, const PageWindow& pages) noexcept {
-  if (pages.in_store) return add_stored_values(state, pages);
-  const auto stream = [&pages](size_t num_steps) {
-    return PageStream<V>(pages.next.values, pages.far.values, num_steps);
-  };
-  const uint16_t* const values = reinterpret_cast<const uint16_t*>(pages.current.values.begin);
-  if (state.num_active <= V::kMaxRowsDirect) {
-    const size_t num_blocks = (state.head_dim + kTileDims<V> - 1) / kTileDims<V>;
-    return accumulate_output(state, values, state.head_dim, kKeys,
-                             stream(num_row_tiles(state) * num_blocks * kKeys));
-  }
-  int32_t num_keys = 0;
-  for (int32_t i = 0; i < state.num_active; ++i) {
-    num_keys = maximum(num_keys, state.visible_keys[state.active[i]]);
-  }
-  const size_t num_blocks = round_up_to_block(state.args->head_dim) / kKeys;
-  convert_values(state, values, num_keys, stream(num_blocks * static_cast<size_t>(num_keys)));
-  accumulate_output(state, static_cast<const float*>(state.values), kKeys, kKeys * kKeys,
-                    NoStream<V>());
 }
 
 RUVLLM_ALWAYS_INLINE int32_t first_visible(const AttentionArgs& args, int32_t row) noexcept {

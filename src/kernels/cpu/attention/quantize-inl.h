@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/attention/tile-inl.h"
 #include "kernels/cpu/kv_store.h"
 #include "kernels/cpu/vec.h"
 
@@ -85,28 +86,36 @@ RUVLLM_ALWAYS_INLINE void store_word(std::byte* dst, Word word) {
   __builtin_memcpy(dst, &word, sizeof(word));
 }
 
-// Rounds 32 scaled numbers and packs them.
+// Rounds 32 scaled numbers for each half of the pairs and packs them.
 template <class V>
-RUVLLM_ALWAYS_INLINE void pack_run(size_t bits, const float* scaled, std::byte* dst) noexcept {
-  int8_t levels[kStoredRun];
+RUVLLM_ALWAYS_INLINE void pack_run(size_t bits, const float* first, const float* second,
+                                   std::byte* dst) noexcept {
+  int8_t halves[2][kStoredRun];
   int32_t sums[2];
-  V::quantize32(scaled, 1.0f, levels, sums);
+  V::quantize32(first, 1.0f, halves[0], sums);
+  V::quantize32(second, 1.0f, halves[1], sums);
+  uint8_t levels[2 * kStoredRun];
+  for (size_t i = 0; i < kStoredRun; ++i) {
+    levels[2 * i] = static_cast<uint8_t>(halves[0][i]);
+    levels[2 * i + 1] = static_cast<uint8_t>(halves[1][i]);
+  }
   if (bits == 8) {
     __builtin_memcpy(dst, levels, sizeof(levels));
   } else if (bits == 4) {
-    for (size_t i = 0; i < 16; ++i) {
-      store_word(dst + i, static_cast<uint8_t>(levels[i] | levels[i + 16] << 4));
+    for (size_t i = 0; i < 32; ++i) {
+      dst[i] = static_cast<std::byte>(levels[i] | levels[i + 32] << 4);
     }
   } else {
-    uint64_t pairs = 0;
-    uint32_t thirds = 0;
-    for (size_t i = 0; i < kStoredRun; ++i) {
-      const uint32_t level = static_cast<uint32_t>(levels[i]);
-      pairs |= static_cast<uint64_t>(level & 3u) << (2 * i);
-      thirds |= (level >> 2) << i;
+    int lanes[16];  // four levels each
+    for (size_t i = 0; i < 16; ++i) {
+      lanes[i] = (levels[i] | levels[i + 16] << bits) | (levels[i + 32] | levels[i + 48] << bits)
+                                                            << (2 * bits);
+      dst[i] = static_cast<std::byte>(lanes[i] & 255);
     }
-    store_word(dst, pairs);
-    if (bits == 3) store_word(dst + sizeof(pairs), thirds);
+    if (bits == 2) return;
+    for (size_t i = 0; i < 8; ++i) {
+      dst[16 + i] = static_cast<std::byte>(lanes[2 * i] >> 8 | lanes[2 * i + 1] >> 8 << 4);
+    }
   }
 }
 
@@ -120,34 +129,37 @@ RUVLLM_ALWAYS_INLINE void store_scale(size_t bits, const StoredScale& scale, std
 template <class V>
 void quantize_keys(size_t bits, const uint16_t* src, size_t head_dim, std::byte* dst) noexcept {
   const size_t run_bytes = stored_run_bytes(bits);
-  std::byte* const scales = dst + head_dim * run_bytes;
-  for (size_t dim = 0; dim < head_dim; ++dim, src += kStoredRun) {
-    float scaled[kStoredRun];
-    const StoredScale scale = choose_scale<V>(bits, src, kStoredRun);
-    scale_numbers<V>(scale, src, kStoredRun, scaled);
-    pack_run<V>(bits, scaled, dst + dim * run_bytes);
-    store_scale(bits, scale, scales, dim, head_dim);
+  std::byte* const scales = dst + head_dim / 2 * run_bytes;
+  for (size_t dim = 0; dim < head_dim; dim += 2, dst += run_bytes) {
+    float scaled[2][kStoredRun];
+    for (size_t i = 0; i < 2; ++i, src += kStoredRun) {
+      const StoredScale scale = choose_scale<V>(bits, src, kStoredRun);
+      scale_numbers<V>(scale, src, kStoredRun, scaled[i]);
+      store_scale(bits, scale, scales, dim + i, head_dim);
+    }
+    pack_run<V>(bits, scaled[0], scaled[1], dst);
   }
 }
 
 template <class V>
 void quantize_values(size_t bits, const uint16_t* src, size_t head_dim, std::byte* dst) noexcept {
-  constexpr size_t kMaxHeadDim = 256;
   const size_t run_bytes = stored_run_bytes(bits);
   const size_t runs = (head_dim + kStoredRun - 1) / kStoredRun;
   const size_t group_size = stored_group(bits, head_dim);
   const size_t num_scales = head_dim / group_size * kStoredRun;
-  std::byte* const scales = dst + kStoredRun * runs * run_bytes;
-  float scaled[kMaxHeadDim];
-  for (size_t i = head_dim; i < runs * kStoredRun; ++i) scaled[i] = 0.0f;
-  for (size_t token = 0; token < kStoredRun; ++token, src += head_dim) {
-    for (size_t dim = 0; dim < head_dim; dim += group_size) {
-      const StoredScale scale = choose_scale<V>(bits, src + dim, group_size);
-      scale_numbers<V>(scale, src + dim, group_size, scaled + dim);
-      store_scale(bits, scale, scales, dim / group_size * kStoredRun + token, num_scales);
+  std::byte* const scales = dst + kStoredRun / 2 * runs * run_bytes;
+  float scaled[2][kMaxHeadDim];
+  for (size_t i = head_dim; i < runs * kStoredRun; ++i) scaled[0][i] = scaled[1][i] = 0.0f;
+  for (size_t token = 0; token < kStoredRun; token += 2) {
+    for (size_t i = 0; i < 2; ++i, src += head_dim) {
+      for (size_t dim = 0; dim < head_dim; dim += group_size) {
+        const StoredScale scale = choose_scale<V>(bits, src + dim, group_size);
+        scale_numbers<V>(scale, src + dim, group_size, scaled[i] + dim);
+        store_scale(bits, scale, scales, dim / group_size * kStoredRun + token + i, num_scales);
+      }
     }
     for (size_t run = 0; run < runs; ++run, dst += run_bytes) {
-      pack_run<V>(bits, scaled + run * kStoredRun, dst);
+      pack_run<V>(bits, scaled[0] + run * kStoredRun, scaled[1] + run * kStoredRun, dst);
     }
   }
 }

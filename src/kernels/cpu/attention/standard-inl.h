@@ -18,18 +18,22 @@ inline size_t standard_scratch_bytes(int32_t head_dim, int32_t num_keys) noexcep
 
 // The page's scores become weights relative to each row's largest score of all pages.
 template <class V>
-void weigh_page(AttentionState<V>& state) noexcept {
+void weigh_page(AttentionState<V>& state, bool in_store) noexcept {
+  float page_reference[kMaxRows];
   for (int32_t i = 0; i < state.num_active; ++i) {
     const size_t row = static_cast<size_t>(state.active[i]);
-    const V reference = V::broadcast(state.reference[row]);
-    float* const scores = state.scores + row * kKeys;
-    V sum = V::load(state.sum + row * V::kLanes);
-    for (int32_t key = 0; key < kPageTokens; key += V::kLanes) {
-      const V weight = exp(V::load(scores + key) - reference);
-      weight.store(scores + key);
-      sum = sum + weight;
-    }
-    sum.store(state.sum + row * V::kLanes);
+    page_reference[row] = state.reference[row];
+    state.page_weight[row] = 0.0f;
+    if (!in_store) continue;
+    const float page_max = largest_score<V>(state.scores + row * kKeys);
+    page_reference[row] = choose_page_reference(state, row, page_max);
+  }
+  exp_of_rows(state, state.page_weight);
+  for (int32_t i = 0; i < state.num_active; ++i) {
+    const size_t row = static_cast<size_t>(state.active[i]);
+    const V weights = weigh_scores<V>(state.scores + row * kKeys, page_reference[row]);
+    float* const sum = state.sum + row * V::kLanes;
+    V::mul_add(weights, V::broadcast(state.page_weight[row]), V::load(sum)).store(sum);
   }
 }
 
@@ -56,7 +60,7 @@ void standard_attention(const AttentionArgs& args) noexcept {
   state.scores = all_scores;
   for (int32_t first_key = keys.begin; first_key < keys.end; first_key += kPageTokens) {
     visit_page(state, first_key, keys, [&](const PageWindow& pages) {
-      weigh_page(state);
+      weigh_page(state, pages.in_store);
       add_values(state, pages);
     });
     state.scores += kMaxRows * kKeys;

@@ -1,6 +1,9 @@
-// A page of the store (cpu/kv_store.h) to floats, once for all rows, so that unpacking is shared by
-// the query heads of a group: by the first tile of rows on its way, or in a pass before all tiles.
-// Either way gives the same floats, in the layouts that the other tiles read.
+// Pages of the store (cpu/kv_store.h) in products of integers.
+//
+// A page's scales are rounded to 15 bits of the largest of them, a row's query or weights to 15
+// bits of their largest, and their products to 15 bits again: the factors that the levels are
+// multiplied with, summed up exactly in 32 bits. A factor is off by at most 1.5 units in its last
+// place. The sum becomes a float once a page, the minimums join as a product of floats.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +19,12 @@ namespace {
 
 // Scales of a page as floats, of keys by channel, of values by group of 8 channels or more and by
 // token, followed by as much room for the minimums.
-constexpr size_t kMaxStoredScales = 256 / 8 * kStoredRun;
+constexpr size_t kMaxStoredScales = kMaxHeadDim / 8 * kStoredRun;
 constexpr size_t kStoredScaleFloats = 2 * kMaxStoredScales;
+// The largest of the 16-bit numbers, as a float.
+constexpr float kFactorMax = 32767.0f;
+// What a product of two of them, rounded to 16 bits, counts.
+constexpr float kProductUnit = 32768.0f;
 
 // `count` scales, a multiple of kLanes, and the minimums behind them.
 template <size_t kBits, class V>
@@ -29,6 +36,24 @@ RUVLLM_ALWAYS_INLINE void convert_scales(const std::byte* src, size_t count,
     if (kBits < 8) V::load_f16(halves + count + i).store(scales + kMaxStoredScales + i);
   }
 }
+
+// dst * result = src, rounded, for a multiple of 32 numbers; if one is not finite, zeros and NaN.
+template <class V>
+RUVLLM_ALWAYS_INLINE float round_to_factors(const float* src, size_t count, int16_t* dst) noexcept {
+  const float largest = float_from_bits(V::max_abs_bits(src, static_cast<int32_t>(count)));
+  constexpr float kSmallest = 0x1p-100f;  // whose inverse is finite
+  const bool is_finite = largest < __builtin_inff();
+  if (!is_finite || largest < kSmallest) {
+    for (size_t i = 0; i < count; ++i) dst[i] = 0;
+    return is_finite ? 0.0f : __builtin_nanf("");
+  }
+  const float inverse = kFactorMax / largest;
+  for (size_t i = 0; i < count; i += 32) V::quantize32_i16(src + i, inverse, dst + i);
+  return largest * (1.0f / kFactorMax);
+}
+
+// Of runs that unpack_runs() has made.
+constexpr size_t kUnpackedBits = 16;
 
 // What pages of one format and head_dim have in common, worked out once a call: a division takes as
 // long as several dimensions of a page.
@@ -51,7 +76,7 @@ struct StoredKeys {
 
   template <class V>
   RUVLLM_ALWAYS_INLINE void prepare_scales(float* scales) const noexcept {
-    convert_scales<kBits, V>(runs + head_dim * stored_run_bytes(kBits), head_dim, scales);
+    convert_scales<kBits, V>(runs + head_dim / 2 * stored_run_bytes(kBits), head_dim, scales);
   }
 };
 
@@ -61,92 +86,92 @@ struct StoredValues {
   const std::byte* runs;
   size_t head_dim;
   size_t group_log2;  // StoredShape's
-  size_t token_bytes = (head_dim + kStoredRun - 1) / kStoredRun * stored_run_bytes(kBits);
+  // Of the runs of two tokens.
+  size_t pair_bytes = (head_dim + kStoredRun - 1) / kStoredRun * stored_run_bytes(kBits);
 
   template <class V>
   RUVLLM_ALWAYS_INLINE void prepare_scales(float* scales) const noexcept {
-    convert_scales<kBits, V>(runs + kStoredRun * token_bytes, (head_dim >> group_log2) * kStoredRun,
-                             scales);
+    convert_scales<kBits, V>(runs + kStoredRun / 2 * pair_bytes,
+                             (head_dim >> group_log2) * kStoredRun, scales);
   }
 };
 
-// A run of values of one token, of which every vecs_of_scale vectors share a scale.
-template <size_t kBits, class V>
-RUVLLM_ALWAYS_INLINE void decode_values_run(const std::byte* run, const float* scales,
-                                            size_t vecs_of_scale, size_t num_vecs,
-                                            float* values) noexcept {
-  for (size_t vec = 0; vec < num_vecs; vec += vecs_of_scale, scales += kStoredRun) {
-    const V scale = V::broadcast(scales[0]);
-    const V minimum = V::broadcast(scales[kMaxStoredScales]);
-    for (size_t i = vec; i < vec + vecs_of_scale; ++i) {
-      Levels<V>::template decode<kBits>(run, i, scale, minimum).store(values + i * V::kLanes);
-    }
-  }
-}
+// Register tiles that a run is taken in, and how often a pass over the runs asks for coming pages.
+template <class V>
+constexpr size_t kTilesOfRun = kStoredRun / (Levels<V>::kTileVecs * V::kLanes);
+template <class V>
+constexpr size_t kStepsOfRun = kTilesOfRun<V> == 1 ? 2 : kTilesOfRun<V>;
 
-// values: [head_dim / 32 rounded up, 32 tokens, 32]. Where head_dim ends within a run its last
-// vectors stay as they are.
-template <size_t kBits, class V>
-RUVLLM_NEVER_INLINE void decode_values(const StoredValues<kBits>& src, float* scales, float* values,
-                                       PageStream<V> stream) noexcept {
-  constexpr size_t kRunVecs = kStoredRun / V::kLanes;
-  src.template prepare_scales<V>(scales);
-  const size_t group_size = size_t{1} << src.group_log2;
-  const std::byte* block = src.runs;
-  for (size_t dim = 0; dim < src.head_dim; dim += kStoredRun, block += stored_run_bytes(kBits)) {
-    const float* const block_scales = scales + (dim >> src.group_log2) * kStoredRun;
-    const size_t vecs_left = (src.head_dim - dim) / V::kLanes;
-    const std::byte* run = block;
-    for (size_t token = 0; token < kStoredRun; ++token, values += kStoredRun) {
-      stream.advance();
-      if (group_size >= kStoredRun) {
-        decode_values_run<kBits, V>(run, block_scales + token, kRunVecs, kRunVecs, values);
-      } else {
-        decode_values_run<kBits, V>(run, block_scales + token, group_size / V::kLanes,
-                                    vecs_left < kRunVecs ? vecs_left : kRunVecs, values);
+// sums[row][vec] += sum over k < depth of the pairs of run k, run_stride bytes apart, times
+// factors[row][2 k ...].
+template <size_t kBits, size_t kFirstVec, size_t kRows, size_t kStride, class V,
+          template <class> class Stream>
+RUVLLM_ALWAYS_INLINE void multiply_runs(
+    const int16_t (&factors)[kRows][kStride], const std::byte* run, size_t run_stride, size_t depth,
+    typename Levels<V>::Sums (&sums)[kRows][Levels<V>::kTileVecs], Stream<V>& stream) noexcept {
+  using L = Levels<V>;
+  Stream<V> local_stream = stream;
+#pragma GCC unroll 1
+  for (size_t k = 0; k < depth; ++k, run += run_stride) {
+    typename L::Pairs levels[L::kTileVecs];
+    for (size_t i = 0; i < kStepsOfRun<V> / kTilesOfRun<V>; ++i) local_stream.advance();
+    for (size_t vec = 0; vec < L::kTileVecs; ++vec) {
+      levels[vec] = L::template load<kBits>(run, kFirstVec + vec);
+    }
+    for (size_t row = 0; row < kRows; ++row) {
+      const typename L::Pairs factor = L::broadcast(factors[row] + 2 * k);
+      for (size_t vec = 0; vec < L::kTileVecs; ++vec) {
+        sums[row][vec] = L::multiply_add(levels[vec], factor, sums[row][vec]);
       }
-      run += src.token_bytes;
     }
-  }
-}
-
-// Runs that a tile multiplies, `run_stride` bytes and one scale apart. For the tiles that follow,
-// if there are any, their numbers are kept in `copy`, [depth, 32].
-struct StoredOperand {
-  const std::byte* run;
-  size_t run_stride;
-  const float* scales;  // and minimums behind
-  size_t first_vec;     // of the run
-  float* copy;          // or none
-};
-
-// multiply_tile (tile-inl.h) with runs as its operand, decoded on the way: the processor overlaps
-// this with the products.
-template <size_t kBits, size_t kRows, size_t kVecs, class V>
-RUVLLM_ALWAYS_INLINE void multiply_stored_tile(const float* const* a, const StoredOperand& operand,
-                                               size_t depth, V (&sums)[kRows][kVecs],
-                                               PageStream<V>& stream) noexcept {
-  const size_t first_vec = kVecs * V::kLanes == kStoredRun ? 0 : operand.first_vec;
-  const std::byte* run = operand.run;
-  constexpr bool kKeepsCopy = kRows == Levels<V>::kTileRows;  // otherwise no tile follows
-  float* copy = operand.copy + first_vec * V::kLanes;
-  PageStream<V> local_stream = stream;
-  for (size_t k = 0; k < depth; ++k, run += operand.run_stride, copy += kStoredRun) {
-    local_stream.advance();
-    const V scale = V::broadcast(operand.scales[k]);
-    const V minimum = V::broadcast(operand.scales[kMaxStoredScales + k]);
-    V left[kRows];
-    for (size_t row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
-    for (size_t vec = 0; vec < kVecs; ++vec) {
-      const V right = Levels<V>::template decode<kBits>(run, first_vec + vec, scale, minimum);
-      if constexpr (kKeepsCopy) right.store(copy + vec * V::kLanes);
-      for (size_t row = 0; row < kRows; ++row) {
-        sums[row][vec] = V::mul_add(left[row], right, sums[row][vec]);
-      }
-      V::order_memory_after(sums[kRows - 1][vec]);
-    }
+    L::order_memory_after(sums[kRows - 1][L::kTileVecs - 1]);
   }
   stream = local_stream;
+}
+
+// Unpacks runs that follow each other to 16 bits.
+template <size_t kBits, class V>
+RUVLLM_NEVER_INLINE void unpack_runs(const std::byte* run, size_t num_runs, std::byte* dst,
+                                     PageStream<V> stream) noexcept {
+  using L = Levels<V>;
+#pragma GCC unroll 1
+  for (size_t i = 0; i < num_runs; ++i, run += stored_run_bytes(kBits)) {
+    for (size_t step = 0; step < kStepsOfRun<V>; ++step) stream.advance();
+    for (size_t vec = 0; vec < kStoredRun / V::kLanes; ++vec) {
+      L::store(L::template load<kBits>(run, vec), dst);
+      dst += sizeof(typename L::Pairs);
+    }
+  }
+}
+
+// Values as floats, [head_dim / 32 rounded up, 32 tokens, 32]. Where head_dim ends within a run its
+// last vectors stay as they are.
+template <size_t kBits, class V, template <class> class Stream>
+RUVLLM_NEVER_INLINE void decode_values(const StoredValues<kBits>& src, const float* scales,
+                                       float* values, Stream<V> stream) noexcept {
+  using L = Levels<V>;
+  constexpr int16_t kMember[2][2] = {{1, 0}, {0, 1}};
+  const std::byte* block = src.runs;
+  for (size_t dim = 0; dim < src.head_dim; dim += kStoredRun, block += stored_run_bytes(kBits)) {
+    const size_t dims_left = src.head_dim - dim;
+    const size_t num_dims = dims_left < kStoredRun ? dims_left : kStoredRun;
+    const std::byte* run = block;
+    for (size_t token = 0; token < kStoredRun; token += 2, run += src.pair_bytes) {
+      stream.advance();
+      for (size_t i = 0; i < num_dims; i += V::kLanes) {
+        const typename L::Pairs pairs = L::template load<kBits>(run, i / V::kLanes);
+        const float* const scale = scales + ((dim + i) >> src.group_log2) * kStoredRun + token;
+        for (size_t member = 0; member < 2; ++member) {
+          const V level =
+              L::to_float(L::multiply_add(pairs, L::broadcast(kMember[member]), L::zero()));
+          V number = level * V::broadcast(scale[member]);
+          if (kBits < 8) number = number + V::broadcast(scale[kMaxStoredScales + member]);
+          number.store(values + member * kStoredRun + i);
+        }
+      }
+      values += 2 * kStoredRun;
+    }
+  }
 }
 
 template <size_t kBits>

@@ -168,30 +168,47 @@ TEST_P(StoredAttentionTest, HiddenValuesHaveNoInfluence) {
   }
 }
 
-// Numbers that the levels hit exactly give the bits of binary16 pages that hold them.
-TEST_P(StoredAttentionTest, ExactPagesHaveTheBitsOfBinary16) {
-  const KvStoreFormat format = std::get<1>(GetParam());
-  if (key_bits(format) != value_bits(format)) return;
-  Problem exact = problem(9);
-  const uint32_t max_level = (1u << std::min<size_t>(key_bits(format), 7)) - 1;
-  const uint32_t num_keys = static_cast<uint32_t>(exact.visible()[0]);
-  for (uint32_t token = 0; token < num_keys; ++token) {
-    for (uint32_t dim = 0; dim < exact.head_dim(); ++dim) {
-      // Both ends of the range in every channel of a page and in every group of a token.
-      uint32_t level = (token * 5 + dim) % (max_level + 1);
-      if (token % 8 == 0) level = (token / 8 + dim) % 2 * max_level;
-      if (dim % 8 < 2) level = (token + dim) % 2 * max_level;
-      const uint16_t half = f32_to_f16(static_cast<float>(level));
-      exact.key(static_cast<int32_t>(token), dim) = half;
-      exact.value(static_cast<int32_t>(token), dim) = half;
+// Scales that differ by 2^20 between the channels of a page, and by 2^10 between its tokens, which
+// factors of 15 bits cannot all hold.
+TEST_P(StoredAttentionTest, OutliersStayWithinTheBound) {
+  Problem outliers = problem(9);
+  const auto scale_by = [](uint16_t& half, int exponent) {
+    half = f32_to_f16(std::ldexp(f16_to_f32(half), exponent));
+  };
+  for (int32_t token = 0; token < outliers.visible()[0]; ++token) {
+    for (size_t dim = 0; dim < outliers.head_dim(); ++dim) {
+      if (dim % 7 == 1) scale_by(outliers.key(token, dim), dim % 2 == 0 ? 4 : -16);
+      if (token % 5 == 2) scale_by(outliers.value(token, dim), token % 2 == 0 ? 2 : -8);
     }
   }
-  Problem plain = exact;
-  plain.store_end().clear();
-  exact.fill_store(format);
-  const auto expected = run(kernels(), plain.args()), actual = run(kernels(), exact.args());
-  for (size_t row = 0; row < exact.num_rows(); ++row) {
-    EXPECT_TRUE(same_bits(expected[row], actual[row])) << row;
+  for (size_t row = 0; row < outliers.num_rows(); ++row) {
+    for (size_t dim = 1; dim < outliers.head_dim(); dim += 7) outliers.q(row, dim) *= 0.01f;
+  }
+  outliers.fill_store(std::get<1>(GetParam()));
+  expect_matches_reference(kernels(), outliers);
+}
+
+// A query of zeros weighs all keys alike, one that is not finite makes its row NaN and no other, as
+// does a key or value that all rows see.
+TEST_P(StoredAttentionTest, ZeroAndNonFiniteNumbers) {
+  Problem special = problem(10);
+  if (special.store_end()[0] <= kSinkTokens || special.num_rows() < 3) return;
+  for (size_t dim = 0; dim < special.head_dim(); ++dim) special.q(0, dim) = 0.0f;
+  const auto clean = run(kernels(), special.args());
+  expect_matches_reference(kernels(), special);
+  special.q(1, 3) = kNaN;
+  special.q(2, 5) = kInfinity;
+  const auto actual = run(kernels(), special.args());
+  for (size_t row = 0; row < special.num_rows(); ++row) {
+    EXPECT_EQ(std::isnan(actual[row][0]), row == 1 || row == 2) << row;
+    EXPECT_TRUE(row == 1 || row == 2 || same_bits(clean[row], actual[row])) << row;
+  }
+  Problem bad_key = problem(10), bad_value = problem(10);
+  bad_key.key(kSinkTokens + 3, 1) = kHalfNaN;
+  bad_value.value(kSinkTokens + 3, 1) = kHalfInfinity;
+  for (Problem* const bad : {&bad_key, &bad_value}) {
+    bad->fill_store(std::get<1>(GetParam()));
+    for (const auto& row : run(kernels(), bad->args())) EXPECT_TRUE(std::isnan(row[1]));
   }
 }
 

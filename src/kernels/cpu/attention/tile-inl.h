@@ -9,6 +9,8 @@
 namespace ruvllm::kernels {
 namespace {
 
+constexpr size_t kMaxHeadDim = 256;
+
 template <class V, class B>
 RUVLLM_ALWAYS_INLINE V load_operand(const B* src) {
   if constexpr (sizeof(B) == sizeof(float)) {
