@@ -23,6 +23,7 @@ class SequencePages {
   // From now on pages are found and shared under this root (PrefixIndex::root). Before the first
   // page.
   void share_under(const Hash128& root);
+  bool is_sharing() const { return has_root_; }
 
   // Takes over the longest beginning of `tokens` that is in the cache and with which a sequence
   // finds all that later rows read; 0: none. The sequence has a root and no pages.

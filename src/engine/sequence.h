@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "adapters/adapter.h"
@@ -25,6 +26,9 @@ struct SequenceRequest {
   uint32_t max_tokens = 0;                               // 0: until the context is full
   std::shared_ptr<const adapters::AdapterSet> adapters;  // pinned to the end; none: the model alone
   std::vector<int32_t> end_ids;                          // tokens that end the answer; sorted
+  // Keys and values are shared with requests of the same salt alone, or with none at all.
+  std::string cache_salt;
+  bool cache_prompt = true;
   // Instead of generating: the log-probability of every prompt token but the first.
   bool score = false;
   float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter

@@ -82,7 +82,7 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
       workspace_(std::move(workspace)),
       speculator_(std::move(speculator)),
       inbox_(options.max_queued),
-      prefixes_(cache_, speculator_.get(), options.max_sequences),
+      prefixes_(cache_, speculator_.get()),
       batch_(options.max_sequences, options.max_batch_tokens,
              static_cast<size_t>(max_logit_rows(options, model))),
       committer_(model, device, *workspace_, cache_, speculator_.get()) {
@@ -130,6 +130,7 @@ Result<std::shared_ptr<SequenceChannel>> StepLoop::submit(SequenceRequest reques
   sequence->request = std::move(request);
   sequence->channel = std::make_shared<SequenceChannel>();
   prepare_sequence(*sequence, options_, speculator_.get());
+  prefixes_.prepare(*sequence);
   std::shared_ptr<SequenceChannel> channel = sequence->channel;
   RUVLLM_TRY(inbox_.push(std::move(sequence)));
   return channel;
@@ -176,7 +177,7 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  if (request.generates()) prefixes_.adopt(*sequence);
+  prefixes_.adopt(*sequence);
   sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   running_.push_back(std::move(sequence));
 }
@@ -210,19 +211,13 @@ void StepLoop::plan_step() {
     entries_.push_back({static_cast<int32_t>(sequence->tokens.size()), sequence->num_computed,
                         sequence->channel->ring.free_slots() < 2, !model_.config().causal});
   }
-  if (speculator_ != nullptr) {
-    while (speculator_->is_short_of_pages(running_) && prefixes_.drop_oldest()) {
-    }
-    speculator_->propose(running_, entries_);
-  }
+  if (speculator_ != nullptr) speculator_->propose(running_, entries_);
   schedule(entries_, static_cast<int32_t>(options_.max_batch_tokens), scheduled_);
   batch_.clear();
   for (const ScheduledSpan& span : scheduled_) {
     Sequence& sequence = *running_[static_cast<size_t>(span.entry_idx)];
-    // The cache holds max_sequences full contexts: without kept ones there is always a page.
-    while (!sequence.pages.reserve(cache_, sequence.num_computed + span.num_rows)) {
-      RUVLLM_CHECK(prefixes_.drop_oldest());
-    }
+    // The cache holds max_sequences full contexts: there is always a page.
+    RUVLLM_CHECK(sequence.pages.reserve(cache_, sequence.num_computed + span.num_rows));
     batch_.add(sequence, span.num_rows);
   }
 }
