@@ -91,9 +91,58 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
   scheduled_.reserve(options.max_sequences);
 }
 
-StepLoop::~StepLoop() {
+StepLoop::~StepLoop() { stop(); }
+
+void StepLoop::stop() {
   inbox_.stop();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<cache::SnapshotReport> StepLoop::restore_cache(const std::string& path,
+                                                      Hash128 fingerprint) {
+  RUVLLM_ASSIGN(const cache::SnapshotReport report,
+                cache::load_snapshot(cache_, path, fingerprint));
+  publish_cache_use();
+  num_saved_.store(cache_.index().num_inserted());
+  return report;
+}
+
+Result<cache::SnapshotReport> StepLoop::save_cache(const std::string& path, Hash128 fingerprint,
+                                                   uint64_t max_bytes) {
+  const std::lock_guard lock(save_mutex_);
+  SaveJob job{path, fingerprint, max_bytes, fail(ErrorCode::kInternal, "the cache was not saved")};
+  save_job_.store(&job);
+  if (thread_.joinable()) {
+    inbox_.wake();
+    job.is_done.wait(false);
+  } else {
+    run_save();
+  }
+  return std::move(job.result);
+}
+
+void StepLoop::run_save() {
+  SaveJob* const job = save_job_.exchange(nullptr);
+  if (job == nullptr) return;
+  // What was computed from a damaged file is nobody's keys and values.
+  const Status intact = model_.file().check_intact();
+  job->result = intact ? cache::save_snapshot(cache_, job->path, job->fingerprint, job->max_bytes)
+                       : std::unexpected(intact.error());
+  if (job->result) num_saved_.store(cache_.index().num_inserted());
+  job->is_done.store(true);
+  job->is_done.notify_one();
+}
+
+void StepLoop::publish_cache_use() {
+  const DraftModel* const drafts = drafter();
+  const auto publish = [](std::atomic<uint64_t>& target, uint64_t value) {
+    target.store(value, std::memory_order_relaxed);
+  };
+  publish(cache_bytes_used_,
+          cache_.bytes_used() + (drafts == nullptr ? 0 : drafts->cache_bytes_used()));
+  publish(cache_bytes_cached_,
+          cache_.bytes_cached() + (drafts == nullptr ? 0 : drafts->cache_bytes_cached()));
+  publish(num_inserted_, cache_.index().num_inserted());
 }
 
 const DraftModel* StepLoop::drafter() const {
@@ -140,10 +189,13 @@ void StepLoop::thread_main() {
   while (inbox_.wait_for_work(!running_.empty())) {
     admit();
     run_step();
+    run_save();
   }
   end_queued(EndReason::kCancelled, std::nullopt);
   for (const auto& sequence : running_) sequence->ended = EndReason::kCancelled;
   finish_marked();
+  publish_cache_use();
+  run_save();  // somebody may wait for it
 }
 
 void StepLoop::end_queued(EndReason reason, const std::optional<Error>& failure) {
@@ -199,9 +251,7 @@ void StepLoop::run_step() {
   }
   if (!intact) mark_damaged(intact.error());
   finish_marked();
-  cache_bytes_used_.store(
-      cache_.bytes_used() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_used()),
-      std::memory_order_relaxed);
+  publish_cache_use();
 }
 
 void StepLoop::plan_step() {
@@ -265,6 +315,7 @@ void StepLoop::finish(size_t running_idx) {
   } else {
     prefixes_.release(sequence);
   }
+  publish_cache_use();  // for whoever sees the end
   sequence.channel->ring.push(end_event(sequence.ended));
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));
 }

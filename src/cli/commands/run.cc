@@ -160,14 +160,17 @@ Status run(RunOptions& options, CommandContext& context) {
                 "{}: {} models compute embeddings and generate no text; use `ruvllm embed`",
                 engine_settings.model_path, engine->info().architecture);
   }
-  if (!chat) return answer_once(*engine, options, context.output);
-  return run_chat(*engine,
-                  {.generation = options.generation,
-                   .system = options.system,
-                   .template_variables = options.chat_template.variables,
-                   .raw = options.raw,
-                   .verbose = options.verbose},
-                  context.output);
+  note_cache_warning(*engine, context.output);
+  const Status done = chat ? run_chat(*engine,
+                                      {.generation = options.generation,
+                                       .system = options.system,
+                                       .template_variables = options.chat_template.variables,
+                                       .raw = options.raw,
+                                       .verbose = options.verbose},
+                                      context.output)
+                           : answer_once(*engine, options, context.output);
+  save_cache(*engine, context.output);
+  return done;
 }
 
 }  // namespace

@@ -64,6 +64,13 @@ void add_kv_flags(CommandParser& command, CommonFlags& flags) {
       .group(kCommonGroup);
   add_count(command, "--kv-tail", flags.kv_tail,
             "Last tokens that stay in f16 when there is a store");
+  command
+      .add_option("--cache-dir", flags.cache_dir,
+                  "Folder in which computed prompts outlive the process; it then holds their text")
+      .value_name("DIR")
+      .group(kCommonGroup);
+  add_count(command, "--cache-mib", flags.cache_mib,
+            "Most MiB of a model's file in --cache-dir; default: 1024");
 }
 
 // A precision, or a preset's name; the tail goes over a preset's.
@@ -129,6 +136,8 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(options.kv_cache,
                 kv_cache_config(flags.kv_store.value_or(settings.kv_store.value_or("f16")),
                                 flags.kv_tail ? flags.kv_tail : settings.kv_tail));
+  options.cache_dir = flags.cache_dir.value_or(settings.cache_dir.value_or(""));
+  options.cache_mib = flags.cache_mib.value_or(settings.cache_mib.value_or(options.cache_mib));
   if (settings.speculate) {
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
   }

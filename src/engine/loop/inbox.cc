@@ -25,6 +25,12 @@ void Inbox::stop() {
   events_.notify_one();
 }
 
+void Inbox::wake() {
+  woken_.store(true);
+  events_.fetch_add(1, std::memory_order_release);
+  events_.notify_one();
+}
+
 std::unique_ptr<Sequence> Inbox::take() {
   if (num_queued_.load(std::memory_order_acquire) == 0) return nullptr;
   const std::lock_guard lock(mutex_);
@@ -39,7 +45,9 @@ bool Inbox::wait_for_work(bool is_running) {
   for (;;) {
     const uint32_t seen = events_.load(std::memory_order_acquire);
     if (stopping_.load()) return false;
-    if (is_running || num_queued_.load(std::memory_order_acquire) > 0) return true;
+    if (is_running || num_queued_.load(std::memory_order_acquire) > 0 || woken_.exchange(false)) {
+      return true;
+    }
     events_.wait(seen, std::memory_order_acquire);
   }
 }

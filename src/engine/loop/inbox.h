@@ -1,7 +1,7 @@
 // Requests on their way from the submitters to the step loop: bounded, oldest first.
 //
-// push() and stop() are thread-safe; the rest belongs to the engine thread, which looks without
-// locking and locks only to take.
+// push(), stop() and wake() are thread-safe; the rest belongs to the engine thread, which looks
+// without locking and locks only to take.
 #pragma once
 
 #include <atomic>
@@ -22,6 +22,7 @@ class Inbox {
   // kResourceExhausted: the queue is full.
   Status push(std::unique_ptr<Sequence> sequence);
   void stop();
+  void wake();  // one wait_for_work() returns although nothing came
 
   std::unique_ptr<Sequence> take();  // the oldest, or none
   // Sleeps while there is nothing to do, unless something runs; false when the loop shall end.
@@ -34,6 +35,7 @@ class Inbox {
   std::atomic<uint32_t> num_queued_{0};
   std::atomic<uint32_t> events_{0};  // moves at every push and at the end
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> woken_{false};
 };
 
 }  // namespace ruvllm::engine
