@@ -253,6 +253,7 @@ struct BenchOptions {
   std::vector<uint32_t> batch_sizes = {1};
   uint32_t depth = 0;  // tokens already in the cache when the clock starts
   uint32_t repetitions = 3;
+  uint32_t shared_prefix = 0;  // tokens that two prompts begin with; 0: not measured
 };
 struct BenchDecode {
   uint32_t batch = 0;
@@ -263,9 +264,17 @@ struct BenchDecode {
   uint64_t drafted_tokens = 0;  // of all sequences and repetitions
   uint64_t accepted_tokens = 0;
 };
+// Two prompts that differ in their last 16 tokens, one after the other: time to the first token,
+// median of the repetitions.
+struct BenchPrefix {
+  double first_ms = 0.0;
+  double second_ms = 0.0;
+  uint32_t cached_tokens = 0;  // of the second prompt
+};
 struct BenchReport {
   double prefill_tok_s = 0.0;
   std::vector<BenchDecode> decode;
+  std::optional<BenchPrefix> prefix;
   double load_ms = 0.0;
   uint64_t peak_rss_bytes = 0;
   double bandwidth_gb_s =

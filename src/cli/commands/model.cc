@@ -31,19 +31,7 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.weights = context.options.weights;
   options.max_packed_bytes = uint64_t{context.options.packed_mib} << 20;
   options.kv_cache = context.options.kv_cache;
-  options.cache_dir = context.options.cache_dir;
-  options.max_cache_file_bytes = uint64_t{context.options.cache_mib} << 20;
   return options;
-}
-
-void note_cache_warning(const Engine& engine, Output& output) {
-  const std::string& warning = engine.info().cache_warning;
-  if (!warning.empty()) output.note("ruvllm: warning: " + warning);
-}
-
-void save_cache(Engine& engine, Output& output) {
-  const Status saved = engine.save_cache();
-  if (!saved) output.note("ruvllm: warning: " + saved.error().message());
 }
 
 void note_tokenizer_losses(const std::vector<std::string>& losses, Output& output) {

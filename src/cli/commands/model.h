@@ -24,11 +24,6 @@ Result<std::string> resolve_model(const CommandContext& context, const std::stri
 // Options for the model with the common flags applied; callers change what they need.
 Result<EngineOptions> engine_options(const CommandContext& context, const std::string& positional);
 
-// Warns of what could not be used in --cache-dir, and of what could not be written there: an
-// answer is none the worse for it.
-void note_cache_warning(const Engine& engine, Output& output);
-void save_cache(Engine& engine, Output& output);
-
 // Warns of what a GGUF file cannot say of a checkpoint's tokenizer.
 void note_tokenizer_losses(const std::vector<std::string>& losses, Output& output);
 

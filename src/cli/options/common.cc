@@ -64,13 +64,6 @@ void add_kv_flags(CommandParser& command, CommonFlags& flags) {
       .group(kCommonGroup);
   add_count(command, "--kv-tail", flags.kv_tail,
             "Last tokens that stay in f16 when there is a store");
-  command
-      .add_option("--cache-dir", flags.cache_dir,
-                  "Folder in which computed prompts outlive the process; it then holds their text")
-      .value_name("DIR")
-      .group(kCommonGroup);
-  add_count(command, "--cache-mib", flags.cache_mib,
-            "Most MiB of a model's file in --cache-dir; default: 1024");
 }
 
 // A precision, or a preset's name; the tail goes over a preset's.
@@ -136,12 +129,12 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(options.kv_cache,
                 kv_cache_config(flags.kv_store.value_or(settings.kv_store.value_or("f16")),
                                 flags.kv_tail ? flags.kv_tail : settings.kv_tail));
-  options.cache_dir = flags.cache_dir.value_or(settings.cache_dir.value_or(""));
-  options.cache_mib = flags.cache_mib.value_or(settings.cache_mib.value_or(options.cache_mib));
   if (settings.speculate) {
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
   }
   options.draft = settings.draft.value_or("");
+  options.cache_dir = settings.cache_dir.value_or("");
+  options.cache_mib = settings.cache_mib;
   RUVLLM_ASSIGN(options.device,
                 named_value(kDevices, flags.device.value_or(settings.device.value_or("cpu")),
                             "device", "cpu, cuda or metal"));

@@ -23,8 +23,6 @@ struct CommonFlags {
   std::optional<uint32_t> packed_mib;
   std::optional<std::string> kv_store;
   std::optional<uint32_t> kv_tail;
-  std::optional<std::string> cache_dir;
-  std::optional<uint32_t> cache_mib;
   std::string config_path;
   bool json = false;
 };
@@ -53,11 +51,12 @@ struct CommonOptions {
   WeightForm weights = WeightForm::kAuto;
   uint32_t packed_mib = 0;  // 0: half of the memory that is available
   KvCacheConfig kv_cache;
-  std::string cache_dir;  // "": nowhere
-  uint32_t cache_mib = 1024;
   // For the flags of request/speculation.h, which not all commands have.
   std::optional<Speculation> speculate;
   std::string draft;
+  // For the flags of request/cache.h.
+  std::string cache_dir;
+  std::optional<uint32_t> cache_mib;
 };
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
 

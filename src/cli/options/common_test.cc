@@ -22,17 +22,16 @@ std::optional<CommonFlags> parse(const std::vector<std::string>& arguments,
 TEST(CommonFlags, UnsetUnlessGiven) {
   const CommonFlags flags = parse({}).value();
   EXPECT_FALSE(flags.model || flags.threads || flags.ctx || flags.device || flags.cpu_isa ||
-               flags.weights || flags.packed_mib || flags.kv_store || flags.kv_tail ||
-               flags.cache_dir || flags.cache_mib);
+               flags.weights || flags.packed_mib || flags.kv_store || flags.kv_tail);
   EXPECT_FALSE(flags.json);
 }
 
 TEST(CommonFlags, AllForms) {
   const CommonFlags flags =
-      parse({"-m",       "a.gguf",     "-t",          "3",         "--ctx=64",    "--device",
-             "cuda",     "--cpu-isa",  "generic",     "--weights", "mapped",      "--packed-mib",
-             "7",        "--kv-store", "q4",          "--kv-tail", "64",          "--json",
-             "--config", "c.toml",     "--cache-dir", "kept",      "--cache-mib", "9"})
+      parse({"-m",        "a.gguf",       "-t",        "3",          "--ctx=64",
+             "--device",  "cuda",         "--cpu-isa", "generic",    "--weights",
+             "mapped",    "--packed-mib", "7",         "--kv-store", "q4",
+             "--kv-tail", "64",           "--json",    "--config",   "c.toml"})
           .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);
@@ -43,8 +42,6 @@ TEST(CommonFlags, AllForms) {
   EXPECT_EQ(flags.packed_mib, 7u);
   EXPECT_EQ(flags.kv_store, "q4");
   EXPECT_EQ(flags.kv_tail, 64u);
-  EXPECT_EQ(flags.cache_dir, "kept");
-  EXPECT_EQ(flags.cache_mib, 9u);
   EXPECT_EQ(flags.config_path, "c.toml");
   EXPECT_TRUE(flags.json);
 }
@@ -78,6 +75,7 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   settings.speculate = "lookup";
   settings.draft = "small.gguf";
   settings.cache_dir = "kept";
+  settings.cache_mib = 9;
   const auto from_settings = merge_settings({}, settings);
   EXPECT_EQ(from_settings->model, "file.gguf");
   EXPECT_EQ(from_settings->threads, 2u);
@@ -91,7 +89,7 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_settings->speculate, Speculation::kLookup);
   EXPECT_EQ(from_settings->draft, "small.gguf");
   EXPECT_EQ(from_settings->cache_dir, "kept");
-  EXPECT_EQ(from_settings->cache_mib, 1024u);
+  EXPECT_EQ(from_settings->cache_mib, 9u);
 
   const auto from_flags = merge_settings(
       parse({"-m", "f.gguf", "-t", "0", "--ctx", "9", "--device", "cpu", "--cpu-isa", "generic"})
