@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -20,7 +19,10 @@
 #include "engine/loop/inbox.h"
 #include "engine/loop/kept_prefixes.h"
 #include "engine/loop/options.h"
+#include "engine/loop/waiting_room.h"
+#include "engine/scheduling/admission.h"
 #include "engine/scheduling/scheduler.h"
+#include "engine/scheduling/step_cost.h"
 #include "engine/sequence.h"
 #include "engine/speculation/speculator.h"
 #include "model/model.h"
@@ -56,11 +58,18 @@ class StepLoop {
 
   const DraftModel* drafter() const;  // or none
   void thread_main();
-  void end_queued(events::EndReason reason, const std::optional<Error>& failure);
   void admit();
+  bool admit_one(const AdmissionRules& rules);
   void start(std::unique_ptr<Sequence> sequence);
+  void number_adapters(Sequence& sequence);
+  SchedulerEntry describe(const Sequence& sequence) const;
   void run_step();
   void plan_step();
+  bool make_room();
+  bool reserve_pages(ScheduledSpan& span);
+  void preempt(size_t running_idx);
+  void yield_place();
+  StepLimits step_limits() const;
   void execute();
   void mark_damaged(const Error& error);
   void finish_marked();
@@ -75,13 +84,17 @@ class StepLoop {
   std::atomic<uint64_t> cache_bytes_used_{0};
 
   Inbox inbox_;
+  WaitingRoom waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;
+  int32_t next_adapter_idx_ = 0;
   KeptPrefixes prefixes_;
 
   // The step being built; sized once.
-  std::vector<SchedulerEntry> entries_;
-  std::vector<ScheduledSpan> scheduled_;
+  std::vector<SchedulerEntry> entries_;  // of running_
+  StepPlan plan_;
   BatchBuilder batch_;
+  uint64_t num_steps_ = 0;
+  StepCost step_cost_;
   Committer committer_;
 
   std::thread thread_;
