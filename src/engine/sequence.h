@@ -55,12 +55,29 @@ struct SequenceResult {
   std::optional<Error> failure;  // of kModelDamaged
 };
 
+// Moves when one of several channels that a reader waits for has news.
+struct ChannelBell {
+  std::atomic<uint32_t> count{0};
+
+  void ring() {
+    count.fetch_add(1, std::memory_order_release);
+    count.notify_one();
+  }
+};
+
 // Shared by the submitter (one reading thread) and the step loop.
 struct SequenceChannel {
   static constexpr uint32_t kRingCapacity = 256;  // a reader further behind pauses its sequence
   SpscRing<events::TokenEvent> ring{kRingCapacity};
   std::atomic<bool> cancelled{false};
   SequenceResult result;
+  std::shared_ptr<ChannelBell> bell;  // of several choices; none: the ring is waited for itself
+
+  // Step loop.
+  void push(const events::TokenEvent& event) {
+    ring.push(event);
+    if (bell != nullptr) bell->ring();
+  }
 };
 
 struct Sequence {
@@ -72,6 +89,9 @@ struct Sequence {
   uint32_t num_prompt = 0;
   uint32_t max_total = 0;     // tokens at which it ends
   int32_t num_committed = 0;  // tokens that scores or embeddings have in them
+
+  // Of the choices of one request, which compute the prompt once; 0: it is the only one.
+  uint64_t choices_id = 0;
 
   // For the scheduler.
   uint64_t tenant_id = 0;
@@ -86,6 +106,10 @@ struct Sequence {
   events::EndReason ended = events::EndReason::kNone;
   std::optional<Pooler> pooler;          // if it embeds
   std::optional<SequenceDrafts> drafts;  // if it generates and speculation is on
+
+  // Until then its choices cannot begin: all but the prompt's last token, which each computes.
+  int32_t num_shared() const { return static_cast<int32_t>(num_prompt) - 1; }
+  bool is_computing_shared() const { return choices_id != 0 && num_computed < num_shared(); }
 
   // One slot stays free for the end event, which must never be lost.
   bool is_blocked() const { return channel->ring.free_slots() < 2; }

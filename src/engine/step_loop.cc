@@ -75,7 +75,7 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
       workspace_(std::move(workspace)),
       speculator_(std::move(speculator)),
       inbox_(options.max_queued),
-      waiting_(inbox_, options.max_queued, options.max_sequences),
+      waiting_(inbox_, running_, options.max_queued, options.max_sequences),
       prefixes_(cache_, speculator_.get(), options.max_sequences),
       batch_(options.max_sequences, options.max_batch_tokens,
              static_cast<size_t>(max_logit_rows(options, model))),
@@ -118,15 +118,32 @@ std::vector<MemoryRange> StepLoop::workspace_ranges() const {
 }
 
 Result<std::shared_ptr<SequenceChannel>> StepLoop::submit(SequenceRequest request) {
-  RUVLLM_TRY(check_request(request, model_.config(), options_));
+  RUVLLM_ASSIGN(const auto channels, submit_choices(std::move(request), 1));
+  return channels.front();
+}
+
+Result<std::vector<std::shared_ptr<SequenceChannel>>> StepLoop::submit_choices(
+    SequenceRequest request, uint32_t num_choices) {
+  RUVLLM_TRY(check_request(request, num_choices, model_.config(), options_));
   RUVLLM_TRY(model_.file().check_intact());
-  auto sequence = std::make_unique<Sequence>();
-  sequence->request = std::move(request);
-  sequence->channel = std::make_shared<SequenceChannel>();
-  prepare_sequence(*sequence, options_, speculator_.get());
-  std::shared_ptr<SequenceChannel> channel = sequence->channel;
-  RUVLLM_TRY(inbox_.push({&sequence, 1}));
-  return channel;
+  const auto bell = num_choices > 1 ? std::make_shared<ChannelBell>() : nullptr;
+  const uint64_t choices_id = num_choices > 1 ? num_choice_requests_.fetch_add(1) + 1 : 0;
+  const uint64_t seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  std::vector<std::shared_ptr<SequenceChannel>> channels;
+  for (uint32_t i = 0; i < num_choices; ++i) {
+    auto sequence = std::make_unique<Sequence>();
+    sequence->request = request;
+    sequence->channel = std::make_shared<SequenceChannel>();
+    sequence->channel->bell = bell;
+    sequence->channel->result.seed = seed + i;
+    sequence->choices_id = choices_id;
+    prepare_sequence(*sequence, options_, speculator_.get());
+    channels.push_back(sequence->channel);
+    sequences.push_back(std::move(sequence));
+  }
+  RUVLLM_TRY(inbox_.push(sequences));
+  return channels;
 }
 
 void StepLoop::thread_main() {
@@ -174,13 +191,26 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  if (request.generates()) prefixes_.adopt(*sequence);
+  if (!fork_choice(*sequence) && request.generates()) prefixes_.adopt(*sequence);
   if (!sequence->preempted) {
     sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   }
   sequence->last_step = num_steps_;
   if (options_.max_adapters > 0) number_adapters(*sequence);
   running_.push_back(std::move(sequence));
+}
+
+// Begins with the pages of another choice of its request; false: there is none that has them.
+bool StepLoop::fork_choice(Sequence& sequence) {
+  if (sequence.choices_id == 0 || sequence.num_shared() == 0) return false;
+  for (const auto& other : running_) {
+    if (other->choices_id != sequence.choices_id || other->is_computing_shared()) continue;
+    if (!other->pages.can_continue_at(cache_, sequence.num_shared())) continue;
+    if (!sequence.pages.fork(cache_, other->pages, sequence.num_shared())) return false;
+    sequence.num_computed = sequence.num_shared();
+    return true;
+  }
+  return false;
 }
 
 void StepLoop::number_adapters(Sequence& sequence) {
@@ -197,7 +227,9 @@ void StepLoop::number_adapters(Sequence& sequence) {
 }
 
 SchedulerEntry StepLoop::describe(const Sequence& sequence) const {
-  return {.num_known = static_cast<int32_t>(sequence.tokens.size()),
+  return {.num_known = sequence.is_computing_shared()
+                           ? sequence.num_shared()
+                           : static_cast<int32_t>(sequence.tokens.size()),
           .num_computed = sequence.num_computed,
           .blocked = sequence.is_blocked(),
           .whole = !model_.config().causal,

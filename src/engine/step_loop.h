@@ -42,6 +42,10 @@ class StepLoop {
   // kUnavailable: the model's file was damaged in use; requests that run then end with
   // kModelDamaged.
   Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
+  // Several answers to one prompt, which is computed once. Answer i is the one that a request of
+  // its own would get with i added to the seed. Their channels share a bell.
+  Result<std::vector<std::shared_ptr<SequenceChannel>>> submit_choices(SequenceRequest request,
+                                                                       uint32_t num_choices);
 
   const StepLoopOptions& options() const { return options_; }
   // Of the draft model's cache and workspace, too.
@@ -61,6 +65,7 @@ class StepLoop {
   void admit();
   bool admit_one(const AdmissionRules& rules);
   void start(std::unique_ptr<Sequence> sequence);
+  bool fork_choice(Sequence& sequence);
   void number_adapters(Sequence& sequence);
   SchedulerEntry describe(const Sequence& sequence) const;
   void run_step();
@@ -84,8 +89,9 @@ class StepLoop {
   std::atomic<uint64_t> cache_bytes_used_{0};
 
   Inbox inbox_;
-  WaitingRoom waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;
+  WaitingRoom waiting_;
+  std::atomic<uint64_t> num_choice_requests_{0};
   int32_t next_adapter_idx_ = 0;
   KeptPrefixes prefixes_;
 

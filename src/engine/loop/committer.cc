@@ -94,7 +94,7 @@ EndReason Committer::commit_token(Sequence& sequence, float* logits) {
   if (std::ranges::binary_search(sequence.request.end_ids, event.id)) return EndReason::kEndToken;
   sequence.tokens.push_back(event.id);
   event.committed_ns = monotonic_ns();
-  sequence.channel->ring.push(event);
+  sequence.channel->push(event);
   return sequence.tokens.size() >= sequence.max_total ? EndReason::kLength : EndReason::kNone;
 }
 

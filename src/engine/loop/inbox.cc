@@ -18,9 +18,10 @@ Status Inbox::push(std::span<std::unique_ptr<Sequence>> sequences) {
                   max_queued_);
     }
     num_waiting_.fetch_add(static_cast<uint32_t>(sequences.size()), std::memory_order_relaxed);
+    const uint64_t now_us = monotonic_us();
     for (std::unique_ptr<Sequence>& sequence : sequences) {
       sequence->arrival = num_arrivals_++;
-      sequence->arrival_us = monotonic_us();
+      sequence->arrival_us = now_us;
       arrived_.push_back(std::move(sequence));
     }
     num_arrived_.store(static_cast<uint32_t>(arrived_.size()), std::memory_order_release);

@@ -13,12 +13,6 @@
 namespace ruvllm::engine {
 namespace {
 
-uint64_t fresh_seed() {
-  uint64_t seed = 0;
-  if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) seed = monotonic_ns();
-  return seed;
-}
-
 constexpr int32_t kMaxPriority = 100;
 
 Status check_length(const SequenceRequest& request, const StepLoopOptions& options) {
@@ -40,10 +34,24 @@ Status check_length(const SequenceRequest& request, const StepLoopOptions& optio
   return {};
 }
 
+Status check_choices(const SequenceRequest& request, uint32_t num_choices,
+                     const StepLoopOptions& options) {
+  const uint32_t most = request.generates() ? std::min(kMaxChoices, options.max_queued) : 1;
+  if (num_choices >= 1 && num_choices <= most) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "{} choices of an answer were asked for; expected 1 to {}", num_choices, most);
+}
+
 }  // namespace
 
-Status check_request(const SequenceRequest& request, const model::ModelConfig& config,
-                     const StepLoopOptions& options) {
+uint64_t fresh_seed() {
+  uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) seed = monotonic_ns();
+  return seed;
+}
+
+Status check_request(const SequenceRequest& request, uint32_t num_choices,
+                     const model::ModelConfig& config, const StepLoopOptions& options) {
   const int32_t vocab_size = config.vocab_size;
   if (!request.embed && !config.generates_text()) {
     return fail(ErrorCode::kUnsupported,
@@ -56,6 +64,7 @@ Status check_request(const SequenceRequest& request, const model::ModelConfig& c
                 request.prompt.size(), minimum);
   }
   RUVLLM_TRY(check_length(request, options));
+  RUVLLM_TRY(check_choices(request, num_choices, options));
   if (request.priority < -kMaxPriority || request.priority > kMaxPriority) {
     return fail(ErrorCode::kInvalidArgument, "priority is {}; expected -{} to {}", request.priority,
                 kMaxPriority, kMaxPriority);
@@ -84,7 +93,6 @@ void prepare_sequence(Sequence& sequence, const StepLoopOptions& options,
   sequence.tokens.reserve(sequence.max_total);
   sequence.tokens = request.prompt;
   sequence.pages.plan(sequence.max_total);
-  sequence.channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
   if (request.generates() && speculator != nullptr) speculator->prepare(sequence);
 }
 

@@ -10,7 +10,7 @@ using events::EndReason;
 void push_end(Sequence& sequence, EndReason reason) {
   events::TokenEvent event;
   event.end = reason;
-  sequence.channel->ring.push(event);
+  sequence.channel->push(event);
 }
 
 EndReason end_demanded(const Sequence& sequence, uint64_t now_us) {
@@ -19,8 +19,10 @@ EndReason end_demanded(const Sequence& sequence, uint64_t now_us) {
   return deadline_us != 0 && deadline_us <= now_us ? EndReason::kDeadline : EndReason::kNone;
 }
 
-WaitingRoom::WaitingRoom(Inbox& inbox, uint32_t max_queued, uint32_t max_sequences)
+WaitingRoom::WaitingRoom(Inbox& inbox, const std::vector<std::unique_ptr<Sequence>>& running,
+                         uint32_t max_queued, uint32_t max_sequences)
     : inbox_(inbox),
+      running_(running),
       max_preempted_(max_sequences),
       lines_(size_t{max_queued} + 2 * size_t{max_sequences}) {
   // Of those that run all may yet be preempted.
@@ -28,9 +30,16 @@ WaitingRoom::WaitingRoom(Inbox& inbox, uint32_t max_queued, uint32_t max_sequenc
   entries_.reserve(waiting_.capacity());
 }
 
-// While too many are preempted no new one begins, which bounds their number.
+// While too many are preempted no new one begins, which bounds their number. Nor does a choice
+// while another one computes the prompt of both.
 bool WaitingRoom::may_try(const Sequence& sequence) const {
-  return !sequence.is_blocked() && (sequence.preempted || num_preempted_ < max_preempted_);
+  if (sequence.is_blocked() || (!sequence.preempted && num_preempted_ >= max_preempted_)) {
+    return false;
+  }
+  return sequence.choices_id == 0 ||
+         std::ranges::none_of(running_, [&](const std::unique_ptr<Sequence>& other) {
+           return other->choices_id == sequence.choices_id && other->is_computing_shared();
+         });
 }
 
 void WaitingRoom::join_line(Sequence& sequence) {
@@ -69,6 +78,16 @@ std::unique_ptr<Sequence> WaitingRoom::take(size_t idx) {
   return taken;
 }
 
+// Tokens whose pages it finds with another choice of its request.
+int32_t WaitingRoom::num_shared(const Sequence& sequence) const {
+  const bool finds_them =
+      sequence.choices_id != 0 &&
+      std::ranges::any_of(running_, [&](const std::unique_ptr<Sequence>& other) {
+        return other->choices_id == sequence.choices_id;
+      });
+  return finds_them ? sequence.num_shared() : 0;
+}
+
 std::unique_ptr<Sequence> WaitingRoom::admit_next(std::span<const SchedulerEntry> running,
                                                   const AdmissionRules& rules,
                                                   const PageBudget& pages) {
@@ -76,6 +95,7 @@ std::unique_ptr<Sequence> WaitingRoom::admit_next(std::span<const SchedulerEntry
   for (const auto& sequence : waiting_) {
     const SequenceRequest& request = sequence->request;
     entries_.push_back({.num_known = static_cast<int32_t>(sequence->tokens.size()),
+                        .num_shared = num_shared(*sequence),
                         .blocked = !may_try(*sequence),
                         .preempted = sequence->preempted,
                         .priority = request.priority,

@@ -24,8 +24,9 @@ events::EndReason end_demanded(const Sequence& sequence, uint64_t now_us);
 
 class WaitingRoom {
  public:
-  // `inbox` outlives it.
-  WaitingRoom(Inbox& inbox, uint32_t max_queued, uint32_t max_sequences);
+  // `inbox` and `running`, those that have places, outlive it.
+  WaitingRoom(Inbox& inbox, const std::vector<std::unique_ptr<Sequence>>& running,
+              uint32_t max_queued, uint32_t max_sequences);
 
   bool is_empty() const { return waiting_.empty(); }
   // Takes in what arrived, and ends those that were cancelled or are overdue.
@@ -41,9 +42,11 @@ class WaitingRoom {
  private:
   void join_line(Sequence& sequence);
   bool may_try(const Sequence& sequence) const;
+  int32_t num_shared(const Sequence& sequence) const;
   std::unique_ptr<Sequence> take(size_t idx);
 
   Inbox& inbox_;
+  const std::vector<std::unique_ptr<Sequence>>& running_;
   const size_t max_preempted_;
   size_t num_preempted_ = 0;
   std::vector<std::unique_ptr<Sequence>> waiting_;  // in no order

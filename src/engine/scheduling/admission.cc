@@ -42,7 +42,7 @@ int32_t next_to_admit(std::span<const WaitingEntry> waiting,
   if (best == nullptr) return -1;
   const int32_t idx = static_cast<int32_t>(best - waiting.data());
   if (running.empty()) return idx;
-  PageCounts wanted = pages.held(best->num_known + kGrowthTokens);
+  PageCounts wanted = pages.held(best->num_known + kGrowthTokens) - pages.held(best->num_shared);
   for (const SchedulerEntry& entry : running) {
     wanted = wanted + pages.held(entry.num_known + kGrowthTokens) - pages.held(entry.num_computed);
   }

@@ -16,6 +16,7 @@ inline constexpr uint64_t kNoDeadline = std::numeric_limits<uint64_t>::max();
 // Times are microseconds of one clock.
 struct WaitingEntry {
   int32_t num_known = 0;
+  int32_t num_shared = 0;  // of them, whose pages it shares with one that runs
   bool blocked = false;    // its reader is behind
   bool preempted = false;  // had a place before
   int32_t priority = 0;    // higher first
