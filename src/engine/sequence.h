@@ -29,6 +29,9 @@ struct SequenceRequest {
   int32_t priority = 0;      // -100 to 100; higher ones are served first
   uint64_t deadline_us = 0;  // monotonic clock: ends with kDeadline when it passes; 0: none
   std::string tenant;        // those that wait share the places fairly by it
+  // Keys and values are shared with requests of the same salt alone, or with none at all.
+  std::string cache_salt;
+  bool cache_prompt = true;
   // Instead of generating: the log-probability of every prompt token but the first.
   bool score = false;
   float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter

@@ -76,7 +76,7 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
       speculator_(std::move(speculator)),
       inbox_(options.max_queued),
       waiting_(inbox_, running_, options.max_queued, options.max_sequences),
-      prefixes_(cache_, speculator_.get(), options.max_sequences),
+      prefixes_(cache_, speculator_.get()),
       batch_(options.max_sequences, options.max_batch_tokens,
              static_cast<size_t>(max_logit_rows(options, model))),
       committer_(model, device, *workspace_, cache_, speculator_.get()) {
@@ -139,6 +139,7 @@ Result<std::vector<std::shared_ptr<SequenceChannel>>> StepLoop::submit_choices(
     sequence->channel->result.seed = seed + i;
     sequence->choices_id = choices_id;
     prepare_sequence(*sequence, options_, speculator_.get());
+    prefixes_.prepare(*sequence);
     channels.push_back(sequence->channel);
     sequences.push_back(std::move(sequence));
   }
@@ -171,18 +172,14 @@ void StepLoop::admit() {
   }
 }
 
-// At the cost of kept prefixes, if pages are what is missing.
 bool StepLoop::admit_one(const AdmissionRules& rules) {
   if (running_.size() == options_.max_sequences || !waiting_.has_ready()) return false;
-  do {
-    std::unique_ptr<Sequence> next =
-        waiting_.admit_next(entries_, rules, page_budget(cache_, options_));
-    if (next == nullptr) continue;
-    start(std::move(next));
-    entries_.push_back(describe(*running_.back()));
-    return true;
-  } while (prefixes_.drop_oldest());
-  return false;
+  std::unique_ptr<Sequence> next =
+      waiting_.admit_next(entries_, rules, page_budget(cache_, options_));
+  if (next == nullptr) return false;
+  start(std::move(next));
+  entries_.push_back(describe(*running_.back()));
+  return true;
 }
 
 void StepLoop::start(std::unique_ptr<Sequence> sequence) {
@@ -191,7 +188,7 @@ void StepLoop::start(std::unique_ptr<Sequence> sequence) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  if (!fork_choice(*sequence) && request.generates()) prefixes_.adopt(*sequence);
+  if (!fork_choice(*sequence)) prefixes_.adopt(*sequence);
   if (!sequence->preempted) {
     sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
   }
@@ -218,7 +215,8 @@ void StepLoop::number_adapters(Sequence& sequence) {
   const adapters::AdapterSet* own = sequence.request.adapters.get();
   if (own == nullptr) return;
   for (const auto& other : running_) {
-    if (!adapters::same_set(own, other->request.adapters.get())) continue;
+    const adapters::AdapterSet* others = other->request.adapters.get();
+    if (others == nullptr || !std::ranges::equal(own->adapters(), others->adapters())) continue;
     sequence.adapter_idx = other->adapter_idx;
     return;
   }
@@ -278,11 +276,7 @@ StepLimits StepLoop::step_limits() const {
 void StepLoop::plan_step() {
   entries_.clear();
   for (const auto& sequence : running_) entries_.push_back(describe(*sequence));
-  if (speculator_ != nullptr) {
-    while (speculator_->is_short_of_pages(running_) && prefixes_.drop_oldest()) {
-    }
-    speculator_->propose(running_, entries_);
-  }
+  if (speculator_ != nullptr) speculator_->propose(running_, entries_);
   do {
     schedule(entries_, step_limits(), page_budget(cache_, options_), plan_);
   } while (make_room());
@@ -296,7 +290,6 @@ void StepLoop::plan_step() {
 
 // Pages for all rows of the plan. True: somebody lost his, so that another plan is due.
 bool StepLoop::make_room() {
-  if (plan_.short_of_pages && prefixes_.drop_oldest()) return true;
   if (plan_.victim >= 0) {
     preempt(static_cast<size_t>(plan_.victim));
     return true;
@@ -312,7 +305,6 @@ bool StepLoop::make_room() {
 bool StepLoop::reserve_pages(ScheduledSpan& span) {
   Sequence& sequence = *running_[static_cast<size_t>(span.entry_idx)];
   while (!sequence.pages.reserve(cache_, sequence.num_computed + span.num_rows)) {
-    if (prefixes_.drop_oldest()) continue;
     const int32_t victim_idx = choose_victim(entries_, span.entry_idx);
     if (victim_idx >= 0) {
       preempt(static_cast<size_t>(victim_idx));
@@ -325,11 +317,12 @@ bool StepLoop::reserve_pages(ScheduledSpan& span) {
   return true;
 }
 
-// Its tokens stay: when it gets a place again it computes their keys and values once more and goes
-// on, with the same bits, since neither they nor its random numbers depend on anything else.
+// Its tokens stay: when it gets a place again it computes their keys and values once more, as far
+// as they are not in the cache still, and goes on with the same bits, since neither they nor its
+// random numbers depend on anything else.
 void StepLoop::preempt(size_t running_idx) {
   std::unique_ptr<Sequence> sequence = std::move(running_[running_idx]);
-  prefixes_.release(*sequence);
+  prefixes_.keep(*sequence);
   sequence->num_computed = 0;
   ++sequence->channel->result.preemptions;
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));

@@ -41,8 +41,8 @@ PageBudget page_budget(const cache::KvCache& cache, const StepLoopOptions& optio
   budget.has_store = cache.has_store();
   budget.tiers = cache.tiers();
   budget.longest = static_cast<int32_t>(options.longest_sequence());
-  budget.free.half = cache.pages().num_free();
-  if (cache.has_store()) budget.free.stored = cache.store().num_free();
+  budget.free.half = cache.pages().num_available();
+  if (cache.has_store()) budget.free.stored = cache.store().num_available();
   return budget;
 }
 

@@ -53,9 +53,12 @@ void Committer::commit(std::span<const std::unique_ptr<Sequence>> running,
     Sequence& sequence = *running[static_cast<size_t>(scheduled[i].entry_idx)];
     if (sequence.request.embed) sequence.ended = commit_embedding(sequence, spans[i]);
     if (sequence.request.score) sequence.ended = commit_score(sequence, spans[i]);
+    if (sequence.ended == EndReason::kNumericError) continue;  // nobody shall share it
     // Of rejected drafts' rows nothing stays.
     const int32_t end = spans[i].first_position + spans[i].num_rows;
-    sequence.pages.advance(cache_, end, sequence.num_computed);
+    sequence.pages.advance(cache_, end,
+                           std::span<const int32_t>(sequence.tokens)
+                               .first(static_cast<size_t>(sequence.num_computed)));
     sequence.pages.rewind(cache_, sequence.num_computed);
   }
 }

@@ -34,7 +34,6 @@ class Planner {
   void run() {
     plan_.spans.clear();
     plan_.victim = kNobody;
-    plan_.short_of_pages = false;
     if (limits_.max_adapters > 0) choose_adapters();
     add_decodes();
     if (plan_.victim == kNobody) add_prompts();
@@ -95,10 +94,8 @@ class Planner {
     return true;
   }
 
-  bool has_pages(const SchedulerEntry& e, int32_t num_rows) {
-    const bool fits = pages_.growth(e.num_computed, e.num_computed + num_rows).fits(free_);
-    plan_.short_of_pages |= !fits;
-    return fits;
+  bool has_pages(const SchedulerEntry& e, int32_t num_rows) const {
+    return pages_.growth(e.num_computed, e.num_computed + num_rows).fits(free_);
   }
 
   void add(int32_t idx, int32_t num_rows) {
@@ -137,7 +134,7 @@ class Planner {
   }
 
   // As many rows as there are pages for, at most `num_rows`.
-  int32_t rows_with_pages(const SchedulerEntry& e, int32_t num_rows) {
+  int32_t rows_with_pages(const SchedulerEntry& e, int32_t num_rows) const {
     while (num_rows > 0 && !has_pages(e, num_rows)) {
       const int32_t end = e.num_computed + num_rows;
       const int32_t whole_pages = (end - 1) / kernels::kPageTokens * kernels::kPageTokens;

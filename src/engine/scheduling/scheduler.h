@@ -40,7 +40,6 @@ struct StepPlan {
   std::vector<ScheduledSpan> spans;
   // Must release its pages before a plan is possible: no spans then. -1: nobody.
   int32_t victim = -1;
-  bool short_of_pages = false;  // with more, there would be more rows
 
   std::vector<int32_t> order, adapters;  // scratch
   void reserve(size_t max_entries);

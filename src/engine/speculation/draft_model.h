@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
@@ -55,9 +56,14 @@ class DraftModel {
 
   // Forgets all but the first `num_tokens`.
   void rewind(DraftCache& cache, int32_t num_tokens);
-  // `cache`, new, takes over the first `num_tokens` of `source`, as far as it has them.
-  void adopt(DraftCache& cache, DraftCache& source, int32_t num_tokens);
-  uint32_t num_free_pages() const { return kv_cache_.pages().num_free(); }
+  // Its keys and values are shared as the large model's are; no adapters change them. On any
+  // thread, before the first pass.
+  void share_under(DraftCache& cache, std::string_view salt) const;
+  // `cache`, new, takes over what there is of the sequence's `tokens`.
+  void adopt(DraftCache& cache, std::span<const int32_t> tokens);
+  // Leaves what it has of `tokens` to others.
+  void keep(DraftCache& cache, std::span<const int32_t> tokens);
+  void release(DraftCache& cache);
   uint64_t cache_bytes_reserved() const { return kv_cache_.bytes_reserved(); }
   std::vector<MemoryRange> cache_ranges() const { return kv_cache_.ranges(); }
   MemoryRange workspace_range() const { return workspace_->range(); }
