@@ -79,6 +79,8 @@ class Adapter {
 struct ScaledAdapter {
   std::shared_ptr<const Adapter> adapter;
   float scale = 1.0f;  // on top of the file's own
+
+  bool operator==(const ScaledAdapter&) const = default;
 };
 
 // Several adapters used together, in the form that the forward pass reads.

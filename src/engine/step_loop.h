@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,7 +22,10 @@
 #include "engine/loop/inbox.h"
 #include "engine/loop/kept_prefixes.h"
 #include "engine/loop/options.h"
+#include "engine/loop/waiting_room.h"
+#include "engine/scheduling/admission.h"
 #include "engine/scheduling/scheduler.h"
+#include "engine/scheduling/step_cost.h"
 #include "engine/sequence.h"
 #include "engine/speculation/speculator.h"
 #include "model/model.h"
@@ -45,6 +47,10 @@ class StepLoop {
   // kUnavailable: the model's file was damaged in use; requests that run then end with
   // kModelDamaged.
   Result<std::shared_ptr<SequenceChannel>> submit(SequenceRequest request);
+  // Several answers to one prompt, which is computed once. Answer i is the one that a request of
+  // its own would get with i added to the seed. Their channels share a bell.
+  Result<std::vector<std::shared_ptr<SequenceChannel>>> submit_choices(SequenceRequest request,
+                                                                       uint32_t num_choices);
 
   // Prefixes from a file, before the first request (cache/snapshot/snapshot.h).
   Result<cache::SnapshotReport> restore_cache(const std::string& path, Hash128 fingerprint);
@@ -77,11 +83,19 @@ class StepLoop {
 
   const DraftModel* drafter() const;  // or none
   void thread_main();
-  void end_queued(events::EndReason reason, const std::optional<Error>& failure);
   void admit();
+  bool admit_one(const AdmissionRules& rules);
   void start(std::unique_ptr<Sequence> sequence);
+  bool fork_choice(Sequence& sequence);
+  void number_adapters(Sequence& sequence);
+  SchedulerEntry describe(const Sequence& sequence) const;
   void run_step();
   void plan_step();
+  bool make_room();
+  bool reserve_pages(ScheduledSpan& span);
+  void preempt(size_t running_idx);
+  void yield_place();
+  StepLimits step_limits() const;
   void execute();
   void mark_damaged(const Error& error);
   void finish_marked();
@@ -102,12 +116,17 @@ class StepLoop {
 
   Inbox inbox_;
   std::vector<std::unique_ptr<Sequence>> running_;
+  WaitingRoom waiting_;
+  std::atomic<uint64_t> num_choice_requests_{0};
+  int32_t next_adapter_idx_ = 0;
   KeptPrefixes prefixes_;
 
   // The step being built; sized once.
-  std::vector<SchedulerEntry> entries_;
-  std::vector<ScheduledSpan> scheduled_;
+  std::vector<SchedulerEntry> entries_;  // of running_
+  StepPlan plan_;
   BatchBuilder batch_;
+  uint64_t num_steps_ = 0;
+  StepCost step_cost_;
   Committer committer_;
 
   struct SaveJob {
@@ -115,10 +134,10 @@ class StepLoop {
     Hash128 fingerprint;
     uint64_t max_bytes;
     Result<cache::SnapshotReport> result;
-    std::atomic<bool> is_done{false};
   };
   std::mutex save_mutex_;  // one save at a time
   std::atomic<SaveJob*> save_job_{nullptr};
+  std::atomic<uint32_t> num_saves_{0};  // done
 
   std::thread thread_;
 };

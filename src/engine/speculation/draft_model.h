@@ -16,7 +16,7 @@
 #include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "engine/sampler.h"
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 #include "model/model.h"
 #include "model/workspace.h"
 #include "ops/views.h"

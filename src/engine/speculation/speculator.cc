@@ -140,7 +140,9 @@ bool Speculator::collect(std::span<const std::unique_ptr<Sequence>> running,
     Sequence& sequence = *running[i];
     if (entries[i].blocked) continue;
     // Beside a prompt's rows a draft's is not cheap: it costs what it brings at best.
-    if (entries[i].num_known - entries[i].num_computed > 1 || !sequence.drafts) return false;
+    const bool is_decode = entries[i].num_known == count_of(sequence.tokens.size()) &&
+                           entries[i].num_known - entries[i].num_computed <= 1;
+    if (!is_decode || !sequence.drafts) return false;
     sequences_.push_back(&sequence);
     entry_idx_.push_back(i);
   }

@@ -20,7 +20,7 @@
 #include "engine/speculation/draft_model.h"
 #include "engine/speculation/planning/acceptance.h"
 #include "engine/speculation/planning/draft_planner.h"
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 #include "model/model.h"
 
 namespace ruvllm::engine {
