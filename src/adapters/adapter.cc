@@ -1,6 +1,7 @@
 #include "adapters/adapter.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <tuple>
 #include <utility>
@@ -54,6 +55,20 @@ Status check_matrices(const std::string& name, const BaseShape& base,
   return {};
 }
 
+constexpr Hash128 kDigestKey{0x7275766c6c6d2e61u, 0x6461707465727321u};  // no secret
+
+Hash128 identity_of_keys(std::span<const ScaledAdapter> adapters) {
+  SipHasher hasher(kDigestKey);
+  bool changes_keys = false;
+  for (const ScaledAdapter& each : adapters) {
+    if (!each.adapter->changes_keys()) continue;
+    changes_keys = true;
+    hasher.add_value(each.adapter->digest());
+    hasher.add_value(std::bit_cast<uint32_t>(each.scale));
+  }
+  return changes_keys ? hasher.finish() : Hash128{};
+}
+
 }  // namespace
 
 int32_t BaseShape::in_dim(LoraTarget target) const {
@@ -90,7 +105,19 @@ std::string_view lora_target_name(LoraTarget target) {
 
 Adapter::Adapter(std::string name, const BaseShape& base, std::vector<Matrices> matrices)
     : name_(std::move(name)), base_(base), matrices_(std::move(matrices)) {
-  for (const Matrices& each : matrices_) max_rank_ = std::max(max_rank_, each.rank);
+  SipHasher hasher(kDigestKey);
+  for (const Matrices& each : matrices_) {
+    max_rank_ = std::max(max_rank_, each.rank);
+    changes_keys_ = changes_keys_ || each.layer_idx + 1 < base.num_layers ||
+                    each.target == LoraTarget::kK || each.target == LoraTarget::kV;
+    hasher.add_value(each.layer_idx);
+    hasher.add_value(each.target);
+    hasher.add_value(each.rank);
+    hasher.add_value(std::bit_cast<uint32_t>(each.scale));
+    hasher.add(std::as_bytes(std::span(each.a)));
+    hasher.add(std::as_bytes(std::span(each.b)));
+  }
+  digest_ = hasher.finish();
 }
 
 Result<std::shared_ptr<const Adapter>> Adapter::create(std::string name, const BaseShape& base,
@@ -147,15 +174,8 @@ Result<std::shared_ptr<const AdapterSet>> AdapterSet::create(std::vector<ScaledA
     set->begins_.push_back(static_cast<uint32_t>(set->parts_.size()));
   }
   set->view_ = {set->parts_.data(), set->begins_.data()};
+  set->keys_identity_ = identity_of_keys(set->adapters_);
   return std::shared_ptr<const AdapterSet>(std::move(set));
-}
-
-bool same_set(const AdapterSet* first, const AdapterSet* second) {
-  if (first == nullptr || second == nullptr) return first == second;
-  return std::ranges::equal(first->adapters(), second->adapters(),
-                            [](const ScaledAdapter& a, const ScaledAdapter& b) {
-                              return a.adapter == b.adapter && a.scale == b.scale;
-                            });
 }
 
 }  // namespace ruvllm::adapters

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/core/error.h"
+#include "base/numeric/siphash.h"
 #include "ops/lora.h"
 
 namespace ruvllm::adapters {
@@ -58,6 +59,11 @@ class Adapter {
   std::span<const Matrices> matrices() const { return matrices_; }
   int32_t max_rank() const { return max_rank_; }
   uint64_t bytes() const;
+  // Whether keys and values with it are not the model's own: true but for adapters that add only
+  // behind those of the last layer.
+  bool changes_keys() const { return changes_keys_; }
+  // Of shape and matrices: equal ones do the same.
+  const Hash128& digest() const { return digest_; }
 
  private:
   Adapter(std::string name, const BaseShape& base, std::vector<Matrices> matrices);
@@ -66,11 +72,15 @@ class Adapter {
   BaseShape base_;
   std::vector<Matrices> matrices_;
   int32_t max_rank_ = 0;
+  bool changes_keys_ = false;
+  Hash128 digest_;
 };
 
 struct ScaledAdapter {
   std::shared_ptr<const Adapter> adapter;
   float scale = 1.0f;  // on top of the file's own
+
+  bool operator==(const ScaledAdapter&) const = default;
 };
 
 // Several adapters used together, in the form that the forward pass reads.
@@ -82,6 +92,8 @@ class AdapterSet {
 
   std::span<const ScaledAdapter> adapters() const { return adapters_; }
   const ops::LoraView& view() const { return view_; }
+  // The same for sets that make the same keys and values; zero: those of the model alone.
+  const Hash128& keys_identity() const { return keys_identity_; }
 
  private:
   AdapterSet() = default;
@@ -90,9 +102,7 @@ class AdapterSet {
   std::vector<ops::LoraPart> parts_;
   std::vector<uint32_t> begins_;
   ops::LoraView view_;
+  Hash128 keys_identity_;
 };
-
-// Whether both make the same keys and values: equal adapters with equal scales in equal order.
-bool same_set(const AdapterSet* first, const AdapterSet* second);
 
 }  // namespace ruvllm::adapters

@@ -57,6 +57,33 @@ TEST(AdapterSet, KeepsPartsInOrderAndScalesThem) {
   EXPECT_EQ((*set)->view().at(0, LoraTarget::kDown).size(), 1u);
 }
 
+// By content: an adapter that was loaded again counts as the same. What adds only behind the last
+// layer's keys and values leaves them as they are.
+TEST(AdapterSet, KnowsWhoMakesTheSameKeys) {
+  const BaseShape base = small_shape();
+  const auto identity = [](std::vector<ScaledAdapter> adapters) {
+    return (*AdapterSet::create(std::move(adapters)))->keys_identity();
+  };
+  const auto single = [&](int32_t layer_idx, LoraTarget target, uint32_t seed) {
+    return *Adapter::create("x", base, {random_matrices(base, layer_idx, target, 2, seed)});
+  };
+  const auto first = full_adapter("first", base, 3, 1),
+             second = full_adapter("second", base, 3, 50);
+  const Hash128 alone = identity({{first, 1.0f}});
+  EXPECT_EQ(alone, identity({{full_adapter("again", base, 3, 1), 1.0f}}));
+  EXPECT_NE(alone, identity({{second, 1.0f}}));
+  EXPECT_NE(alone, identity({{first, 0.5f}}));
+  EXPECT_NE(identity({{first, 1.0f}, {second, 1.0f}}), identity({{second, 1.0f}, {first, 1.0f}}));
+  const int32_t last = base.num_layers - 1;
+  for (const LoraTarget target : {LoraTarget::kQ, LoraTarget::kAttnOutput, LoraTarget::kDown}) {
+    EXPECT_EQ(identity({{single(last, target, 3), 1.0f}}), Hash128{});
+    EXPECT_NE(identity({{single(0, target, 3), 1.0f}}), Hash128{});
+    EXPECT_EQ(identity({{first, 1.0f}, {single(last, target, 3), 1.0f}}), alone);
+  }
+  EXPECT_NE(identity({{single(last, LoraTarget::kK, 3), 1.0f}}), Hash128{});
+  EXPECT_NE(identity({{single(last, LoraTarget::kV, 3), 1.0f}}), Hash128{});
+}
+
 TEST(AdapterSet, RefusesOtherShapesAndTooMuchRank) {
   BaseShape base = small_shape();
   const auto large = full_adapter("large", base, 300, 1);

@@ -1,5 +1,7 @@
 #include "cache/kv_cache.h"
 
+#include <algorithm>
+
 #include "base/core/check.h"
 #include "kernels/cpu/attention.h"
 
@@ -45,7 +47,36 @@ Result<KvCache> KvCache::create(const KvCacheOptions& options) {
     RUVLLM_ASSIGN(store, PagePool::create(options.shape.stored_bytes(options.format),
                                           options.num_stored_pages));
   }
-  return KvCache(options, std::move(pages), std::move(store));
+  const uint64_t max_blocks = uint64_t{options.num_pages} + (store ? options.num_stored_pages : 0);
+  if (max_blocks > INT32_MAX) {
+    return fail(ErrorCode::kOutOfMemory, "{} cache pages are more than can be told apart",
+                max_blocks);
+  }
+  RUVLLM_ASSIGN(PrefixIndex index, PrefixIndex::create(static_cast<uint32_t>(max_blocks)));
+  return KvCache(options, std::move(pages), std::move(store), std::move(index));
+}
+
+int32_t KvCache::stored_pages(int32_t position) const {
+  return store_ ? options_.tiers.stored_pages(position) : ops::KvTiers::kFirstStoredPage;
+}
+
+bool KvCache::take(Tier tier, uint32_t& page) {
+  uint32_t lost = PagePool::kNoBlock;
+  if (!pool(tier).take(page, lost)) return false;
+  if (lost == PagePool::kNoBlock) return true;
+  PrefixBlock& block = index_.block(lost);
+  block.pages[static_cast<size_t>(tier)] = PrefixBlock::kNoPage;
+  const bool has_page = std::ranges::any_of(
+      block.pages, [](uint32_t other) { return other != PrefixBlock::kNoPage; });
+  if (!has_page) index_.erase(lost);
+  return true;
+}
+
+void KvCache::attach(Tier tier, uint32_t block_idx, uint32_t page) {
+  uint32_t& place = index_.block(block_idx).pages[static_cast<size_t>(tier)];
+  RUVLLM_CHECK(place == PrefixBlock::kNoPage);
+  place = page;
+  pool(tier).set_block(page, block_idx);
 }
 
 ops::KvView KvCache::view() const {
@@ -71,8 +102,13 @@ uint64_t KvCache::bytes_used() const {
   return pages_.bytes_used() + (store_ ? store_->bytes_used() : 0);
 }
 
+uint64_t KvCache::bytes_cached() const {
+  return pages_.bytes_cached() + (store_ ? store_->bytes_cached() : 0);
+}
+
 std::vector<MemoryRange> KvCache::ranges() const {
   std::vector<MemoryRange> ranges = pages_.ranges();
+  ranges.push_back(index_.range());
   if (store_) {
     const std::vector<MemoryRange> stored = store_->ranges();
     ranges.insert(ranges.end(), stored.begin(), stored.end());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "adapters/adapter.h"
@@ -25,6 +26,12 @@ struct SequenceRequest {
   uint32_t max_tokens = 0;                               // 0: until the context is full
   std::shared_ptr<const adapters::AdapterSet> adapters;  // pinned to the end; none: the model alone
   std::vector<int32_t> end_ids;                          // tokens that end the answer; sorted
+  int32_t priority = 0;      // -100 to 100; higher ones are served first
+  uint64_t deadline_us = 0;  // monotonic clock: ends with kDeadline when it passes; 0: none
+  std::string tenant;        // those that wait share the places fairly by it
+  // Keys and values are shared with requests of the same salt alone, or with none at all.
+  std::string cache_salt;
+  bool cache_prompt = true;
   // Instead of generating: the log-probability of every prompt token but the first.
   bool score = false;
   float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter
@@ -42,6 +49,7 @@ struct SequenceResult {
   uint64_t lora_us = 0;  // of the steps that it had adapters in
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
+  uint32_t preemptions = 0;      // times that it lost its pages and was computed again
   uint64_t kv_bytes = 0;         // that its keys and values took at its end
   uint32_t drafted_tokens = 0;   // speculation: rows computed for guesses
   uint32_t accepted_tokens = 0;  // of them, those that were right
@@ -50,12 +58,29 @@ struct SequenceResult {
   std::optional<Error> failure;  // of kModelDamaged
 };
 
+// Moves when one of several channels that a reader waits for has news.
+struct ChannelBell {
+  std::atomic<uint32_t> count{0};
+
+  void ring() {
+    count.fetch_add(1, std::memory_order_release);
+    count.notify_one();
+  }
+};
+
 // Shared by the submitter (one reading thread) and the step loop.
 struct SequenceChannel {
   static constexpr uint32_t kRingCapacity = 256;  // a reader further behind pauses its sequence
   SpscRing<events::TokenEvent> ring{kRingCapacity};
   std::atomic<bool> cancelled{false};
   SequenceResult result;
+  std::shared_ptr<ChannelBell> bell;  // of several choices; none: the ring is waited for itself
+
+  // Step loop.
+  void push(const events::TokenEvent& event) {
+    ring.push(event);
+    if (bell != nullptr) bell->ring();
+  }
 };
 
 struct Sequence {
@@ -65,11 +90,32 @@ struct Sequence {
   cache::SequencePages pages;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;
-  uint32_t max_total = 0;  // tokens at which it ends
+  uint32_t max_total = 0;     // tokens at which it ends
+  int32_t num_committed = 0;  // tokens that scores or embeddings have in them
+
+  // Of the choices of one request, which compute the prompt once; 0: it is the only one.
+  uint64_t choices_id = 0;
+
+  // For the scheduler.
+  uint64_t tenant_id = 0;
+  uint64_t arrival = 0;  // number in the order of arrival
+  uint64_t arrival_us = 0;
+  bool preempted = false;    // had a place before
+  int32_t line_idx = -1;     // while it waits (engine/scheduling/waiting_lines.h)
+  int32_t adapter_idx = -1;  // the same number, the same adapters
+  uint64_t last_step = 0;    // that had rows of it, or that it was admitted in
+
   // Set when it shall end with this step; kNone: it goes on.
   events::EndReason ended = events::EndReason::kNone;
   std::optional<Pooler> pooler;          // if it embeds
   std::optional<SequenceDrafts> drafts;  // if it generates and speculation is on
+
+  // Until then its choices cannot begin: all but the prompt's last token, which each computes.
+  int32_t num_shared() const { return static_cast<int32_t>(num_prompt) - 1; }
+  bool is_computing_shared() const { return choices_id != 0 && num_computed < num_shared(); }
+
+  // One slot stays free for the end event, which must never be lost.
+  bool is_blocked() const { return channel->ring.free_slots() < 2; }
 };
 
 }  // namespace ruvllm::engine

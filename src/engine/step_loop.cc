@@ -13,7 +13,6 @@ namespace ruvllm::engine {
 namespace {
 
 using events::EndReason;
-using events::TokenEvent;
 
 SpeculatorLimits speculator_limits(const StepLoopOptions& options, const model::Model& model) {
   return {.context_length = options.context_length,
@@ -35,12 +34,6 @@ int32_t max_logit_rows(const StepLoopOptions& options, const model::Model& model
                              ? Speculator::max_draft_rows(speculator_limits(options, model))
                              : 0;
   return std::max(static_cast<int32_t>(options.max_sequences) + drafts, kScoreRows);
-}
-
-TokenEvent end_event(EndReason reason) {
-  TokenEvent event;
-  event.end = reason;
-  return event;
 }
 
 }  // namespace
@@ -82,18 +75,69 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
       workspace_(std::move(workspace)),
       speculator_(std::move(speculator)),
       inbox_(options.max_queued),
-      prefixes_(cache_, speculator_.get(), options.max_sequences),
+      waiting_(inbox_, running_, options.max_queued, options.max_sequences),
+      prefixes_(cache_, speculator_.get()),
       batch_(options.max_sequences, options.max_batch_tokens,
              static_cast<size_t>(max_logit_rows(options, model))),
       committer_(model, device, *workspace_, cache_, speculator_.get()) {
   running_.reserve(options.max_sequences);
   entries_.reserve(options.max_sequences);
-  scheduled_.reserve(options.max_sequences);
+  plan_.reserve(options.max_sequences);
 }
 
-StepLoop::~StepLoop() {
+StepLoop::~StepLoop() { stop(); }
+
+void StepLoop::stop() {
   inbox_.stop();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<cache::SnapshotReport> StepLoop::restore_cache(const std::string& path,
+                                                      Hash128 fingerprint) {
+  RUVLLM_ASSIGN(const cache::SnapshotReport report,
+                cache::load_snapshot(cache_, path, fingerprint));
+  publish_cache_use();
+  num_saved_.store(cache_.index().num_inserted());
+  return report;
+}
+
+Result<cache::SnapshotReport> StepLoop::save_cache(const std::string& path, Hash128 fingerprint,
+                                                   uint64_t max_bytes) {
+  const std::lock_guard lock(save_mutex_);
+  SaveJob job{path, fingerprint, max_bytes, fail(ErrorCode::kInternal, "the cache was not saved")};
+  const uint32_t num_before = num_saves_.load();
+  save_job_.store(&job);
+  if (thread_.joinable()) {
+    inbox_.wake();
+    num_saves_.wait(num_before);
+  } else {
+    run_save();
+  }
+  return std::move(job.result);
+}
+
+void StepLoop::run_save() {
+  SaveJob* const job = save_job_.exchange(nullptr);
+  if (job == nullptr) return;
+  // What was computed from a damaged file is nobody's keys and values.
+  const Status intact = model_.file().check_intact();
+  job->result = intact ? cache::save_snapshot(cache_, job->path, job->fingerprint, job->max_bytes)
+                       : std::unexpected(intact.error());
+  if (job->result) num_saved_.store(cache_.index().num_inserted());
+  num_saves_.fetch_add(1);
+  num_saves_.notify_one();
+}
+
+void StepLoop::publish_cache_use() {
+  const DraftModel* const drafts = drafter();
+  const auto publish = [](std::atomic<uint64_t>& target, uint64_t value) {
+    target.store(value, std::memory_order_relaxed);
+  };
+  publish(cache_bytes_used_,
+          cache_.bytes_used() + (drafts == nullptr ? 0 : drafts->cache_bytes_used()));
+  publish(cache_bytes_cached_,
+          cache_.bytes_cached() + (drafts == nullptr ? 0 : drafts->cache_bytes_cached()));
+  publish(num_inserted_, cache_.index().num_inserted());
 }
 
 const DraftModel* StepLoop::drafter() const {
@@ -124,111 +168,234 @@ std::vector<MemoryRange> StepLoop::workspace_ranges() const {
 }
 
 Result<std::shared_ptr<SequenceChannel>> StepLoop::submit(SequenceRequest request) {
-  RUVLLM_TRY(check_request(request, model_.config(), options_));
+  RUVLLM_ASSIGN(const auto channels, submit_choices(std::move(request), 1));
+  return channels.front();
+}
+
+Result<std::vector<std::shared_ptr<SequenceChannel>>> StepLoop::submit_choices(
+    SequenceRequest request, uint32_t num_choices) {
+  RUVLLM_TRY(check_request(request, num_choices, model_.config(), options_));
   RUVLLM_TRY(model_.file().check_intact());
-  auto sequence = std::make_unique<Sequence>();
-  sequence->request = std::move(request);
-  sequence->channel = std::make_shared<SequenceChannel>();
-  prepare_sequence(*sequence, options_, speculator_.get());
-  std::shared_ptr<SequenceChannel> channel = sequence->channel;
-  RUVLLM_TRY(inbox_.push(std::move(sequence)));
-  return channel;
+  const auto bell = num_choices > 1 ? std::make_shared<ChannelBell>() : nullptr;
+  const uint64_t choices_id = num_choices > 1 ? num_choice_requests_.fetch_add(1) + 1 : 0;
+  const uint64_t seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  std::vector<std::shared_ptr<SequenceChannel>> channels;
+  for (uint32_t i = 0; i < num_choices; ++i) {
+    auto sequence = std::make_unique<Sequence>();
+    sequence->request = request;
+    sequence->channel = std::make_shared<SequenceChannel>();
+    sequence->channel->bell = bell;
+    sequence->channel->result.seed = seed + i;
+    sequence->choices_id = choices_id;
+    prepare_sequence(*sequence, options_, speculator_.get());
+    prefixes_.prepare(*sequence);
+    channels.push_back(sequence->channel);
+    sequences.push_back(std::move(sequence));
+  }
+  RUVLLM_TRY(inbox_.push(sequences));
+  return channels;
 }
 
 void StepLoop::thread_main() {
-  while (inbox_.wait_for_work(!running_.empty())) {
+  while (inbox_.wait_for_work(!running_.empty() || !waiting_.is_empty())) {
     admit();
     run_step();
+    run_save();
   }
-  end_queued(EndReason::kCancelled, std::nullopt);
+  waiting_.end_all(EndReason::kCancelled, std::nullopt);
   for (const auto& sequence : running_) sequence->ended = EndReason::kCancelled;
   finish_marked();
-}
-
-void StepLoop::end_queued(EndReason reason, const std::optional<Error>& failure) {
-  while (const std::unique_ptr<Sequence> sequence = inbox_.take()) {
-    sequence->channel->result.failure = failure;
-    sequence->channel->ring.push(end_event(reason));
-  }
+  publish_cache_use();
+  run_save();  // somebody may wait for it
 }
 
 void StepLoop::admit() {
-  for (const auto& sequence : running_) {
-    if (sequence->channel->cancelled.load(std::memory_order_relaxed)) {
-      sequence->ended = EndReason::kCancelled;
-    }
-  }
+  const uint64_t now_us = monotonic_us();
+  for (const auto& sequence : running_) sequence->ended = end_demanded(*sequence, now_us);
   finish_marked();
-  while (running_.size() < options_.max_sequences) {
-    std::unique_ptr<Sequence> next = inbox_.take();
-    if (next == nullptr) return;
-    if (next->channel->cancelled.load(std::memory_order_relaxed)) {
-      next->channel->ring.push(end_event(EndReason::kCancelled));
-    } else {
-      start(std::move(next));
-    }
+  waiting_.update(now_us);
+  if (waiting_.is_empty() || running_.size() == options_.max_sequences) return;
+  entries_.clear();
+  for (const auto& sequence : running_) entries_.push_back(describe(*sequence));
+  const AdmissionRules rules{.now_us = now_us,
+                             .aging_us = options_.aging_us,
+                             .max_running = static_cast<int32_t>(options_.max_sequences)};
+  while (admit_one(rules)) {
   }
+}
+
+bool StepLoop::admit_one(const AdmissionRules& rules) {
+  if (running_.size() == options_.max_sequences || !waiting_.has_ready()) return false;
+  std::unique_ptr<Sequence> next =
+      waiting_.admit_next(entries_, rules, page_budget(cache_, options_));
+  if (next == nullptr) return false;
+  start(std::move(next));
+  entries_.push_back(describe(*running_.back()));
+  return true;
 }
 
 void StepLoop::start(std::unique_ptr<Sequence> sequence) {
   const SequenceRequest& request = sequence->request;
-  if (request.embed) {
+  if (request.embed && !sequence->pooler) {
     sequence->pooler.emplace(*request.embed, model_.config().hidden_dim,
                              static_cast<int32_t>(sequence->num_prompt));
   }
-  if (request.generates()) prefixes_.adopt(*sequence);
-  sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
+  if (!fork_choice(*sequence)) prefixes_.adopt(*sequence);
+  if (!sequence->preempted) {
+    sequence->channel->result.cached_prompt_tokens = static_cast<uint32_t>(sequence->num_computed);
+  }
+  sequence->last_step = num_steps_;
+  if (options_.max_adapters > 0) number_adapters(*sequence);
   running_.push_back(std::move(sequence));
+}
+
+// Begins with the pages of another choice of its request; false: there is none that has them.
+bool StepLoop::fork_choice(Sequence& sequence) {
+  if (sequence.choices_id == 0 || sequence.num_shared() == 0) return false;
+  for (const auto& other : running_) {
+    if (other->choices_id != sequence.choices_id || other->is_computing_shared()) continue;
+    if (!other->pages.can_continue_at(cache_, sequence.num_shared())) continue;
+    if (!sequence.pages.fork(cache_, other->pages, sequence.num_shared())) return false;
+    sequence.num_computed = sequence.num_shared();
+    return true;
+  }
+  return false;
+}
+
+void StepLoop::number_adapters(Sequence& sequence) {
+  sequence.adapter_idx = -1;
+  const adapters::AdapterSet* own = sequence.request.adapters.get();
+  if (own == nullptr) return;
+  for (const auto& other : running_) {
+    const adapters::AdapterSet* others = other->request.adapters.get();
+    if (others == nullptr || !std::ranges::equal(own->adapters(), others->adapters())) continue;
+    sequence.adapter_idx = other->adapter_idx;
+    return;
+  }
+  sequence.adapter_idx = next_adapter_idx_;
+  next_adapter_idx_ = next_adapter_idx_ == INT32_MAX ? 0 : next_adapter_idx_ + 1;
+}
+
+SchedulerEntry StepLoop::describe(const Sequence& sequence) const {
+  return {.num_known = sequence.is_computing_shared()
+                           ? sequence.num_shared()
+                           : static_cast<int32_t>(sequence.tokens.size()),
+          .num_computed = sequence.num_computed,
+          .blocked = sequence.is_blocked(),
+          .whole = !model_.config().causal,
+          .priority = sequence.request.priority,
+          .arrival = sequence.arrival,
+          .adapter = sequence.adapter_idx,
+          .idle_steps = num_steps_ - sequence.last_step};
 }
 
 void StepLoop::run_step() {
   const uint64_t begin_ns = monotonic_ns();
   plan_step();
-  if (scheduled_.empty()) {
-    // Every reader is behind (or nothing runs): look again soon, without burning a processor.
-    if (!running_.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (plan_.spans.empty()) {
+    yield_place();
     return;
   }
+  ++num_steps_;
   execute();
   // Asked before a token goes out, and again because scoring reads weights while it commits.
   Status intact = model_.file().check_intact();
   if (intact) {
-    committer_.commit(running_, scheduled_, batch_.spans(), (monotonic_ns() - begin_ns) / 1000);
+    committer_.commit(running_, plan_.spans, batch_.spans(), (monotonic_ns() - begin_ns) / 1000);
     intact = model_.file().check_intact();
   }
   if (!intact) mark_damaged(intact.error());
   finish_marked();
-  cache_bytes_used_.store(
-      cache_.bytes_used() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_used()),
-      std::memory_order_relaxed);
+  publish_cache_use();
+}
+
+StepLimits StepLoop::step_limits() const {
+  StepLimits limits;
+  limits.max_rows = static_cast<int32_t>(options_.max_batch_tokens);
+  limits.max_prefill_sequences = static_cast<int32_t>(options_.max_prefill_sequences);
+  limits.max_decode_rows = static_cast<int32_t>(options_.max_decode_rows);
+  limits.max_adapters = static_cast<int32_t>(options_.max_adapters);
+  if (options_.max_step_us > 0) {
+    limits.max_prefill_rows =
+        prefill_rows_within(step_cost_, static_cast<double>(options_.max_step_us),
+                            count_decodes(entries_), limits.max_rows);
+  }
+  return limits;
 }
 
 void StepLoop::plan_step() {
   entries_.clear();
-  for (const auto& sequence : running_) {
-    // One slot stays free for the end event, which must never be lost.
-    entries_.push_back({static_cast<int32_t>(sequence->tokens.size()), sequence->num_computed,
-                        sequence->channel->ring.free_slots() < 2, !model_.config().causal});
-  }
-  if (speculator_ != nullptr) {
-    while (speculator_->is_short_of_pages(running_) && prefixes_.drop_oldest()) {
-    }
-    speculator_->propose(running_, entries_);
-  }
-  schedule(entries_, static_cast<int32_t>(options_.max_batch_tokens), scheduled_);
+  for (const auto& sequence : running_) entries_.push_back(describe(*sequence));
+  if (speculator_ != nullptr) speculator_->propose(running_, entries_);
+  do {
+    schedule(entries_, step_limits(), page_budget(cache_, options_), plan_);
+  } while (make_room());
   batch_.clear();
-  for (const ScheduledSpan& span : scheduled_) {
+  for (const ScheduledSpan& span : plan_.spans) {
     Sequence& sequence = *running_[static_cast<size_t>(span.entry_idx)];
-    // The cache holds max_sequences full contexts: without kept ones there is always a page.
-    while (!sequence.pages.reserve(cache_, sequence.num_computed + span.num_rows)) {
-      RUVLLM_CHECK(prefixes_.drop_oldest());
-    }
+    sequence.last_step = num_steps_ + 1;
     batch_.add(sequence, span.num_rows);
   }
 }
 
+// Pages for all rows of the plan. True: somebody lost his, so that another plan is due.
+bool StepLoop::make_room() {
+  if (plan_.victim >= 0) {
+    preempt(static_cast<size_t>(plan_.victim));
+    return true;
+  }
+  for (ScheduledSpan& span : plan_.spans) {
+    if (!reserve_pages(span)) return true;
+  }
+  std::erase_if(plan_.spans, [](const ScheduledSpan& span) { return span.num_rows == 0; });
+  return false;
+}
+
+// Where the plan was too hopeful, the sequence waits, or somebody lost his pages to it: false.
+bool StepLoop::reserve_pages(ScheduledSpan& span) {
+  Sequence& sequence = *running_[static_cast<size_t>(span.entry_idx)];
+  while (!sequence.pages.reserve(cache_, sequence.num_computed + span.num_rows)) {
+    const int32_t victim_idx = choose_victim(entries_, span.entry_idx);
+    if (victim_idx >= 0) {
+      preempt(static_cast<size_t>(victim_idx));
+      return false;
+    }
+    sequence.pages.rewind(cache_, sequence.num_computed);
+    span.num_rows = 0;
+    break;
+  }
+  return true;
+}
+
+// Its tokens stay: when it gets a place again it computes their keys and values once more, as far
+// as they are not in the cache still, and goes on with the same bits, since neither they nor its
+// random numbers depend on anything else.
+void StepLoop::preempt(size_t running_idx) {
+  std::unique_ptr<Sequence> sequence = std::move(running_[running_idx]);
+  prefixes_.keep(*sequence);
+  sequence->num_computed = 0;
+  ++sequence->channel->result.preemptions;
+  running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));
+  entries_.erase(entries_.begin() + static_cast<ptrdiff_t>(running_idx));
+  // Pages that a void plan had reserved are counted anew.
+  for (const auto& other : running_) other->pages.rewind(cache_, other->num_computed);
+  waiting_.put_back(std::move(sequence));
+}
+
+// Nothing can be computed: every reader is behind, or nothing runs. The lowest of those that run
+// makes way for somebody who waits; else look again soon, without burning a processor.
+void StepLoop::yield_place() {
+  if (!running_.empty() && waiting_.has_ready()) {
+    const auto lowest = std::ranges::max_element(entries_, outranks);
+    preempt(static_cast<size_t>(lowest - entries_.begin()));
+  } else if (!running_.empty() || !waiting_.is_empty()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 void StepLoop::execute() {
-  const bool all_generate = std::ranges::all_of(scheduled_, [&](const ScheduledSpan& span) {
+  const bool all_generate = std::ranges::all_of(plan_.spans, [&](const ScheduledSpan& span) {
     return running_[static_cast<size_t>(span.entry_idx)]->request.generates();
   });
   const ops::BatchView batch = batch_.view();
@@ -239,6 +406,10 @@ void StepLoop::execute() {
   if (speculator_ != nullptr) {
     speculator_->step_done(batch.num_rows, static_cast<int32_t>(batch_.logit_rows().size()),
                            static_cast<double>(monotonic_ns() - begin_ns) / 1e3);
+  }
+  if (options_.max_step_us > 0) {
+    step_cost_.observe(batch.num_rows, static_cast<double>(monotonic_ns() - begin_ns) / 1e3,
+                       StepKind::kDecode);
   }
   if (!batch_.state_rows().empty()) {
     model_.final_states(device_, *workspace_, batch_.state_rows());
@@ -251,7 +422,7 @@ void StepLoop::mark_damaged(const Error& error) {
     sequence->channel->result.failure = error;
     sequence->ended = EndReason::kModelDamaged;
   }
-  end_queued(EndReason::kModelDamaged, error);
+  waiting_.end_all(EndReason::kModelDamaged, error);
 }
 
 void StepLoop::finish_marked() {
@@ -270,7 +441,8 @@ void StepLoop::finish(size_t running_idx) {
   } else {
     prefixes_.release(sequence);
   }
-  sequence.channel->ring.push(end_event(sequence.ended));
+  publish_cache_use();  // for whoever sees the end
+  push_end(sequence, sequence.ended);
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));
 }
 

@@ -12,6 +12,7 @@ enum class EndReason : uint8_t {
   kEndToken,  // the model ended its answer
   kLength,    // max_tokens or the context is reached
   kCancelled,
+  kDeadline,      // the request's time was up
   kNumericError,  // the logits were not finite
   kModelDamaged,  // the weights' file changed while it was in use
 };

@@ -31,7 +31,7 @@ void BatchBuilder::add(Sequence& sequence, int32_t num_rows) {
                           : sequence.drafts->ids[static_cast<size_t>(position - known)]);
     positions_.push_back(position);
     row_spans_.push_back(static_cast<int32_t>(spans_.size()));
-    if (sequence.pooler && sequence.pooler->wants(position)) {
+    if (sequence.pooler && position >= sequence.num_committed && sequence.pooler->wants(position)) {
       state_rows_.push_back(first_row + position - first);
     }
   }

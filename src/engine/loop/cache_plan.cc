@@ -8,7 +8,12 @@ namespace ruvllm::engine {
 Result<cache::KvCache> create_cache(const model::ModelConfig& config,
                                     const StepLoopOptions& options) {
   const uint64_t pages_of_one = cache::pages_for_tokens(options.context_length);
-  const uint64_t pages = pages_of_one * options.max_sequences;
+  uint64_t pages = pages_of_one * options.max_sequences;
+  if (options.cache_tokens != 0) {
+    const uint64_t most_tokens = uint64_t{options.context_length} * options.max_sequences;
+    pages = std::min<uint64_t>(
+        pages, cache::pages_for_tokens(std::min(options.cache_tokens, most_tokens)));
+  }
   if (pages > UINT32_MAX) {
     return fail(ErrorCode::kOutOfMemory, "{} sequences of {} tokens need {} cache pages",
                 options.max_sequences, options.context_length, pages);
@@ -29,6 +34,16 @@ Result<cache::KvCache> create_cache(const model::ModelConfig& config,
     cache_options.num_stored_pages = static_cast<uint32_t>(pages);
   }
   return cache::KvCache::create(cache_options);
+}
+
+PageBudget page_budget(const cache::KvCache& cache, const StepLoopOptions& options) {
+  PageBudget budget;
+  budget.has_store = cache.has_store();
+  budget.tiers = cache.tiers();
+  budget.longest = static_cast<int32_t>(options.longest_sequence());
+  budget.free.half = cache.pages().num_available();
+  if (cache.has_store()) budget.free.stored = cache.store().num_available();
+  return budget;
 }
 
 }  // namespace ruvllm::engine

@@ -4,13 +4,17 @@
 #include "base/core/error.h"
 #include "cache/kv_cache.h"
 #include "engine/loop/options.h"
+#include "engine/scheduling/page_budget.h"
 #include "model/config.h"
 
 namespace ruvllm::engine {
 
-// For max_sequences full contexts. With a store each needs in binary16 only its first page, what
-// the rows of a step write and what lies between them and the store.
+// For cache_tokens tokens, or max_sequences full contexts. With a store each needs in binary16 only
+// its first page, what the rows of a step write and what lies between them and the store.
 Result<cache::KvCache> create_cache(const model::ModelConfig& config,
                                     const StepLoopOptions& options);
+
+// With the pages that are free now.
+PageBudget page_budget(const cache::KvCache& cache, const StepLoopOptions& options);
 
 }  // namespace ruvllm::engine

@@ -53,9 +53,12 @@ void Committer::commit(std::span<const std::unique_ptr<Sequence>> running,
     Sequence& sequence = *running[static_cast<size_t>(scheduled[i].entry_idx)];
     if (sequence.request.embed) sequence.ended = commit_embedding(sequence, spans[i]);
     if (sequence.request.score) sequence.ended = commit_score(sequence, spans[i]);
+    if (sequence.ended == EndReason::kNumericError) continue;  // nobody shall share it
     // Of rejected drafts' rows nothing stays.
     const int32_t end = spans[i].first_position + spans[i].num_rows;
-    sequence.pages.advance(cache_, end, sequence.num_computed);
+    sequence.pages.advance(cache_, end,
+                           std::span<const int32_t>(sequence.tokens)
+                               .first(static_cast<size_t>(sequence.num_computed)));
     sequence.pages.rewind(cache_, sequence.num_computed);
   }
 }
@@ -94,7 +97,7 @@ EndReason Committer::commit_token(Sequence& sequence, float* logits) {
   if (std::ranges::binary_search(sequence.request.end_ids, event.id)) return EndReason::kEndToken;
   sequence.tokens.push_back(event.id);
   event.committed_ns = monotonic_ns();
-  sequence.channel->ring.push(event);
+  sequence.channel->push(event);
   return sequence.tokens.size() >= sequence.max_total ? EndReason::kLength : EndReason::kNone;
 }
 
@@ -103,10 +106,11 @@ EndReason Committer::commit_embedding(Sequence& sequence, const ops::SpanView& s
   Pooler& pooler = *sequence.pooler;
   for (int32_t i = 0; i < span.num_rows; ++i) {
     const int32_t position = span.first_position + i;
-    if (!pooler.wants(position)) continue;
+    if (position < sequence.num_committed || !pooler.wants(position)) continue;
     const size_t row = static_cast<size_t>(span.first_row + i);
     pooler.add(position, workspace_.residual + row * hidden);
   }
+  sequence.num_committed = std::max(sequence.num_committed, sequence.num_computed);
   if (sequence.num_computed != static_cast<int32_t>(sequence.num_prompt)) return EndReason::kNone;
   std::vector<float>& embedding = sequence.channel->result.embedding;
   embedding = pooler.take();
@@ -120,7 +124,8 @@ EndReason Committer::commit_score(Sequence& sequence, const ops::SpanView& span)
   const int32_t last_scored = static_cast<int32_t>(sequence.num_prompt) - 1;
   const int32_t end = std::min(span.first_position + span.num_rows, last_scored);
   SequenceResult& result = sequence.channel->result;
-  for (int32_t position = span.first_position; position < end;) {
+  // What was counted before a preemption is not counted again.
+  for (int32_t position = std::max(span.first_position, sequence.num_committed); position < end;) {
     const int32_t count = std::min(end - position, workspace_.max_logit_rows());
     score_rows_.resize(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; ++i) {
@@ -137,6 +142,7 @@ EndReason Committer::commit_score(Sequence& sequence, const ops::SpanView& span)
       }
     }
   }
+  sequence.num_committed = std::max(sequence.num_committed, end);
   if (sequence.num_computed != static_cast<int32_t>(sequence.num_prompt)) return EndReason::kNone;
   return std::isfinite(result.nll_sum) ? EndReason::kLength : EndReason::kNumericError;
 }

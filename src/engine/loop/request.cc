@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <string>
 
 #include <sys/random.h>
 
@@ -11,16 +13,45 @@
 namespace ruvllm::engine {
 namespace {
 
+constexpr int32_t kMaxPriority = 100;
+
+Status check_length(const SequenceRequest& request, const StepLoopOptions& options) {
+  // A generated token needs a place of its own in the context.
+  const size_t size = request.prompt.size() + (request.generates() ? 1 : 0);
+  if (size > options.context_length) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "the prompt has {} tokens, but the context holds {}; shorten it or raise the context "
+        "length",
+        request.prompt.size(), options.context_length);
+  }
+  if (size > options.longest_sequence()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the prompt has {} tokens, but the key-value cache holds {}; shorten it or give "
+                "the cache more memory",
+                request.prompt.size(), options.longest_sequence());
+  }
+  return {};
+}
+
+Status check_choices(const SequenceRequest& request, uint32_t num_choices,
+                     const StepLoopOptions& options) {
+  const uint32_t most = request.generates() ? std::min(kMaxChoices, options.max_queued) : 1;
+  if (num_choices >= 1 && num_choices <= most) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "{} choices of an answer were asked for; expected 1 to {}", num_choices, most);
+}
+
+}  // namespace
+
 uint64_t fresh_seed() {
   uint64_t seed = 0;
   if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) seed = monotonic_ns();
   return seed;
 }
 
-}  // namespace
-
-Status check_request(const SequenceRequest& request, const model::ModelConfig& config,
-                     const StepLoopOptions& options) {
+Status check_request(const SequenceRequest& request, uint32_t num_choices,
+                     const model::ModelConfig& config, const StepLoopOptions& options) {
   const int32_t vocab_size = config.vocab_size;
   if (!request.embed && !config.generates_text()) {
     return fail(ErrorCode::kUnsupported,
@@ -32,14 +63,11 @@ Status check_request(const SequenceRequest& request, const model::ModelConfig& c
     return fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens; at least {} are needed",
                 request.prompt.size(), minimum);
   }
-  // A generated token needs a place of its own in the context.
-  const size_t limit = options.context_length - (request.generates() ? 1 : 0);
-  if (request.prompt.size() > limit) {
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "the prompt has {} tokens, but the context holds {}; shorten it or raise the context "
-        "length",
-        request.prompt.size(), options.context_length);
+  RUVLLM_TRY(check_length(request, options));
+  RUVLLM_TRY(check_choices(request, num_choices, options));
+  if (request.priority < -kMaxPriority || request.priority > kMaxPriority) {
+    return fail(ErrorCode::kInvalidArgument, "priority is {}; expected -{} to {}", request.priority,
+                kMaxPriority, kMaxPriority);
   }
   for (const int32_t id : request.prompt) {
     if (id < 0 || id >= vocab_size) {
@@ -54,7 +82,8 @@ void prepare_sequence(Sequence& sequence, const StepLoopOptions& options,
                       const Speculator* speculator) {
   const SequenceRequest& request = sequence.request;
   sequence.num_prompt = static_cast<uint32_t>(request.prompt.size());
-  sequence.max_total = options.context_length;
+  sequence.tenant_id = std::hash<std::string>()(request.tenant);
+  sequence.max_total = options.longest_sequence();
   if (request.max_tokens != 0) {
     sequence.max_total = std::min<uint32_t>(
         sequence.max_total,
@@ -64,7 +93,6 @@ void prepare_sequence(Sequence& sequence, const StepLoopOptions& options,
   sequence.tokens.reserve(sequence.max_total);
   sequence.tokens = request.prompt;
   sequence.pages.plan(sequence.max_total);
-  sequence.channel->result.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
   if (request.generates() && speculator != nullptr) speculator->prepare(sequence);
 }
 

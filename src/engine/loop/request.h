@@ -1,6 +1,8 @@
 // A request before it is queued: checks, and room for all that it will need.
 #pragma once
 
+#include <cstdint>
+
 #include "base/core/error.h"
 #include "engine/loop/options.h"
 #include "engine/sequence.h"
@@ -9,11 +11,15 @@
 
 namespace ruvllm::engine {
 
-Status check_request(const SequenceRequest& request, const model::ModelConfig& config,
-                     const StepLoopOptions& options);
+inline constexpr uint32_t kMaxChoices = 128;
+
+Status check_request(const SequenceRequest& request, uint32_t num_choices,
+                     const model::ModelConfig& config, const StepLoopOptions& options);
+
+uint64_t fresh_seed();
 
 // Reserves everything that the sequence will ever need, on the submitter's thread, so that the
-// engine's allocates nothing for it. `speculator` may be none.
+// engine's allocates nothing for it. Its seed is chosen. `speculator` may be none.
 void prepare_sequence(Sequence& sequence, const StepLoopOptions& options,
                       const Speculator* speculator);
 

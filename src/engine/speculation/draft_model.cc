@@ -57,9 +57,24 @@ void DraftModel::rewind(DraftCache& cache, int32_t num_tokens) {
   cache.pages.rewind(kv_cache_, cache.num_computed);
 }
 
-void DraftModel::adopt(DraftCache& cache, DraftCache& source, int32_t num_tokens) {
-  cache.num_computed = std::min(source.num_computed, num_tokens);
-  cache.pages.adopt(kv_cache_, source.pages, cache.num_computed);
+void DraftModel::share_under(DraftCache& cache, std::string_view salt) const {
+  cache.pages.share_under(kv_cache_.index().root(salt, Hash128{}));
+}
+
+void DraftModel::adopt(DraftCache& cache, std::span<const int32_t> tokens) {
+  if (!cache.pages.is_sharing()) return;
+  const size_t num_tokens = std::min(tokens.size(), static_cast<size_t>(context_length_));
+  cache.num_computed = cache.pages.adopt(kv_cache_, tokens.first(num_tokens));
+}
+
+void DraftModel::keep(DraftCache& cache, std::span<const int32_t> tokens) {
+  rewind(cache, static_cast<int32_t>(tokens.size()));
+  cache.pages.keep(kv_cache_, tokens.first(static_cast<size_t>(cache.num_computed)));
+}
+
+void DraftModel::release(DraftCache& cache) {
+  cache.pages.release(kv_cache_);
+  cache.num_computed = 0;
 }
 
 // The sequence's next rows; its pages are there.

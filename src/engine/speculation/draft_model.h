@@ -9,13 +9,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/core/error.h"
 #include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "engine/sampler.h"
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 #include "model/model.h"
 #include "model/workspace.h"
 #include "ops/views.h"
@@ -55,13 +56,19 @@ class DraftModel {
 
   // Forgets all but the first `num_tokens`.
   void rewind(DraftCache& cache, int32_t num_tokens);
-  // `cache`, new, takes over the first `num_tokens` of `source`, as far as it has them.
-  void adopt(DraftCache& cache, DraftCache& source, int32_t num_tokens);
-  uint32_t num_free_pages() const { return kv_cache_.pages().num_free(); }
+  // Its keys and values are shared as the large model's are; no adapters change them. On any
+  // thread, before the first pass.
+  void share_under(DraftCache& cache, std::string_view salt) const;
+  // `cache`, new, takes over what there is of the sequence's `tokens`.
+  void adopt(DraftCache& cache, std::span<const int32_t> tokens);
+  // Leaves what it has of `tokens` to others.
+  void keep(DraftCache& cache, std::span<const int32_t> tokens);
+  void release(DraftCache& cache);
   uint64_t cache_bytes_reserved() const { return kv_cache_.bytes_reserved(); }
   std::vector<MemoryRange> cache_ranges() const { return kv_cache_.ranges(); }
   MemoryRange workspace_range() const { return workspace_->range(); }
   uint64_t cache_bytes_used() const { return kv_cache_.bytes_used(); }
+  uint64_t cache_bytes_cached() const { return kv_cache_.bytes_cached(); }
   uint64_t workspace_bytes() const { return workspace_->bytes(); }
 
  private:

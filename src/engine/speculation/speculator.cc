@@ -55,6 +55,9 @@ void Speculator::prepare(Sequence& sequence) const {
   if (draft_model_ == nullptr) return;
   drafts.cache.pages.plan(
       std::min(sequence.max_total, static_cast<uint32_t>(draft_model_->context_length())));
+  if (sequence.request.cache_prompt) {
+    draft_model_->share_under(drafts.cache, sequence.request.cache_salt);
+  }
   const int32_t vocab_size = draft_model_->vocab_size();
   const auto known = [&](int32_t id) { return id < vocab_size; };
   drafts.model_may_draft = std::ranges::all_of(sequence.tokens, known) &&
@@ -137,7 +140,9 @@ bool Speculator::collect(std::span<const std::unique_ptr<Sequence>> running,
     Sequence& sequence = *running[i];
     if (entries[i].blocked) continue;
     // Beside a prompt's rows a draft's is not cheap: it costs what it brings at best.
-    if (entries[i].num_known - entries[i].num_computed > 1 || !sequence.drafts) return false;
+    const bool is_decode = entries[i].num_known == count_of(sequence.tokens.size()) &&
+                           entries[i].num_known - entries[i].num_computed <= 1;
+    if (!is_decode || !sequence.drafts) return false;
     sequences_.push_back(&sequence);
     entry_idx_.push_back(i);
   }
@@ -248,7 +253,7 @@ void Speculator::drafts_checked(Sequence& sequence, int32_t num_checked, int32_t
   SequenceDrafts& drafts = *sequence.drafts;
   if (drafts.num_drafts == 0 || !drafts.by_model) return;
   for (int32_t i = 0; i < num_checked; ++i) observe(sequence, model_kind(i), i < num_kept);
-  rewind(drafts.cache, sequence.num_computed);
+  draft_model_->rewind(drafts.cache, sequence.num_computed);
 }
 
 void Speculator::step_done(int32_t num_rows, int32_t num_logit_rows, double microseconds) {
@@ -266,28 +271,16 @@ void Speculator::step_done(int32_t num_rows, int32_t num_logit_rows, double micr
   }
 }
 
-void Speculator::rewind(DraftCache& cache, int32_t num_tokens) {
-  if (draft_model_ != nullptr) draft_model_->rewind(cache, num_tokens);
+void Speculator::adopt(Sequence& sequence, std::span<const int32_t> tokens) {
+  if (draft_model_ != nullptr) draft_model_->adopt(sequence.drafts->cache, tokens);
 }
 
-void Speculator::adopt(Sequence& sequence, DraftCache& prefix) {
-  if (draft_model_ == nullptr) return;
-  draft_model_->adopt(sequence.drafts->cache, prefix, sequence.num_computed);
+void Speculator::keep(Sequence& sequence, std::span<const int32_t> tokens) {
+  if (draft_model_ != nullptr) draft_model_->keep(sequence.drafts->cache, tokens);
 }
 
-bool Speculator::is_short_of_pages(std::span<const std::unique_ptr<Sequence>> running) const {
-  if (draft_model_ == nullptr) return false;
-  uint64_t wanted = 0;
-  for (const auto& sequence : running) {
-    if (!sequence->drafts || !sequence->drafts->model_may_draft) continue;
-    const uint64_t tokens =
-        std::min<uint64_t>(sequence->tokens.size() + kMaxDrafts,
-                           static_cast<uint64_t>(draft_model_->context_length()));
-    const uint64_t pages = cache::pages_for_tokens(tokens);
-    const uint64_t has = sequence->drafts->cache.pages.num_pages();
-    wanted += pages > has ? pages - has : 0;
-  }
-  return wanted > draft_model_->num_free_pages();
+void Speculator::release(Sequence& sequence) {
+  if (draft_model_ != nullptr) draft_model_->release(sequence.drafts->cache);
 }
 
 }  // namespace ruvllm::engine

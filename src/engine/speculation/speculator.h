@@ -20,7 +20,7 @@
 #include "engine/speculation/draft_model.h"
 #include "engine/speculation/planning/acceptance.h"
 #include "engine/speculation/planning/draft_planner.h"
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 #include "model/model.h"
 
 namespace ruvllm::engine {
@@ -66,12 +66,11 @@ class Speculator {
   void drafts_checked(Sequence& sequence, int32_t num_checked, int32_t num_kept);
   void step_done(int32_t num_rows, int32_t num_logit_rows, double microseconds);
 
-  // The draft model's pages of a sequence or of a kept prefix. All but the first `num_tokens` go.
-  void rewind(DraftCache& cache, int32_t num_tokens);
-  // A started sequence begins with the tokens of a kept prefix, up to its num_computed.
-  void adopt(Sequence& sequence, DraftCache& prefix);
-  // Whether drafts for `running` may find no page: kept prefixes had better go.
-  bool is_short_of_pages(std::span<const std::unique_ptr<Sequence>> running) const;
+  // The draft model's pages of a sequence: what there is of its tokens when it starts, what it
+  // leaves of them to others, and their end.
+  void adopt(Sequence& sequence, std::span<const int32_t> tokens);
+  void keep(Sequence& sequence, std::span<const int32_t> tokens);
+  void release(Sequence& sequence);
 
   const DraftModel* draft_model() const { return draft_model_.get(); }
 

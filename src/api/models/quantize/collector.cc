@@ -248,7 +248,7 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
                                  .num_pages = num_pages}));
   impl->block_table.resize(num_pages);
   for (uint32_t& page : impl->block_table) {
-    if (!impl->pool->pages().take(page)) {
+    if (!impl->pool->take(cache::Tier::kBinary16, page)) {
       return fail(ErrorCode::kInternal, "the cache has fewer pages than a window");
     }
   }

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "engine/speculation/planning/acceptance.h"
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 
 namespace ruvllm::engine {
 

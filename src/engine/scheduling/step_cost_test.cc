@@ -1,4 +1,4 @@
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 
 #include <random>
 

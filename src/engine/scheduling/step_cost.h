@@ -42,4 +42,9 @@ class StepCost {
   int64_t num_decodes_ = 0;
 };
 
+// How many prompt rows beside `num_decodes` keep a step within `microseconds`, at least a few, so
+// that prompts get ahead; at most `max_rows` with the decodes. Before costs are known: some.
+int32_t prefill_rows_within(const StepCost& cost, double microseconds, int32_t num_decodes,
+                            int32_t max_rows);
+
 }  // namespace ruvllm::engine

@@ -1,4 +1,4 @@
-#include "engine/speculation/planning/step_cost.h"
+#include "engine/scheduling/step_cost.h"
 
 #include <algorithm>
 #include <bit>
@@ -82,6 +82,23 @@ double StepCost::predict(int32_t rows) const {
   if (above == below) return low;
   const double high_rows = rows_of(above), high = points_[above].microseconds;
   return low + (high - low) * (rows - low_rows) / (high_rows - low_rows);
+}
+
+int32_t prefill_rows_within(const StepCost& cost, double microseconds, int32_t num_decodes,
+                            int32_t max_rows) {
+  constexpr int32_t kFewest = 8, kUntilKnown = 64;
+  const int32_t most = std::max(max_rows - num_decodes, 1);
+  if (!cost.is_known()) return std::min(kUntilKnown, most);
+  int32_t low = std::min(kFewest, most), high = most;  // low is allowed in any case
+  while (low < high) {
+    const int32_t middle = low + (high - low + 1) / 2;
+    if (cost.predict(num_decodes + middle) <= microseconds) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
 }
 
 }  // namespace ruvllm::engine
