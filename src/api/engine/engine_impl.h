@@ -42,6 +42,7 @@ struct Engine::Impl {
   Status load_draft_model(const EngineOptions& options);
   engine::SpeculationOptions speculation(const EngineOptions& options) const;
   Status load_default_adapters(const std::vector<AdapterSource>& sources);
+  uint64_t default_adapter_bytes() const;
   // None: the default ones. An empty list: no adapters, nullptr.
   Result<std::shared_ptr<const adapters::AdapterSet>> adapter_set(
       const std::optional<std::vector<AdapterUse>>& uses) const;

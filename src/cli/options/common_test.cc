@@ -27,12 +27,35 @@ TEST(CommonFlags, UnsetUnlessGiven) {
 }
 
 TEST(CommonFlags, AllForms) {
-  const CommonFlags flags =
-      parse({"-m",        "a.gguf",       "-t",        "3",          "--ctx=64",
-             "--device",  "cuda",         "--cpu-isa", "generic",    "--weights",
-             "mapped",    "--packed-mib", "7",         "--kv-store", "q4",
-             "--kv-tail", "64",           "--json",    "--config",   "c.toml"})
-          .value();
+  const CommonFlags flags = parse({"-m",
+                                   "a.gguf",
+                                   "-t",
+                                   "3",
+                                   "--ctx=64",
+                                   "--device",
+                                   "cuda",
+                                   "--cpu-isa",
+                                   "generic",
+                                   "--weights",
+                                   "mapped",
+                                   "--packed-mib",
+                                   "7",
+                                   "--kv-store",
+                                   "q4",
+                                   "--kv-tail",
+                                   "64",
+                                   "--json",
+                                   "--config",
+                                   "c.toml",
+                                   "--prefill-batch",
+                                   "2",
+                                   "--decode-batch",
+                                   "5",
+                                   "--lora-batch",
+                                   "9",
+                                   "--batch-for-memory",
+                                   "auto"})
+                                .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);
   EXPECT_EQ(flags.ctx, 64u);
@@ -42,6 +65,10 @@ TEST(CommonFlags, AllForms) {
   EXPECT_EQ(flags.packed_mib, 7u);
   EXPECT_EQ(flags.kv_store, "q4");
   EXPECT_EQ(flags.kv_tail, 64u);
+  EXPECT_EQ(flags.prefill_batch, 2u);
+  EXPECT_EQ(flags.decode_batch, 5u);
+  EXPECT_EQ(flags.lora_batch, 9u);
+  EXPECT_EQ(flags.batch_for_memory, "auto");
   EXPECT_EQ(flags.config_path, "c.toml");
   EXPECT_TRUE(flags.json);
 }
