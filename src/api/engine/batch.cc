@@ -36,7 +36,7 @@ BatchNeeds needs_of(const EngineOptions& options, uint64_t available, const Batc
         models.device, model.config(), model.weights(),
         {.max_rows = static_cast<int32_t>(options.max_batch_tokens),
          .max_logit_rows = 1,
-         .num_threads = models.device.team().num_threads(),
+         .num_threads = models.num_threads,
          .context_length = static_cast<int32_t>(models.context_length)});
   };
   needs.workspace = workspace(models.model);

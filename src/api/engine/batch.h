@@ -21,6 +21,7 @@ uint32_t expected_sequences(const EngineOptions& options, uint64_t available);
 
 struct BatchModels {
   const device::CpuDevice& device;
+  uint32_t num_threads = 0;
   const model::Model& model;
   const model::Model* draft = nullptr;  // or none
   KvStoreOptions store;

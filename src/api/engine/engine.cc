@@ -167,8 +167,9 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
                                store.format, impl->draft_model.get()));
   RUVLLM_ASSIGN(const api::ChosenBatch batch,
                 api::choose_batch(options, available,
-                                  {*impl->device, *impl->model, impl->draft_model.get(), store,
-                                   loop_options.context_length, impl->default_adapter_bytes()}));
+                                  {*impl->device, impl->device->team().num_threads(), *impl->model,
+                                   impl->draft_model.get(), store, loop_options.context_length,
+                                   impl->default_adapter_bytes()}));
   loop_options.max_sequences = batch.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
   loop_options.speculation = impl->speculation(options);

@@ -348,21 +348,25 @@ double sum_exp(const float* x, int32_t n, float max) noexcept {
   return sum.total();
 }
 
-// num_cols columns of one slice for kRows rows; what b holds beyond them is read and dropped.
-template <class V, size_t kRows, size_t kVecs>
+// num_cols columns of one slice for kRows rows, or all that kVecs vectors have (kFull: no masks);
+// what b holds beyond them is read and dropped.
+template <class V, size_t kRows, size_t kVecs, bool kFull>
 RUVLLM_NEVER_INLINE void add_low_rank_tile(const LowRankArgs& args, const uint16_t* b,
                                            const float* inner, int32_t num_cols, float* dst) {
   const auto rank = static_cast<size_t>(args.rank);
+  const auto lanes = [&](size_t v) RUVLLM_INLINE_LAMBDA {
+    return lanes_below<V>(static_cast<int32_t>(v) * V::kLanes, num_cols);
+  };
   V acc[kRows][kVecs];
-  int32_t first[kVecs], lanes[kVecs];
-  for (size_t v = 0; v < kVecs; ++v) {
-    first[v] = static_cast<int32_t>(v) * V::kLanes;
-    lanes[v] = lanes_below<V>(first[v], num_cols);
-    if (lanes[v] == 0) first[v] = 0;
-  }
   for (size_t m = 0; m < kRows; ++m) {
+    const float* row = dst + m * args.dst_stride;
     for (size_t v = 0; v < kVecs; ++v) {
-      acc[m][v] = V::load_partial(dst + m * args.dst_stride + first[v], lanes[v], 0.0f);
+      if constexpr (kFull) {
+        acc[m][v] = V::load(row + v * V::kLanes);
+      } else {
+        acc[m][v] =
+            lanes(v) == 0 ? V::zero() : V::load_partial(row + v * V::kLanes, lanes(v), 0.0f);
+      }
     }
   }
   for (size_t r = 0; r < rank; ++r, b += kLowRankSlice) {
@@ -374,8 +378,13 @@ RUVLLM_NEVER_INLINE void add_low_rank_tile(const LowRankArgs& args, const uint16
     }
   }
   for (size_t m = 0; m < kRows; ++m) {
+    float* row = dst + m * args.dst_stride;
     for (size_t v = 0; v < kVecs; ++v) {
-      if (lanes[v] > 0) acc[m][v].store_partial(dst + m * args.dst_stride + first[v], lanes[v]);
+      if constexpr (kFull) {
+        acc[m][v].store(row + v * V::kLanes);
+      } else if (lanes(v) > 0) {
+        acc[m][v].store_partial(row + v * V::kLanes, lanes(v));
+      }
     }
   }
 }
@@ -391,7 +400,11 @@ RUVLLM_ALWAYS_INLINE void add_low_rank_rows(const LowRankArgs& args, const float
     if (count > args.num_cols - done) count = args.num_cols - done;
     const uint16_t* b =
         args.b + static_cast<size_t>(col - in_slice) * static_cast<size_t>(args.rank) + in_slice;
-    add_low_rank_tile<V, kRows, kVecs>(args, b, inner, count, dst + done);
+    if (count == kCols) {
+      add_low_rank_tile<V, kRows, kVecs, true>(args, b, inner, count, dst + done);
+    } else {
+      add_low_rank_tile<V, kRows, kVecs, false>(args, b, inner, count, dst + done);
+    }
     done += count;
   }
 }
