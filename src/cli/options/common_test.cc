@@ -124,6 +124,19 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_flags->device, DeviceType::Cpu);
   EXPECT_EQ(from_flags->cpu_isa, "generic");
 
+  settings.decode_batch = 6;
+  settings.lora_batch = 9;
+  settings.batch_for_memory = "7.5";
+  const auto batched =
+      merge_settings(parse({"--lora-batch", "3", "--prefill-batch", "2"}).value(), settings);
+  EXPECT_EQ(batched->batch, (BatchConfig{2, 6, 3}));
+  EXPECT_EQ(batched->batch_memory_gb, 7.5);
+  EXPECT_EQ(
+      merge_settings(parse({"--batch-for-memory", "auto"}).value(), settings)->batch_memory_gb,
+      0.0);
+  EXPECT_FALSE(merge_settings(parse({"--batch-for-memory", "much"}).value(), settings));
+  settings.batch_for_memory.reset();
+
   settings.speculate = "perhaps";
   EXPECT_FALSE(merge_settings({}, settings));
   settings.speculate = "off";
