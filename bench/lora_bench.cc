@@ -1,10 +1,11 @@
-// What adapters add to a decode step of a model: ops::add_lora over all layers and all products.
+// What adapters cost a decode step of a model: the products of all layers with and without them.
 //
 //   lora/SHAPE/rank:R/sequences:N      N sequences decode one token each, everyone with an own
 //                                      adapter of rank R for all seven products of a layer
 //
-// us_per_token is the time of the step over its tokens; compare it with a token's whole time
-// (e2e_bench). Adapters are read from memory: float32, as the engine keeps them.
+// The products are Q4_K (Q5_0 where rows do not divide by 256), packed; attention, norms and logits
+// are left out. of_base is the speed without adapters that is left, us_per_token what adapters add
+// to a token.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -19,9 +20,13 @@
 #include "base/core/check.h"
 #include "base/memory/arena.h"
 #include "base/memory/buffer.h"
+#include "ops/activations.h"
+#include "ops/linear.h"
 #include "ops/lora.h"
 #include "ops/views.h"
 #include "support/harness.h"
+#include "support/random_bytes.h"
+#include "tensor/dtype.h"
 
 namespace ruvllm::bench {
 namespace {
@@ -30,17 +35,31 @@ using ops::LoraTarget;
 
 // Matrices of all adapters lie one after the other in this and start again at its begin, so that
 // dozens of adapters need no more memory than the machine has.
-constexpr size_t kPoolFloats = size_t{64} << 20;
+constexpr size_t kPoolElements = size_t{512} << 20;
 
-std::span<const float> pool(const Setup& setup) {
+std::span<const uint16_t> pool(const Setup& setup) {
   static const Buffer buffer = [&] {
-    const size_t count = setup.tiny ? size_t{1} << 20 : kPoolFloats;
-    Buffer made = Buffer::allocate(count * sizeof(float), HugePages::kPrefer, "adapters").value();
-    float* values = reinterpret_cast<float*>(made.data());
-    for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i % 255) * 0.001f - 0.1f;
+    const size_t count = setup.tiny ? size_t{1} << 20 : kPoolElements;
+    Buffer made =
+        Buffer::allocate(count * sizeof(uint16_t), HugePages::kPrefer, "adapters").value();
+    auto* values = reinterpret_cast<uint16_t*>(made.data());
+    for (size_t i = 0; i < count; ++i) values[i] = static_cast<uint16_t>(0x2000 + i % 255);
     return made;
   }();
-  return {reinterpret_cast<const float*>(buffer.data()), buffer.size() / sizeof(float)};
+  return {reinterpret_cast<const uint16_t*>(buffer.data()), buffer.size() / sizeof(uint16_t)};
+}
+
+// Any bytes are packed weights of every type; a layer's matrices follow each other and start again
+// at the begin.
+std::span<const std::byte> weight_pool(const Setup& setup) {
+  static const Buffer buffer = [&] {
+    Buffer made = Buffer::allocate(setup.tiny ? size_t{8} << 20 : size_t{256} << 20,
+                                   HugePages::kPrefer, "weights")
+                      .value();
+    fill_random({made.data(), made.size()});
+    return made;
+  }();
+  return {buffer.data(), buffer.size()};
 }
 
 struct Dimensions {
@@ -79,15 +98,14 @@ struct Dimensions {
 struct Sets {
   Sets(const Setup& setup, const Dimensions& dims, int32_t rank, int32_t num_sets)
       : parts(static_cast<size_t>(num_sets)) {
-    const std::span<const float> values = pool(setup);
+    const std::span<const uint16_t> values = pool(setup);
     size_t next = 0;
-    const auto take = [&](int32_t rows, int32_t cols) {
-      const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(cols);
+    const auto take = [&](size_t count) {
       RUVLLM_CHECK(count <= values.size());
       if (next + count > values.size()) next = 0;
-      const float* taken = values.data() + next;
-      next += count;
-      num_floats += count;
+      const uint16_t* taken = values.data() + next;
+      next += (count + 31) / 32 * 32;
+      num_elements += count;
       return taken;
     };
     const size_t num_parts = static_cast<size_t>(dims.num_layers) * ops::kNumLoraTargets;
@@ -95,7 +113,9 @@ struct Sets {
     for (std::vector<ops::LoraPart>& own : parts) {
       for (size_t i = 0; i < num_parts; ++i) {
         const auto target = static_cast<LoraTarget>(i % ops::kNumLoraTargets);
-        own.push_back({take(rank, dims.in_dim(target)), take(dims.out_dim(target), rank), rank});
+        const uint16_t* a =
+            take(static_cast<size_t>(rank) * static_cast<size_t>(dims.in_dim(target)));
+        own.push_back({a, take(ops::lora_b_elements(dims.out_dim(target), rank)), rank});
       }
       views.push_back({own.data(), begins.data()});
     }
@@ -104,7 +124,7 @@ struct Sets {
   std::vector<std::vector<ops::LoraPart>> parts;
   std::vector<uint32_t> begins;
   std::vector<ops::LoraView> views;
-  size_t num_floats = 0;  // of all sets
+  size_t num_elements = 0;  // of all sets
 };
 
 // Decode rows, one a sequence.
@@ -123,54 +143,148 @@ struct Step {
   ops::BatchView batch;
 };
 
-// The products of a layer that share their input, as model/decoder calls them.
-constexpr std::array kQkv = {LoraTarget::kQ, LoraTarget::kK, LoraTarget::kV};
-constexpr std::array kOutput = {LoraTarget::kAttnOutput};
-constexpr std::array kGateUp = {LoraTarget::kGate, LoraTarget::kUp};
-constexpr std::array kDown = {LoraTarget::kDown};
+// The products of a layer that share their input, as model/decoder runs them.
+struct Group {
+  std::vector<LoraTarget> targets;
+  int32_t in_dim;
+};
+
+std::array<Group, 4> groups_of(const Dimensions& dims) {
+  return {{{{LoraTarget::kQ, LoraTarget::kK, LoraTarget::kV}, dims.hidden},
+           {{LoraTarget::kAttnOutput}, dims.q},
+           {{LoraTarget::kGate, LoraTarget::kUp}, dims.hidden},
+           {{LoraTarget::kDown}, dims.ffn}}};
+}
+
+// All layers' products with their inputs and outputs.
+class Products {
+ public:
+  Products(const Setup& setup, const Dimensions& dims, int32_t num_rows)
+      : setup_(setup), dims_(dims), groups_(groups_of(dims)), num_rows_(num_rows) {
+    const int32_t widest = std::max({dims.hidden, dims.ffn, dims.q});
+    size_t scratch_bytes = 64;
+    size_t next = 0;
+    plans_.resize(static_cast<size_t>(dims.num_layers) * ops::kNumLoraTargets);
+    slices_ = std::vector<ops::PackedSlices>(plans_.size());
+    for (size_t i = 0; i < plans_.size(); ++i) {
+      const auto target = static_cast<LoraTarget>(i % ops::kNumLoraTargets);
+      plans_[i] = plan(target, next);
+      slices_[i] = plans_[i].weight.data;
+      plans_[i].packed = &slices_[i];
+      scratch_bytes = std::max(scratch_bytes, plans_[i].scratch_bytes());
+    }
+    for (size_t i = 0; i < groups_.size(); ++i) {
+      inputs_[i].plan(arena_, num_rows, groups_[i].in_dim, kinds(i));
+    }
+    lora_.plan(arena_, num_rows, setup.num_threads);
+    scratch_stride_ = (scratch_bytes + 63) / 64 * 64;
+    const auto scratch = arena_.add<std::byte>(scratch_stride_ * setup.num_threads);
+    RUVLLM_CHECK(arena_.commit(HugePages::kPrefer, "products").has_value());
+    lora_.bind(arena_);
+    scratch_ = arena_.at(scratch);
+    for (size_t i = 0; i < groups_.size(); ++i) fill(inputs_[i], groups_[i].in_dim, kinds(i));
+    for (std::vector<float>& output : outputs_) {
+      output.resize(static_cast<size_t>(widest) * static_cast<size_t>(num_rows));
+    }
+  }
+
+  double seconds(const Step& step, bool with_adapters) {
+    return team_seconds(setup_.device->team(), [&](ThreadTeam::Worker& worker) {
+      for (int32_t layer = 0; layer < dims_.num_layers; ++layer) {
+        for (size_t i = 0; i < groups_.size(); ++i) run(worker, step, layer, i, with_adapters);
+      }
+    });
+  }
+
+ private:
+  ops::LinearPlan plan(LoraTarget target, size_t& next) const {
+    const std::span<const std::byte> bytes = weight_pool(setup_);
+    const auto cols = static_cast<uint32_t>(dims_.in_dim(target));
+    const auto rows = static_cast<uint32_t>(dims_.out_dim(target));
+    const DType dtype = cols % 256 == 0 ? DType::kQ4_K : DType::kQ5_0;
+    const size_t stride = row_bytes(dtype, cols).value();
+    RUVLLM_CHECK(rows * stride <= bytes.size());
+    if (next + rows * stride > bytes.size()) next = 0;
+    const MatrixView view{bytes.data() + next, dtype, rows, cols, stride};
+    next += (rows * stride + 63) / 64 * 64;
+    return ops::plan_linear(*setup_.device, view, nullptr, "product").value();
+  }
+
+  // Of the first layer's products, as of all.
+  ops::ActivationKinds kinds(size_t group) const {
+    return plans_[static_cast<size_t>(groups_[group].targets[0])].activation_kind();
+  }
+
+  void fill(ops::ActivationBuffer& input, int32_t dim, ops::ActivationKinds kinds) const {
+    input.bind(arena_);
+    for (int32_t row = 0; row < num_rows_; ++row) {
+      std::fill_n(input.row(row, dim), dim, 0.01f);
+      input.store_row(setup_.device->kernels().elementwise, row, dim, kinds);
+    }
+  }
+
+  ops::LoraGroup lora_group(int32_t layer, size_t group) const {
+    return {layer, groups_[group].targets, groups_[group].in_dim};
+  }
+
+  void run(ThreadTeam::Worker& worker, const Step& step, int32_t layer, size_t group,
+           bool with_adapters) {
+    ops::LinearCall calls[ops::kMaxLoraCalls];
+    const std::vector<LoraTarget>& targets = groups_[group].targets;
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const size_t place =
+          static_cast<size_t>(layer) * ops::kNumLoraTargets + static_cast<size_t>(targets[i]);
+      calls[i] = {&plans_[place], outputs_[i].data()};
+    }
+    const std::span<const ops::LinearCall> used(calls, targets.size());
+    std::byte* scratch = scratch_ + worker.index() * scratch_stride_;
+    if (with_adapters) {
+      const ops::LoraPass pass = {setup_.device->kernels(), step.batch, lora_};
+      const ops::LoraGroup own = lora_group(layer, group);
+      ops::project_lora(worker, pass, own, inputs_[group].row(0, own.in_dim));
+      worker.barrier();
+      const size_t after = (group + 1) % groups_.size();
+      const int32_t next_layer = (layer + (after == 0 ? 1 : 0)) % dims_.num_layers;
+      ops::run_linear_with_lora(worker, pass, own, used, inputs_[group],
+                                lora_group(next_layer, after), scratch);
+    } else {
+      ops::run_linear(worker, used, inputs_[group], num_rows_, scratch);
+    }
+    worker.barrier();
+  }
+
+  const Setup& setup_;
+  Dimensions dims_;
+  std::array<Group, 4> groups_;
+  int32_t num_rows_;
+  Arena arena_;
+  std::array<ops::ActivationBuffer, 4> inputs_;
+  ops::LoraScratch lora_;
+  std::byte* scratch_ = nullptr;
+  size_t scratch_stride_ = 0;
+  std::vector<ops::LinearPlan> plans_;  // [layers, targets]
+  std::vector<ops::PackedSlices> slices_;
+  std::array<std::vector<float>, ops::kMaxLoraCalls> outputs_;
+};
 
 void run_step(benchmark::State& state, const Setup& setup, const api::SynthShape& shape,
               int32_t rank, int32_t num_sequences) {
   const Dimensions dims(shape);
   const Sets sets(setup, dims, rank, num_sequences);
   const Step step(sets);
-  Arena arena;
-  ops::LoraScratch scratch;
-  scratch.plan(arena, num_sequences, setup.num_threads);
-  RUVLLM_CHECK(arena.commit(HugePages::kPrefer, "adapters").has_value());
-  scratch.bind(arena);
-  const size_t widest = static_cast<size_t>(std::max({dims.hidden, dims.ffn, dims.q}));
-  const size_t row_floats = widest * static_cast<size_t>(num_sequences);
-  const std::vector<float> input(row_floats, 0.01f);
-  std::vector<std::vector<float>> outputs(ops::kMaxLoraCalls, std::vector<float>(row_floats));
-  const auto run_group = [&](ThreadTeam::Worker& worker, int32_t layer,
-                             std::span<const LoraTarget> targets) {
-    ops::LoraCall calls[ops::kMaxLoraCalls];
-    for (size_t i = 0; i < targets.size(); ++i) {
-      calls[i] = {targets[i], dims.out_dim(targets[i]), outputs[i].data()};
-    }
-    ops::add_lora(worker, setup.device->kernels(), step.batch, layer,
-                  std::span(calls, targets.size()), {input.data(), dims.in_dim(targets[0])},
-                  scratch);
-    worker.barrier();
-  };
-  double total_seconds = 0.0;
+  Products products(setup, dims, num_sequences);
+  double with = 0.0, without = 0.0;
   for (auto _ : state) {
-    const double seconds = team_seconds(setup.device->team(), [&](ThreadTeam::Worker& worker) {
-      for (int32_t layer = 0; layer < dims.num_layers; ++layer) {
-        run_group(worker, layer, kQkv);
-        run_group(worker, layer, kOutput);
-        run_group(worker, layer, kGateUp);
-        run_group(worker, layer, kDown);
-      }
-    });
+    without += products.seconds(step, false);
+    const double seconds = products.seconds(step, true);
+    with += seconds;
     state.SetIterationTime(seconds);
-    total_seconds += seconds;
   }
-  const double floats = static_cast<double>(sets.num_floats);
-  report_work(state, setup, {.multiply_adds = floats, .bytes = floats * sizeof(float)});
+  const double elements = static_cast<double>(sets.num_elements);
+  report_work(state, setup, {.multiply_adds = elements, .bytes = elements * sizeof(uint16_t)});
+  state.counters["of_base"] = without / with;
   state.counters["us_per_token"] =
-      1e6 * total_seconds / (static_cast<double>(state.iterations()) * num_sequences);
+      1e6 * (with - without) / (static_cast<double>(state.iterations()) * num_sequences);
 }
 
 void add_shape(const Setup& setup, std::string_view name, std::span<const int32_t> ranks,

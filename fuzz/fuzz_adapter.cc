@@ -56,7 +56,8 @@ void check_adapter(Result<Matrices> matrices, const adapters::BaseShape& base) {
   if (!matrices) return check_error(matrices.error());
   const auto adapter = Adapter::create("fuzz", base, std::move(*matrices));
   if (!adapter) return check_error(adapter.error());
-  for (const Adapter::Matrices& part : (*adapter)->matrices()) {
+  for (const Adapter::Factors& factors : (*adapter)->factors()) {
+    const Adapter::Matrices part = (*adapter)->matrices(factors);
     RUVLLM_CHECK(part.layer_idx >= 0 && part.layer_idx < base.num_layers && part.rank > 0);
     const auto rank = static_cast<size_t>(part.rank);
     RUVLLM_CHECK(part.a.size() == rank * static_cast<size_t>(base.in_dim(part.target)));

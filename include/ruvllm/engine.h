@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <ruvllm/adapter.h>
+#include <ruvllm/batch.h>
 #include <ruvllm/cache/kv_cache.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/error.h>
@@ -49,8 +50,14 @@ struct EngineOptions {
   std::string model_path = {};
   uint32_t num_threads = 0;  // 0: one a core that affinity and cgroup quota allow, fast ones first
   uint32_t context_length = 0;  // tokens of one sequence; 0: the model's, as far as memory allows
-  uint32_t max_sequences = 1;   // running at once; more wait in the queue
+  // Running at once; more wait in the queue. 0: as many as may decode together (batch), chosen by
+  // memory if that is open, too.
+  uint32_t max_sequences = 1;
   uint32_t max_batch_tokens = 512;  // rows of one step: prompt chunks and decodes together
+  BatchConfig batch = {};           // what a step carries; 0: up to the limits above
+  // What `batch` leaves at 0 is chosen by what fits into this much memory (BatchConfig::for_model),
+  // 0: into what is free, the cgroup's limit included.
+  std::optional<double> batch_memory_gb = {};
   DeviceType device = DeviceType::Cpu;
   std::string cpu_isa = {};  // "": the best one here; "generic", "avx2", ... forces it
   WeightForm weights = WeightForm::kAuto;
@@ -200,6 +207,7 @@ struct MemoryReport {
   uint64_t weights_packed = 0;      // copies in huge pages
   uint64_t cache_resident = 0;      // keys and values
   uint64_t workspace_resident = 0;  // activations and logits
+  uint64_t adapters = 0;            // of all that are loaded
   uint64_t tokenizer = 0;           // vocabulary and chat template, on the heap
   uint64_t heap = 0;                // the rest of the heap, free blocks included
   uint64_t code = 0;                // programs and libraries with their data
@@ -216,8 +224,8 @@ struct MemoryReport {
 
   // The sum of all purposes.
   uint64_t accounted() const {
-    return weights_resident + weights_packed + cache_resident + workspace_resident + tokenizer +
-           heap + code + stacks + other;
+    return weights_resident + weights_packed + cache_resident + workspace_resident + adapters +
+           tokenizer + heap + code + stacks + other;
   }
 };
 
@@ -228,6 +236,9 @@ struct EngineInfo {
   std::string isa;     // "avx2"
   uint32_t num_threads = 0;
   uint32_t context_length = 0;
+  uint32_t max_sequences = 0;  // running at once
+  BatchConfig batch;           // what a step carries
+  std::string batch_reason;    // where it comes from
   uint32_t model_context_length = 0;
   uint32_t vocab_size = 0;
   uint32_t embedding_length = 0;                // dimensions of an embedding
@@ -252,6 +263,10 @@ struct BenchOptions {
   uint32_t generated_tokens = 64;
   std::vector<uint32_t> batch_sizes = {1};
   uint32_t depth = 0;  // tokens already in the cache when the clock starts
+  // With adapters, each batch decodes by turns without any and with these: random ones of all
+  // products, given to its sequences in turn.
+  uint32_t num_adapters = 0;
+  uint32_t adapter_rank = 8;
   uint32_t repetitions = 3;
   uint32_t shared_prefix = 0;  // tokens that two prompts begin with; 0: not measured
 };
@@ -263,6 +278,8 @@ struct BenchDecode {
   double prefill_tok_s = 0.0;   // of the tokens that were in the cache before, all sequences
   uint64_t drafted_tokens = 0;  // of all sequences and repetitions
   uint64_t accepted_tokens = 0;
+  double adapters_tok_s = 0.0;     // with BenchOptions::num_adapters; tok_s is without
+  double adapters_fraction = 0.0;  // of the speed without: median of the repetitions' ratios
 };
 // Two prompts that differ in their last 16 tokens, one after the other: time to the first token,
 // median of the repetitions.
@@ -281,7 +298,8 @@ struct BenchReport {
       0.0;  // read bandwidth of this machine with the engine's threads, measured
   double roofline_fraction = 0.0;  // bytes read by a decode step (batch 1) / time / bandwidth
   std::string isa;
-  MemoryReport memory;  // after the last run
+  uint64_t adapter_bytes = 0;  // of one of BenchOptions::num_adapters
+  MemoryReport memory;         // after the last run
 };
 
 class RUVLLM_API Engine {

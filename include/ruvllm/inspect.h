@@ -53,7 +53,8 @@ struct SystemReport {
   uint32_t num_threads = 0;         // what 0 in EngineOptions means here
   uint64_t memory_total = 0;
   uint64_t memory_available = 0;
-  uint64_t memory_limit = 0;  // cgroup; 0: no limit
+  uint64_t memory_budget = 0;  // available, less where the cgroup leaves less
+  uint64_t memory_limit = 0;   // cgroup; 0: no limit
   std::string isa;
   std::vector<std::string> isas_available;
   std::vector<std::pair<std::string, std::string>> kernels;  // operation, implementation

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ruvllm/adapter.h>
+#include <ruvllm/batch.h>
 #include <ruvllm/cache/kv_cache.h>
 #include <ruvllm/cache/paged_kv_cache.h>
 #include <ruvllm/chat.h>

@@ -14,7 +14,10 @@ namespace ruvllm {
 // RUVLLM_THREADS and `threads`, RUVLLM_CTX and `ctx`, RUVLLM_DEVICE and `device`,
 // RUVLLM_CPU_ISA and `cpu_isa`, RUVLLM_WEIGHTS and `weights`, RUVLLM_PACKED_MIB and `packed_mib`,
 // RUVLLM_KV_STORE and `kv_store`, RUVLLM_KV_TAIL and `kv_tail`, RUVLLM_SPECULATE and `speculate`,
-// RUVLLM_DRAFT and `draft`, RUVLLM_CACHE_DIR and `cache_dir`, RUVLLM_CACHE_MIB and `cache_mib`;
+// RUVLLM_DRAFT and `draft`, RUVLLM_CACHE_DIR and `cache_dir`, RUVLLM_CACHE_MIB and `cache_mib`,
+// RUVLLM_PREFILL_BATCH and `prefill_batch`, RUVLLM_DECODE_BATCH and `decode_batch`,
+// RUVLLM_LORA_BATCH and `lora_batch`, RUVLLM_BATCH_FOR_MEMORY and `batch_for_memory` (gigabytes, or
+// "auto");
 // RUVLLM_CONFIG names the file.
 struct Settings {
   std::optional<std::string> model;
@@ -30,6 +33,10 @@ struct Settings {
   std::optional<std::string> draft;
   std::optional<std::string> cache_dir;
   std::optional<uint32_t> cache_mib;
+  std::optional<uint32_t> prefill_batch;
+  std::optional<uint32_t> decode_batch;
+  std::optional<uint32_t> lora_batch;
+  std::optional<std::string> batch_for_memory;
   bool no_color = false;  // NO_COLOR is set and not empty (https://no-color.org)
 };
 

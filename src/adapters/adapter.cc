@@ -6,6 +6,10 @@
 #include <tuple>
 #include <utility>
 
+#include "base/memory/arena.h"
+#include "base/numeric/half.h"
+#include "kernels/cpu/elementwise.h"
+
 namespace ruvllm::adapters {
 namespace {
 
@@ -69,6 +73,50 @@ Hash128 identity_of_keys(std::span<const ScaledAdapter> adapters) {
   return changes_keys ? hasher.finish() : Hash128{};
 }
 
+Hash128 digest_of(std::span<const Adapter::Matrices> matrices) {
+  SipHasher hasher(kDigestKey);
+  for (const Adapter::Matrices& each : matrices) {
+    hasher.add_value(each.layer_idx);
+    hasher.add_value(each.target);
+    hasher.add_value(each.rank);
+    hasher.add_value(std::bit_cast<uint32_t>(each.scale));
+    hasher.add(std::as_bytes(std::span(each.a)));
+    hasher.add(std::as_bytes(std::span(each.b)));
+  }
+  return hasher.finish();
+}
+
+// The power of two that brings the largest finite value to [2^14, 2^15).
+int exponent_for_f16(std::span<const float> values) {
+  float largest = 0.0f;
+  for (const float value : values) {
+    const float magnitude = std::abs(value);
+    if (std::isfinite(magnitude)) largest = std::max(largest, magnitude);
+  }
+  constexpr int kLargest = 15, kMost = 60;
+  int exponent = 0;
+  if (largest > 0.0f) std::frexp(largest, &exponent);
+  return largest > 0.0f ? std::clamp(kLargest - exponent, -kMost, kMost) : 0;
+}
+
+void store_a(std::span<const float> a, int exponent, uint16_t* dst) {
+  const float factor = std::ldexp(1.0f, exponent);
+  for (const float value : a) *dst++ = f32_to_f16(value * factor);
+}
+
+// Where element [row, r] of B stands.
+size_t index_in_slices(size_t row, size_t r, size_t rank) {
+  constexpr auto kSlice = static_cast<size_t>(kernels::kLowRankSlice);
+  return (row / kSlice * rank + r) * kSlice + row % kSlice;
+}
+
+void store_b(std::span<const float> b, size_t rank, int exponent, uint16_t* dst) {
+  const float factor = std::ldexp(1.0f, exponent);
+  for (size_t i = 0; i < b.size(); ++i) {
+    dst[index_in_slices(i / rank, i % rank, rank)] = f32_to_f16(b[i] * factor);
+  }
+}
+
 }  // namespace
 
 int32_t BaseShape::in_dim(LoraTarget target) const {
@@ -103,21 +151,45 @@ std::string_view lora_target_name(LoraTarget target) {
   return kNames[static_cast<size_t>(target)];
 }
 
-Adapter::Adapter(std::string name, const BaseShape& base, std::vector<Matrices> matrices)
-    : name_(std::move(name)), base_(base), matrices_(std::move(matrices)) {
-  SipHasher hasher(kDigestKey);
-  for (const Matrices& each : matrices_) {
-    max_rank_ = std::max(max_rank_, each.rank);
-    changes_keys_ = changes_keys_ || each.layer_idx + 1 < base.num_layers ||
-                    each.target == LoraTarget::kK || each.target == LoraTarget::kV;
-    hasher.add_value(each.layer_idx);
-    hasher.add_value(each.target);
-    hasher.add_value(each.rank);
-    hasher.add_value(std::bit_cast<uint32_t>(each.scale));
-    hasher.add(std::as_bytes(std::span(each.a)));
-    hasher.add(std::as_bytes(std::span(each.b)));
+// Zeroed memory: what fills up the last slices is zero.
+Status Adapter::store(const std::vector<Matrices>& matrices) {
+  Arena arena;
+  std::vector<std::pair<Arena::Slot<uint16_t>, Arena::Slot<uint16_t>>> slots;
+  for (const Matrices& each : matrices) {
+    const auto a = arena.add<uint16_t>(each.a.size());
+    slots.emplace_back(
+        a, arena.add<uint16_t>(ops::lora_b_elements(base_.out_dim(each.target), each.rank)));
   }
-  digest_ = hasher.finish();
+  RUVLLM_ASSIGN(buffer_, Buffer::allocate(arena.bytes(), HugePages::kPrefer, "adapter"));
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const Matrices& from = matrices[i];
+    auto* a = reinterpret_cast<uint16_t*>(buffer_.data() + slots[i].first.offset);
+    auto* b = reinterpret_cast<uint16_t*>(buffer_.data() + slots[i].second.offset);
+    const int a_exponent = exponent_for_f16(from.a), b_exponent = exponent_for_f16(from.b);
+    store_a(from.a, a_exponent, a);
+    store_b(from.b, static_cast<size_t>(from.rank), b_exponent, b);
+    factors_.push_back({from.layer_idx, from.target, from.rank, from.scale,
+                        std::ldexp(1.0f, -a_exponent), std::ldexp(1.0f, -b_exponent), a, b});
+    max_rank_ = std::max(max_rank_, from.rank);
+    changes_keys_ = changes_keys_ || from.layer_idx + 1 < base_.num_layers ||
+                    from.target == LoraTarget::kK || from.target == LoraTarget::kV;
+  }
+  digest_ = digest_of(matrices);
+  return {};
+}
+
+Adapter::Matrices Adapter::matrices(const Factors& factors) const {
+  Matrices out{factors.layer_idx, factors.target, factors.rank, factors.scale, {}, {}};
+  const auto rank = static_cast<size_t>(factors.rank);
+  const auto in_dim = static_cast<size_t>(base_.in_dim(factors.target));
+  const auto out_dim = static_cast<size_t>(base_.out_dim(factors.target));
+  for (size_t i = 0; i < rank * in_dim; ++i)
+    out.a.push_back(f16_to_f32(factors.a[i]) * factors.a_unit);
+  for (size_t i = 0; i < out_dim * rank; ++i) {
+    out.b.push_back(f16_to_f32(factors.b[index_in_slices(i / rank, i % rank, rank)]) *
+                    factors.b_unit);
+  }
+  return out;
 }
 
 Result<std::shared_ptr<const Adapter>> Adapter::create(std::string name, const BaseShape& base,
@@ -131,13 +203,9 @@ Result<std::shared_ptr<const Adapter>> Adapter::create(std::string name, const B
   if (twin != matrices.end()) {
     return fail(ErrorCode::kCorrupt, "adapter {}: {} occurs twice", name, describe(*twin));
   }
-  return std::shared_ptr<const Adapter>(new Adapter(std::move(name), base, std::move(matrices)));
-}
-
-uint64_t Adapter::bytes() const {
-  uint64_t count = 0;
-  for (const Matrices& each : matrices_) count += each.a.size() + each.b.size();
-  return count * sizeof(float);
+  std::shared_ptr<Adapter> adapter(new Adapter(std::move(name), base));
+  RUVLLM_TRY(adapter->store(matrices));
+  return std::shared_ptr<const Adapter>(std::move(adapter));
 }
 
 Result<std::shared_ptr<const AdapterSet>> AdapterSet::create(std::vector<ScaledAdapter> adapters) {
@@ -154,11 +222,11 @@ Result<std::shared_ptr<const AdapterSet>> AdapterSet::create(std::vector<ScaledA
   const size_t num_places = static_cast<size_t>(num_layers) * ops::kNumLoraTargets;
   std::vector<std::vector<LoraPart>> places(num_places);
   for (const ScaledAdapter& each : set->adapters_) {
-    for (const Adapter::Matrices& matrices : each.adapter->matrices()) {
-      const size_t place = static_cast<size_t>(matrices.layer_idx) * ops::kNumLoraTargets +
-                           static_cast<size_t>(matrices.target);
-      places[place].push_back(
-          {matrices.a.data(), matrices.b.data(), matrices.rank, matrices.scale * each.scale});
+    for (const Adapter::Factors& factors : each.adapter->factors()) {
+      const size_t place = static_cast<size_t>(factors.layer_idx) * ops::kNumLoraTargets +
+                           static_cast<size_t>(factors.target);
+      places[place].push_back({factors.a, factors.b, factors.rank,
+                               factors.scale * each.scale * factors.a_unit * factors.b_unit});
     }
   }
   set->begins_.push_back(0);

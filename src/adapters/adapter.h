@@ -2,6 +2,10 @@
 // sets of them that a request uses together.
 //
 // Both are immutable and shared: a sequence pins its set, whatever is loaded or unloaded meanwhile.
+//
+// Factors are kept in binary16, each matrix times a power of two that brings its largest value near
+// binary16's: what a file holds in F16 or BF16 stays exact over 29 binades below the largest value,
+// F32 is rounded to 11 bits.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +14,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/core/error.h"
+#include "base/memory/buffer.h"
 #include "base/numeric/siphash.h"
 #include "ops/lora.h"
 
@@ -41,6 +47,7 @@ std::string_view lora_target_name(ops::LoraTarget target);
 
 class Adapter {
  public:
+  // As files hold them.
   struct Matrices {
     int32_t layer_idx = 0;
     ops::LoraTarget target = ops::LoraTarget::kQ;
@@ -49,6 +56,16 @@ class Adapter {
     std::vector<float> a;  // [rank, in_dim]
     std::vector<float> b;  // [out_dim, rank]
   };
+  // As they are kept.
+  struct Factors {
+    int32_t layer_idx = 0;
+    ops::LoraTarget target = ops::LoraTarget::kQ;
+    int32_t rank = 0;
+    float scale = 1.0f;
+    float a_unit = 1.0f, b_unit = 1.0f;  // powers of two: A = a_unit * a
+    const uint16_t* a = nullptr;         // as in ops::LoraPart
+    const uint16_t* b = nullptr;
+  };
 
   // Checks that sizes fit `base` and that no product has two pairs.
   static Result<std::shared_ptr<const Adapter>> create(std::string name, const BaseShape& base,
@@ -56,9 +73,11 @@ class Adapter {
 
   const std::string& name() const { return name_; }
   const BaseShape& base() const { return base_; }
-  std::span<const Matrices> matrices() const { return matrices_; }
+  std::span<const Factors> factors() const { return factors_; }  // by layer, then target
+  Matrices matrices(const Factors& factors) const;               // as the file held them
   int32_t max_rank() const { return max_rank_; }
-  uint64_t bytes() const;
+  uint64_t bytes() const { return buffer_.size(); }
+  MemoryRange range() const { return buffer_.range(); }
   // Whether keys and values with it are not the model's own: true but for adapters that add only
   // behind those of the last layer.
   bool changes_keys() const { return changes_keys_; }
@@ -66,11 +85,14 @@ class Adapter {
   const Hash128& digest() const { return digest_; }
 
  private:
-  Adapter(std::string name, const BaseShape& base, std::vector<Matrices> matrices);
+  Adapter(std::string name, const BaseShape& base) : name_(std::move(name)), base_(base) {}
+
+  Status store(const std::vector<Matrices>& matrices);
 
   std::string name_;
   BaseShape base_;
-  std::vector<Matrices> matrices_;
+  Buffer buffer_;
+  std::vector<Factors> factors_;  // into buffer_
   int32_t max_rank_ = 0;
   bool changes_keys_ = false;
   Hash128 digest_;

@@ -1,8 +1,11 @@
 #include "adapters/adapter.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "adapters/test_adapters.h"
+#include "base/numeric/half.h"
 
 namespace ruvllm::adapters {
 namespace {
@@ -39,6 +42,26 @@ TEST(Adapter, RefusesWhatDoesNotFitTheModel) {
                    .has_value());
 }
 
+// Values of F16 and BF16 files stay as they are, however small all of them may be; of F32 files 11
+// bits.
+TEST(Adapter, KeepsWhatHalfPrecisionHolds) {
+  const BaseShape base = small_shape();
+  Adapter::Matrices exact = random_matrices(base, 0, LoraTarget::kDown, 3, 7);
+  for (float& value : exact.a) value = bf16_to_f32(f32_to_bf16(value * 1e-12f));
+  for (float& value : exact.b) value = f16_to_f32(f32_to_f16(value * 0.01f));
+  exact.a[5] = 0.0f;
+  Adapter::Matrices rounded = random_matrices(base, 1, LoraTarget::kQ, 4, 9);
+  for (float& value : rounded.a) value *= 1.0f + 0x1p-20f;
+  const auto adapter = Adapter::create("half", base, {exact, rounded}).value();
+  const std::vector<Adapter::Matrices> kept = all_matrices(*adapter);
+  EXPECT_EQ(kept[0].a, exact.a);
+  EXPECT_EQ(kept[0].b, exact.b);
+  EXPECT_NE(kept[1].a, rounded.a);
+  for (size_t i = 0; i < rounded.a.size(); ++i) {
+    EXPECT_NEAR(kept[1].a[i], rounded.a[i], std::abs(rounded.a[i]) * 0x1p-11f);
+  }
+}
+
 TEST(AdapterSet, KeepsPartsInOrderAndScalesThem) {
   const BaseShape base = small_shape();
   const auto first = full_adapter("first", base, 3, 1);
@@ -50,10 +73,11 @@ TEST(AdapterSet, KeepsPartsInOrderAndScalesThem) {
   const auto parts = (*set)->view().at(1, LoraTarget::kDown);
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].rank, 3);
-  EXPECT_FLOAT_EQ(parts[0].scale, 1.0f);
+  const auto unit = [](const Adapter::Factors& factors) { return factors.a_unit * factors.b_unit; };
+  EXPECT_FLOAT_EQ(parts[0].scale, 1.0f * unit(first->factors().back()));
   EXPECT_EQ(parts[1].rank, 5);
-  EXPECT_FLOAT_EQ(parts[1].scale, 0.5f);
-  EXPECT_EQ(parts[1].a, (*second)->matrices()[0].a.data());
+  EXPECT_FLOAT_EQ(parts[1].scale, 0.5f * unit((*second)->factors()[0]));
+  EXPECT_EQ(parts[1].a, (*second)->factors()[0].a);
   EXPECT_EQ((*set)->view().at(0, LoraTarget::kDown).size(), 1u);
 }
 

@@ -18,13 +18,16 @@ TEST(Merge, AddsTheProductOfTheFactors) {
     const auto target = static_cast<ops::LoraTarget>(t);
     const int32_t in_dim = base.in_dim(target), row = base.out_dim(target) - 1;
     std::vector<float> values(static_cast<size_t>(in_dim), 1.0f);
-    add_to_weight_row((*set)->view(), 1, target, row, in_dim, values.data());
+    const std::vector<Adapter::Matrices> parts = additions(**set, 1, target);
+    ASSERT_EQ(parts.size(), 2u);
+    add_to_weight_row(parts, row, in_dim, values.data());
     for (int32_t i = 0; i < in_dim; ++i) {
       double expected = 1.0;
-      for (const ops::LoraPart& part : (*set)->view().at(1, target)) {
+      for (const Adapter::Matrices& part : parts) {
         for (int32_t j = 0; j < part.rank; ++j) {
-          expected += static_cast<double>(part.scale) * part.b[row * part.rank + j] *
-                      part.a[j * in_dim + i];
+          expected += static_cast<double>(part.scale) *
+                      part.b[static_cast<size_t>(row * part.rank + j)] *
+                      part.a[static_cast<size_t>(j * in_dim + i)];
         }
       }
       EXPECT_NEAR(values[static_cast<size_t>(i)], expected, 1e-5);

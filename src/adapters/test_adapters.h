@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adapters/adapter.h"
+#include "base/numeric/half.h"
 
 namespace ruvllm::adapters {
 
@@ -23,12 +24,21 @@ inline BaseShape small_shape() {
   return base;
 }
 
+// Such as an adapter keeps without loss.
 inline std::vector<float> random_values(size_t count, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
   std::vector<float> values(count);
-  for (float& value : values) value = normal(random);
+  for (float& value : values) value = f16_to_f32(f32_to_f16(normal(random)));
   return values;
+}
+
+inline std::vector<Adapter::Matrices> all_matrices(const Adapter& adapter) {
+  std::vector<Adapter::Matrices> all;
+  for (const Adapter::Factors& factors : adapter.factors()) {
+    all.push_back(adapter.matrices(factors));
+  }
+  return all;
 }
 
 inline Adapter::Matrices random_matrices(const BaseShape& base, int32_t layer_idx,

@@ -42,65 +42,87 @@ size_t largest_scratch(const device::CpuDevice& device, const ModelConfig& confi
 
 }  // namespace
 
+struct Workspace::Slots {
+  Arena::Slot<float> residual, delta, q_or_gate, kv_or_up, cos, sin, logits, attn_parts;
+  size_t num_attn_parts = 0;
+  Arena::Slot<std::byte> scratch;
+};
+
+Workspace::Slots Workspace::lay_out(const device::CpuDevice& device, const ModelConfig& config,
+                                    const ModelWeights& weights, const WorkspaceLimits& limits) {
+  limits_ = limits;
+  const int32_t max_rows = limits.max_rows;
+  const int32_t max_logit_rows = config.has_output ? limits.max_logit_rows : 0;
+  const auto rows_of = [&](int32_t dim) {
+    return arena_.add<float>(static_cast<size_t>(max_rows) * static_cast<size_t>(dim));
+  };
+  Slots slots;
+  slots.residual = rows_of(config.hidden_dim);
+  slots.delta = rows_of(config.hidden_dim);
+  // The attention block and the feed-forward block share two regions, for neither is read after the
+  // other has begun; and each block's results take the place of what they are made of, row by row.
+  const int32_t ffn_dim = config.experts ? 0 : config.ffn_dim;
+  slots.q_or_gate = rows_of(std::max(config.q_dim(), ffn_dim));
+  slots.kv_or_up = rows_of(std::max(2 * config.kv_dim(), config.has_ffn_gate ? ffn_dim : 0));
+  const int32_t num_angles = static_cast<int32_t>(config.ropes.size()) * (config.rope_dim / 2);
+  slots.cos = rows_of(num_angles);
+  slots.sin = rows_of(num_angles);
+  slots.logits = arena_.add<float>(static_cast<size_t>(max_logit_rows) *
+                                   static_cast<size_t>(config.vocab_size));
+  const InputKinds kinds = kinds_of(weights);
+  hidden_in.plan(arena_, max_rows, config.hidden_dim, kinds.hidden);
+  attn_in.plan_over(arena_, slots.q_or_gate, max_rows, config.q_dim(), kinds.attn);
+  ffn_in.plan_over(arena_, slots.q_or_gate, max_rows, ffn_dim, kinds.ffn);
+  if (config.experts) {
+    experts.plan(arena_, max_rows, *weights.layers.front().experts, kinds.expert, kinds.ffn);
+  }
+  logits_in.plan(arena_, max_logit_rows, config.hidden_dim,
+                 config.has_output ? weights.output.activation_kind() : ops::ActivationKinds{});
+  lora.plan(arena_, max_rows, limits.num_threads);
+  const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
+  slots.num_attn_parts =
+      ops::attention_parts_floats(shape, limits.num_threads, limits.context_length);
+  slots.attn_parts = arena_.add<float>(slots.num_attn_parts);
+  scratch_stride_ = largest_scratch(device, config, weights);
+  slots.scratch = arena_.add<std::byte>(scratch_stride_ * limits.num_threads);
+  return slots;
+}
+
+uint64_t Workspace::required_bytes(const device::CpuDevice& device, const ModelConfig& config,
+                                   const ModelWeights& weights, const WorkspaceLimits& limits) {
+  Workspace planned;
+  planned.lay_out(device, config, weights, limits);
+  return planned.arena_.bytes();
+}
+
 Result<std::unique_ptr<Workspace>> Workspace::create(const device::CpuDevice& device,
                                                      const ModelConfig& config,
                                                      const ModelWeights& weights,
                                                      const WorkspaceLimits& limits) {
   std::unique_ptr<Workspace> ws(new Workspace());
-  ws->limits_ = limits;
-  const int32_t max_rows = limits.max_rows;
-  const int32_t max_logit_rows = config.has_output ? limits.max_logit_rows : 0;
+  const Slots slots = ws->lay_out(device, config, weights, limits);
   Arena& arena = ws->arena_;
-  const auto rows_of = [&](int32_t dim) {
-    return arena.add<float>(static_cast<size_t>(max_rows) * static_cast<size_t>(dim));
-  };
-  const auto residual = rows_of(config.hidden_dim), delta = rows_of(config.hidden_dim);
-  // The attention block and the feed-forward block share two regions, for neither is read after the
-  // other has begun; and each block's results take the place of what they are made of, row by row.
-  const int32_t ffn_dim = config.experts ? 0 : config.ffn_dim;
-  const auto q_or_gate = rows_of(std::max(config.q_dim(), ffn_dim));
-  const auto kv_or_up = rows_of(std::max(2 * config.kv_dim(), config.has_ffn_gate ? ffn_dim : 0));
-  const int32_t num_angles = static_cast<int32_t>(config.ropes.size()) * (config.rope_dim / 2);
-  const auto cos = rows_of(num_angles), sin = rows_of(num_angles);
-  const auto logits = arena.add<float>(static_cast<size_t>(max_logit_rows) *
-                                       static_cast<size_t>(config.vocab_size));
-  const InputKinds kinds = kinds_of(weights);
-  ws->hidden_in.plan(arena, max_rows, config.hidden_dim, kinds.hidden);
-  ws->attn_in.plan_over(arena, q_or_gate, max_rows, config.q_dim(), kinds.attn);
-  ws->ffn_in.plan_over(arena, q_or_gate, max_rows, ffn_dim, kinds.ffn);
-  if (config.experts) {
-    ws->experts.plan(arena, max_rows, *weights.layers.front().experts, kinds.expert, kinds.ffn);
-  }
-  ws->logits_in.plan(arena, max_logit_rows, config.hidden_dim,
-                     config.has_output ? weights.output.activation_kind() : ops::ActivationKinds{});
-  ws->lora.plan(arena, max_rows, limits.num_threads);
-  const ops::AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim};
-  const size_t parts_floats =
-      ops::attention_parts_floats(shape, limits.num_threads, limits.context_length);
-  const auto attn_parts = arena.add<float>(parts_floats);
-  ws->scratch_stride_ = largest_scratch(device, config, weights);
-  const auto scratch = arena.add<std::byte>(ws->scratch_stride_ * limits.num_threads);
   RUVLLM_TRY(arena.commit(HugePages::kNo, "workspace"));
 
-  ws->residual = arena.at(residual);
-  ws->delta = arena.at(delta);
-  ws->q = arena.at(q_or_gate);
-  ws->k = arena.at(kv_or_up);
-  ws->v = ws->k + static_cast<int64_t>(max_rows) * config.kv_dim();
+  ws->residual = arena.at(slots.residual);
+  ws->delta = arena.at(slots.delta);
+  ws->q = arena.at(slots.q_or_gate);
+  ws->k = arena.at(slots.kv_or_up);
+  ws->v = ws->k + static_cast<int64_t>(limits.max_rows) * config.kv_dim();
   ws->gate = ws->q;
   ws->up = config.has_ffn_gate ? ws->k : ws->gate;
-  ws->rope_cos = arena.at(cos);
-  ws->rope_sin = arena.at(sin);
-  ws->logits = arena.at(logits);
+  ws->rope_cos = arena.at(slots.cos);
+  ws->rope_sin = arena.at(slots.sin);
+  ws->logits = arena.at(slots.logits);
   for (ops::ActivationBuffer* buffer :
        {&ws->hidden_in, &ws->attn_in, &ws->ffn_in, &ws->logits_in}) {
     buffer->bind(arena);
   }
-  ws->attn_parts = {arena.at(attn_parts), parts_floats};
+  ws->attn_parts = {arena.at(slots.attn_parts), slots.num_attn_parts};
   if (config.experts) ws->experts.bind(arena);
   ws->lora.bind(arena);
-  ws->scratch_ = arena.at(scratch);
-  ws->narrowed.reserve(max_logit_rows);
+  ws->scratch_ = arena.at(slots.scratch);
+  ws->narrowed.reserve(config.has_output ? limits.max_logit_rows : 0);
   return ws;
 }
 

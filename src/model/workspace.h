@@ -32,6 +32,10 @@ class Workspace {
                                                    const ModelWeights& weights,
                                                    const WorkspaceLimits& limits);
 
+  // What create() would take.
+  static uint64_t required_bytes(const device::CpuDevice& device, const ModelConfig& config,
+                                 const ModelWeights& weights, const WorkspaceLimits& limits);
+
   // [rows, dim] each, contiguous. What belongs to attention (q, k, v, attn_in) shares its memory
   // with what belongs to the feed-forward network (gate, up, ffn_in): both write over the other's.
   // attn_in is in the place of q, ffn_in in that of gate (of up, if there is no gate).
@@ -65,7 +69,12 @@ class Workspace {
   MemoryRange range() const { return arena_.range(); }
 
  private:
+  struct Slots;
+
   Workspace() = default;
+
+  Slots lay_out(const device::CpuDevice& device, const ModelConfig& config,
+                const ModelWeights& weights, const WorkspaceLimits& limits);
 
   Arena arena_;
   std::byte* scratch_ = nullptr;

@@ -89,6 +89,8 @@ void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept {
   args.dst = piece.dst;
   args.dst_stride = piece.dst_stride;
   args.scratch = scratch;
+  args.prefetch = piece.fetched.data();
+  args.num_prefetch = static_cast<int32_t>(piece.fetched.size());
   const kernels::MatmulFn mapped = piece.use_gemm ? plan.kernel->gemm : plan.kernel->gemv;
   (packed != nullptr ? plan.kernel->packed : mapped)(args);
   if (plan.bias != nullptr) {

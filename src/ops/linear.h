@@ -12,6 +12,7 @@
 #include "base/threads/thread_team.h"
 #include "device/cpu_device.h"
 #include "kernels/cpu/packed/packed_layout.h"
+#include "kernels/cpu/prefetch.h"
 #include "ops/activations.h"
 #include "tensor/view.h"
 
@@ -90,7 +91,8 @@ struct LinearPiece {
   kernels::ActivationRows x;  // of plan->kernel->activation
   int32_t num_x_rows = 0;
   float* dst = nullptr;
-  size_t dst_stride = 0;  // elements
+  size_t dst_stride = 0;                                // elements
+  std::span<const kernels::PrefetchSpan> fetched = {};  // MatmulArgs::prefetch
 };
 void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept;
 

@@ -2,105 +2,213 @@
 
 #include <algorithm>
 
+#include "base/system/clock.h"
 #include "kernels/cpu/matmul.h"
 #include "tensor/dtype.h"
 
 namespace ruvllm::ops {
 namespace {
 
-// A piece of work is up to kPieceRows rows of one sequence, and for B up to kPieceCols outputs.
 constexpr int32_t kPieceRows = 32;
-constexpr int32_t kPieceCols = 256;
+constexpr size_t kMaxSpans = 512;  // fetched ahead of one piece of a product; more are left out
+// Products of fewer rows are bound by memory themselves: there is no time to fetch anything in.
+constexpr int32_t kMinRowsToFetch = 16;
 
-int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
+// Up to kPieceRows rows, one after the other, that have the same set.
 struct RowPiece {
   const LoraView* set = nullptr;
   int32_t first_row = 0;
   int32_t num_rows = 0;
 };
 
-int64_t count_row_pieces(const BatchView& batch) {
-  int64_t count = 0;
+// function(piece) for each piece of the step; until it returns false.
+template <typename Function>
+void for_each_piece(const BatchView& batch, const Function& function) {
+  RowPiece piece;
+  const auto emit = [&] {
+    const bool goes_on = piece.set == nullptr || piece.num_rows == 0 || function(piece);
+    piece.first_row += piece.num_rows;
+    piece.num_rows = 0;
+    return goes_on;
+  };
   for (int32_t i = 0; i < batch.num_spans; ++i) {
-    if (batch.spans[i].lora != nullptr) count += ceil_div(batch.spans[i].num_rows, kPieceRows);
+    const SpanView& span = batch.spans[i];
+    if (span.lora != piece.set && !emit()) return;
+    if (span.lora != piece.set) piece = {span.lora, span.first_row, 0};
+    for (int32_t left = span.num_rows; left > 0;) {
+      const int32_t count = std::min(left, kPieceRows - piece.num_rows);
+      piece.num_rows += count;
+      left -= count;
+      if (piece.num_rows == kPieceRows && !emit()) return;
+    }
   }
+  emit();
+}
+
+int64_t count_pieces(const BatchView& batch) {
+  int64_t count = 0;
+  for_each_piece(batch, [&](const RowPiece&) {
+    ++count;
+    return true;
+  });
   return count;
 }
 
-// `index` counts from 0 to count_row_pieces() - 1.
-RowPiece row_piece(const BatchView& batch, int64_t index) {
-  const SpanView* span = batch.spans;
-  for (;; ++span) {
-    const int64_t count = span->lora == nullptr ? 0 : ceil_div(span->num_rows, kPieceRows);
-    if (index < count) break;
-    index -= count;
-  }
-  const int32_t first = static_cast<int32_t>(index) * kPieceRows;
-  return {span->lora, span->first_row + first, std::min(kPieceRows, span->num_rows - first)};
+RowPiece piece_at(const BatchView& batch, int64_t index) {
+  RowPiece found;
+  for_each_piece(batch, [&](const RowPiece& piece) {
+    found = piece;
+    return index-- > 0;
+  });
+  return found;
 }
 
-// dst[m * dst_stride + r] = row r of weights times row m of x.
-void multiply(const kernels::MatmulKernel& product, const float* weights, int32_t num_weight_rows,
-              int32_t num_cols, const float* x, int32_t num_x_rows, float* dst,
-              int32_t dst_stride) {
-  kernels::MatmulArgs args;
-  args.weights = reinterpret_cast<const std::byte*>(weights);
-  args.weight_row_stride = static_cast<size_t>(num_cols) * sizeof(float);
-  args.num_weight_rows = num_weight_rows;
-  args.num_cols = num_cols;
-  args.x.f32 = x;
-  args.num_x_rows = num_x_rows;
-  args.dst = dst;
-  args.dst_stride = static_cast<size_t>(dst_stride);
-  product.gemv(args);
+size_t a_elements(const LoraPart& part, int32_t in_dim) {
+  return static_cast<size_t>(part.rank) * static_cast<size_t>(in_dim);
 }
+
+// Adds the time that its scope takes, on the team's first thread alone.
+class FirstThreadTimer {
+ public:
+  FirstThreadTimer(const ThreadTeam::Worker& worker, const LoraPass& pass)
+      : total_(worker.index() == 0 ? pass.first_thread_ns : nullptr),
+        begin_(total_ != nullptr ? monotonic_ns() : 0) {}
+  FirstThreadTimer(const FirstThreadTimer&) = delete;
+  FirstThreadTimer& operator=(const FirstThreadTimer&) = delete;
+  ~FirstThreadTimer() {
+    if (total_ != nullptr) *total_ += monotonic_ns() - begin_;
+  }
+
+ private:
+  uint64_t* total_;
+  uint64_t begin_;
+};
 
 // inner = scale * A x of every part, [rows of the piece, rank] each, one after the other.
-void project(const kernels::MatmulKernel& product, const RowPiece& piece,
-             std::span<const LoraPart> parts, const LoraInput& input, float* inner) {
-  const float* x = input.rows + static_cast<int64_t>(piece.first_row) * input.in_dim;
+void project(const kernels::KernelTable& kernels, const RowPiece& piece,
+             std::span<const LoraPart> parts, int32_t in_dim, const float* rows, float* inner) {
+  kernels::MatmulArgs args;
+  args.weight_row_stride = static_cast<size_t>(in_dim) * sizeof(uint16_t);
+  args.num_cols = in_dim;
+  args.x.f32 = rows + static_cast<int64_t>(piece.first_row) * in_dim;
+  args.num_x_rows = piece.num_rows;
   for (const LoraPart& part : parts) {
-    multiply(product, part.a, part.rank, input.in_dim, x, piece.num_rows, inner, part.rank);
-    const int64_t count = static_cast<int64_t>(piece.num_rows) * part.rank;
-    for (int64_t i = 0; i < count; ++i) inner[i] *= part.scale;
+    args.weights = reinterpret_cast<const std::byte*>(part.a);
+    args.num_weight_rows = part.rank;
+    args.dst = inner;
+    args.dst_stride = static_cast<size_t>(part.rank);
+    kernels.matmul[static_cast<size_t>(DType::kF16)].gemv(args);
+    const int32_t count = piece.num_rows * part.rank;
+    kernels.elementwise.scale(part.scale, count, inner);
     inner += count;
   }
 }
 
-// dst += B inner of every part, for outputs [first_col, first_col + num_cols).
-void expand(const kernels::KernelTable& kernels, const RowPiece& piece,
-            std::span<const LoraPart> parts, const LoraCall& call, int32_t first_col,
-            int32_t num_cols, const float* inner, float* rows) {
-  const auto& product = kernels.matmul[static_cast<size_t>(DType::kF32)];
-  for (const LoraPart& part : parts) {
-    multiply(product, part.b + static_cast<int64_t>(first_col) * part.rank, num_cols, part.rank,
-             inner, piece.num_rows, rows, num_cols);
-    for (int32_t m = 0; m < piece.num_rows; ++m) {
-      kernels.elementwise.add(
-          rows + static_cast<int64_t>(m) * num_cols, num_cols,
-          call.dst + static_cast<int64_t>(piece.first_row + m) * call.out_dim + first_col);
+// The outputs [first_col, first_col + num_cols) of a product, of all rows of the step.
+struct OutputPiece {
+  LoraTarget target;
+  size_t call_idx = 0;
+  int32_t first_col = 0;
+  int32_t num_cols = 0;
+  float* dst = nullptr;
+  size_t dst_stride = 0;
+};
+
+// dst += B inner of every part.
+void expand(const LoraPass& pass, int32_t layer_idx, const OutputPiece& output) {
+  for_each_piece(pass.batch, [&](const RowPiece& piece) {
+    const float* inner = pass.scratch.inner(output.call_idx, piece.first_row);
+    for (const LoraPart& part : piece.set->at(layer_idx, output.target)) {
+      pass.kernels.elementwise.add_low_rank(
+          {.b = part.b,
+           .rank = part.rank,
+           .first_col = output.first_col,
+           .num_cols = output.num_cols,
+           .inner = inner,
+           .num_rows = piece.num_rows,
+           .dst = output.dst + static_cast<size_t>(piece.first_row) * output.dst_stride,
+           .dst_stride = output.dst_stride});
+      inner += static_cast<int64_t>(piece.num_rows) * part.rank;
     }
-    inner += static_cast<int64_t>(piece.num_rows) * part.rank;
+    return true;
+  });
+}
+
+// What a thread fetches during one piece of a product.
+class FetchList {
+ public:
+  explicit FetchList(std::span<kernels::PrefetchSpan> spans) : spans_(spans) {}
+
+  void add(const uint16_t* begin, size_t count) {
+    if (count == 0 || size_ == spans_.size()) return;
+    spans_[size_++] = {reinterpret_cast<const std::byte*>(begin), count * sizeof(uint16_t)};
+  }
+  std::span<const kernels::PrefetchSpan> spans() const { return spans_.first(size_); }
+
+ private:
+  std::span<kernels::PrefetchSpan> spans_;
+  size_t size_ = 0;
+};
+
+// B of a piece of a product: whole slices.
+void fetch_b(const LoraPass& pass, int32_t layer_idx, const OutputPiece& output, FetchList& list) {
+  constexpr int32_t kSlice = kernels::kLowRankSlice;
+  const int32_t first = output.first_col / kSlice * kSlice;
+  const int32_t end = output.first_col + output.num_cols;
+  for_each_piece(pass.batch, [&](const RowPiece& piece) {
+    for (const LoraPart& part : piece.set->at(layer_idx, output.target)) {
+      const auto rank = static_cast<size_t>(part.rank);
+      list.add(part.b + static_cast<size_t>(first) * rank, static_cast<size_t>(end - first) * rank);
+    }
+    return true;
+  });
+}
+
+// Share `index` of `count` of the group's A.
+void fetch_a(const BatchView& batch, const LoraGroup& group, int64_t index, int64_t count,
+             FetchList& list) {
+  constexpr int64_t kParts = 64;  // of one matrix
+  const int64_t num_pieces = count_pieces(batch);
+  const int64_t total = num_pieces * static_cast<int64_t>(group.targets.size()) * kParts;
+  int64_t begin = total * index / count;
+  for (const int64_t end = total * (index + 1) / count; begin < end;) {
+    const int64_t unit = begin / kParts;
+    const int64_t unit_end = std::min(end, (unit + 1) * kParts);
+    const RowPiece piece = piece_at(batch, unit % num_pieces);
+    const LoraTarget target = group.targets[static_cast<size_t>(unit / num_pieces)];
+    for (const LoraPart& part : piece.set->at(group.layer_idx, target)) {
+      const auto share = [&](int64_t position) {
+        return a_elements(part, group.in_dim) * static_cast<size_t>(position - unit * kParts) /
+               static_cast<size_t>(kParts);
+      };
+      list.add(part.a + share(begin), share(unit_end) - share(begin));
+    }
+    begin = unit_end;
   }
 }
 
 }  // namespace
 
+size_t lora_b_elements(int32_t out_dim, int32_t rank) {
+  constexpr auto kSlice = static_cast<size_t>(kernels::kLowRankSlice);
+  const size_t num_slices = (static_cast<size_t>(out_dim) + kSlice - 1) / kSlice;
+  return (num_slices * static_cast<size_t>(rank) + 1) * kSlice;
+}
+
 void LoraScratch::plan(Arena& arena, int32_t max_rows, uint32_t num_threads) {
   max_rows_ = max_rows;
   inner_slot_ = arena.add<float>(kMaxLoraCalls * static_cast<size_t>(max_rows) *
                                  static_cast<size_t>(kMaxLoraRank));
-  rows_slot_ = arena.add<float>(size_t{num_threads} * kPieceRows * kPieceCols);
+  spans_slot_ = arena.add<kernels::PrefetchSpan>(size_t{num_threads} * kMaxSpans);
 }
 
 void LoraScratch::bind(const Arena& arena) {
   inner_ = arena.at(inner_slot_);
-  rows_ = arena.at(rows_slot_);
+  spans_ = arena.at(spans_slot_);
 }
 
-float* LoraScratch::thread_rows(uint32_t thread_idx) const {
-  return rows_ + size_t{thread_idx} * kPieceRows * kPieceCols;
+std::span<kernels::PrefetchSpan> LoraScratch::thread_spans(uint32_t thread_idx) const {
+  return {spans_ + size_t{thread_idx} * kMaxSpans, kMaxSpans};
 }
 
 bool has_lora(const BatchView& batch) noexcept {
@@ -108,32 +216,51 @@ bool has_lora(const BatchView& batch) noexcept {
                      [](const SpanView& span) { return span.lora != nullptr; });
 }
 
-void add_lora(ThreadTeam::Worker& worker, const kernels::KernelTable& kernels,
-              const BatchView& batch, int32_t layer_idx, std::span<const LoraCall> calls,
-              const LoraInput& input, const LoraScratch& scratch) noexcept {
-  const auto& product = kernels.matmul[static_cast<size_t>(DType::kF32)];
-  const int64_t num_pieces = count_row_pieces(batch);
-  worker.for_chunks(num_pieces * static_cast<int64_t>(calls.size()), 1, [&](int64_t i, int64_t) {
-    const RowPiece piece = row_piece(batch, i % num_pieces);
-    const size_t call_idx = static_cast<size_t>(i / num_pieces);
-    project(product, piece, piece.set->at(layer_idx, calls[call_idx].target), input,
-            scratch.inner(call_idx, piece.first_row));
+void project_lora(ThreadTeam::Worker& worker, const LoraPass& pass, const LoraGroup& group,
+                  const float* rows) noexcept {
+  const int64_t num_pieces = count_pieces(pass.batch);
+  const int64_t total = num_pieces * static_cast<int64_t>(group.targets.size());
+  worker.for_chunks(total, 1, [&](int64_t i, int64_t) {
+    const FirstThreadTimer timer(worker, pass);
+    const RowPiece piece = piece_at(pass.batch, i % num_pieces);
+    const auto call_idx = static_cast<size_t>(i / num_pieces);
+    project(pass.kernels, piece, piece.set->at(group.layer_idx, group.targets[call_idx]),
+            group.in_dim, rows, pass.scratch.inner(call_idx, piece.first_row));
   });
-  worker.barrier();
-  int64_t num_blocks = 0;
-  for (const LoraCall& call : calls) num_blocks += ceil_div(call.out_dim, kPieceCols);
-  worker.for_chunks(num_pieces * num_blocks, 1, [&](int64_t i, int64_t) {
-    const RowPiece piece = row_piece(batch, i / num_blocks);
-    int64_t block = i % num_blocks;
+}
+
+void run_linear_with_lora(ThreadTeam::Worker& worker, const LoraPass& pass, const LoraGroup& group,
+                          std::span<const LinearCall> calls, const ActivationBuffer& input,
+                          const LoraGroup& next, std::byte* scratch) noexcept {
+  const int32_t num_rows = pass.batch.num_rows;
+  const auto split = [&](const LinearPlan& plan) {
+    return split_linear(plan, plan.out_dim(), num_rows, worker.num_threads());
+  };
+  int64_t total = 0;
+  for (const LinearCall& call : calls) total += split(*call.plan).count;
+  worker.for_chunks(total, 1, [&](int64_t index, int64_t) {
     size_t call_idx = 0;
-    for (; block >= ceil_div(calls[call_idx].out_dim, kPieceCols); ++call_idx) {
-      block -= ceil_div(calls[call_idx].out_dim, kPieceCols);
+    int64_t piece_idx = index;
+    while (piece_idx >= split(*calls[call_idx].plan).count) {
+      piece_idx -= split(*calls[call_idx++].plan).count;
     }
-    const LoraCall& call = calls[call_idx];
-    const int32_t first_col = static_cast<int32_t>(block) * kPieceCols;
-    expand(kernels, piece, piece.set->at(layer_idx, call.target), call, first_col,
-           std::min(kPieceCols, call.out_dim - first_col), scratch.inner(call_idx, piece.first_row),
-           scratch.thread_rows(worker.index()));
+    const LinearPlan& plan = *calls[call_idx].plan;
+    const LinearPieces pieces = split(plan);
+    const int64_t first = piece_idx * pieces.rows;
+    const auto count = static_cast<int32_t>(std::min<int64_t>(pieces.rows, plan.out_dim() - first));
+    const OutputPiece output = {group.targets[call_idx],     call_idx,
+                                static_cast<int32_t>(first), count,
+                                calls[call_idx].dst + first, static_cast<size_t>(plan.out_dim())};
+    FetchList list(pass.scratch.thread_spans(worker.index()));
+    if (num_rows >= kMinRowsToFetch) {
+      fetch_b(pass, group.layer_idx, output, list);
+      fetch_a(pass.batch, next, index, total, list);
+    }
+    run_linear_piece({&plan, pieces.use_gemm, first, count, input.view(plan.kernel->activation),
+                      num_rows, output.dst, output.dst_stride, list.spans()},
+                     scratch);
+    const FirstThreadTimer timer(worker, pass);
+    expand(pass, group.layer_idx, output);
   });
 }
 

@@ -4,6 +4,11 @@
 //   y += sum over the set of scale * B (A x),   A [rank, in_dim], B [out_dim, rank]
 //
 // The parts of a set are added in their order, so a row's bits depend on its own set alone.
+//
+// What many adapters cost is reading them, while the products beside them are bound by arithmetic.
+// So A x is computed in a phase of its own, B is added to each piece of a product while it is in
+// the caches, and both are fetched during products: B of a piece during it, A of the next ones, too
+// (docs/adapters.md).
 #pragma once
 
 #include <cstddef>
@@ -13,6 +18,9 @@
 #include "base/memory/arena.h"
 #include "base/threads/thread_team.h"
 #include "kernels/cpu/kernel_table.h"
+#include "kernels/cpu/prefetch.h"
+#include "ops/activations.h"
+#include "ops/linear.h"
 #include "ops/views.h"
 
 namespace ruvllm::ops {
@@ -24,9 +32,10 @@ inline constexpr size_t kNumLoraTargets = 7;
 // Of all parts that one set adds to one product; whoever makes a set refuses more.
 inline constexpr int32_t kMaxLoraRank = 512;
 
+// Factors in binary16, one pair of one product.
 struct LoraPart {
-  const float* a = nullptr;  // [rank, in_dim]
-  const float* b = nullptr;  // [out_dim, rank]
+  const uint16_t* a = nullptr;  // [rank, in_dim]
+  const uint16_t* b = nullptr;  // [out_dim, rank] in slices (kernels/cpu/elementwise.h)
   int32_t rank = 0;
   float scale = 1.0f;
 };
@@ -43,7 +52,10 @@ struct LoraView {
   }
 };
 
-// Room for the inner vectors A x of a step, and for what each thread adds at a time.
+// Elements of B in slices, with those that must be readable behind it.
+size_t lora_b_elements(int32_t out_dim, int32_t rank);
+
+// Room for the inner vectors A x of a step, and for what each thread fetches ahead.
 class LoraScratch {
  public:
   void plan(Arena& arena, int32_t max_rows, uint32_t num_threads);
@@ -53,35 +65,45 @@ class LoraScratch {
     return inner_ + (call_idx * static_cast<size_t>(max_rows_) + static_cast<size_t>(row_idx)) *
                         static_cast<size_t>(kMaxLoraRank);
   }
-  float* thread_rows(uint32_t thread_idx) const;
+  std::span<kernels::PrefetchSpan> thread_spans(uint32_t thread_idx) const;
 
  private:
-  Arena::Slot<float> inner_slot_, rows_slot_;
-  float* inner_ = nullptr;  // [kMaxLoraCalls, max_rows, kMaxLoraRank]
-  float* rows_ = nullptr;   // [num_threads, rows of a piece, columns of a piece]
+  Arena::Slot<float> inner_slot_;
+  Arena::Slot<kernels::PrefetchSpan> spans_slot_;
+  float* inner_ = nullptr;                  // [kMaxLoraCalls, max_rows, kMaxLoraRank]
+  kernels::PrefetchSpan* spans_ = nullptr;  // [num_threads, spans of a piece]
   int32_t max_rows_ = 0;
 };
 
 inline constexpr size_t kMaxLoraCalls = 3;  // products that share their input: q, k, v
 
-struct LoraCall {
-  LoraTarget target;
-  int32_t out_dim = 0;
-  float* dst = nullptr;  // [rows of the step, out_dim]
-};
-
-struct LoraInput {
-  const float* rows = nullptr;  // [rows of the step, in_dim]
+// The products of one layer that share their input; empty: none.
+struct LoraGroup {
+  int32_t layer_idx = 0;
+  std::span<const LoraTarget> targets;
   int32_t in_dim = 0;
 };
 
 // True if a sequence of the step has a set of adapters.
 bool has_lora(const BatchView& batch) noexcept;
 
-// Adds to products that share their input. Only for steps with has_lora(); the products must be
-// complete (a barrier before it). Ends without a barrier.
-void add_lora(ThreadTeam::Worker& worker, const kernels::KernelTable& kernels,
-              const BatchView& batch, int32_t layer_idx, std::span<const LoraCall> calls,
-              const LoraInput& input, const LoraScratch& scratch) noexcept;
+struct LoraPass {
+  const kernels::KernelTable& kernels;
+  const BatchView& batch;
+  const LoraScratch& scratch;
+  uint64_t* first_thread_ns = nullptr;  // time that the first thread spent on adapters, added up
+};
+
+// The inner vectors of a group from rows [rows of the step, in_dim], as a loop over the team: a
+// barrier must follow.
+void project_lora(ThreadTeam::Worker& worker, const LoraPass& pass, const LoraGroup& group,
+                  const float* rows) noexcept;
+
+// run_linear (ops/linear.h) for steps with has_lora(): the products with what the adapters of
+// `group` add to them, calls[i] to targets[i]. `next`: the group that project_lora() is called for
+// after this one.
+void run_linear_with_lora(ThreadTeam::Worker& worker, const LoraPass& pass, const LoraGroup& group,
+                          std::span<const LinearCall> calls, const ActivationBuffer& input,
+                          const LoraGroup& next, std::byte* scratch) noexcept;
 
 }  // namespace ruvllm::ops

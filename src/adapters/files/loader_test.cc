@@ -73,8 +73,8 @@ class LoaderTest : public testing::Test {
 TEST_F(LoaderTest, ReadsPeft) {
   const auto adapter = load();
   ASSERT_TRUE(adapter.has_value()) << adapter.error().message();
-  ASSERT_EQ((*adapter)->matrices().size(), 2u);
-  const Adapter::Matrices& q = (*adapter)->matrices()[0];
+  ASSERT_EQ(all_matrices(**adapter).size(), 2u);
+  const Adapter::Matrices q = all_matrices(**adapter)[0];
   EXPECT_EQ(q.layer_idx, 1);
   EXPECT_EQ(q.target, LoraTarget::kQ);
   EXPECT_FLOAT_EQ(q.scale, 3.0f);
@@ -87,8 +87,8 @@ TEST_F(LoaderTest, ScalesByPatternAndRankStabilization) {
   config_["alpha_pattern"] = {{"down_proj", 4.0}};
   const auto adapter = load();
   ASSERT_TRUE(adapter.has_value()) << adapter.error().message();
-  EXPECT_FLOAT_EQ((*adapter)->matrices()[0].scale, 6.0f / std::sqrt(2.0f));
-  EXPECT_FLOAT_EQ((*adapter)->matrices()[1].scale, 4.0f / std::sqrt(2.0f));
+  EXPECT_FLOAT_EQ(all_matrices(**adapter)[0].scale, 6.0f / std::sqrt(2.0f));
+  EXPECT_FLOAT_EQ(all_matrices(**adapter)[1].scale, 4.0f / std::sqrt(2.0f));
 }
 
 // Row i of a head in llama's order is row (i % 2) * half + i / 2 of Hugging Face's.
@@ -97,13 +97,13 @@ TEST_F(LoaderTest, PermutesRotatedRowsForInterleavedModels) {
   const auto adapter = load();
   ASSERT_TRUE(adapter.has_value()) << adapter.error().message();
   const std::vector<float> source = random_values(32 * kRank, 2);
-  const std::vector<float>& b = (*adapter)->matrices()[0].b;
+  const std::vector<float> b = all_matrices(**adapter)[0].b;
   for (size_t row = 0; row < 32; ++row) {
     const size_t within = row % 8;
     const size_t from = row / 8 * 8 + (within % 2) * 4 + within / 2;
     for (size_t j = 0; j < kRank; ++j) EXPECT_EQ(b[row * kRank + j], source[from * kRank + j]);
   }
-  EXPECT_EQ((*adapter)->matrices()[1].b, random_values(24 * kRank, 6));
+  EXPECT_EQ(all_matrices(**adapter)[1].b, random_values(24 * kRank, 6));
 }
 
 TEST_F(LoaderTest, SplitsFusedModules) {
@@ -112,12 +112,12 @@ TEST_F(LoaderTest, SplitsFusedModules) {
   add("mlp.gate_up_proj", 24, 80, 7);
   const auto adapter = load();
   ASSERT_TRUE(adapter.has_value()) << adapter.error().message();
-  ASSERT_EQ((*adapter)->matrices().size(), 5u);
+  ASSERT_EQ(all_matrices(**adapter).size(), 5u);
   const std::vector<float> source = random_values(64 * kRank, 2);
-  const Adapter::Matrices& v = (*adapter)->matrices()[2];
+  const Adapter::Matrices v = all_matrices(**adapter)[2];
   EXPECT_EQ(v.target, LoraTarget::kV);
   EXPECT_EQ(v.b, std::vector<float>(source.begin() + 48 * kRank, source.end()));
-  EXPECT_EQ(v.a, (*adapter)->matrices()[0].a);
+  EXPECT_EQ(v.a, all_matrices(**adapter)[0].a);
 }
 
 TEST_F(LoaderTest, RefusesOtherShapes) {
@@ -172,9 +172,9 @@ TEST_F(LoaderTest, ReadsGguf) {
   base_.interleaved_rope = true;  // the file is in the model's order already
   const auto adapter = load_adapter(path, "mine", base_);
   ASSERT_TRUE(adapter.has_value()) << adapter.error().message();
-  EXPECT_EQ((*adapter)->matrices()[0].a, a);
-  EXPECT_EQ((*adapter)->matrices()[0].b, b);
-  EXPECT_FLOAT_EQ((*adapter)->matrices()[0].scale, 3.0f);
+  EXPECT_EQ(all_matrices(**adapter)[0].a, a);
+  EXPECT_EQ(all_matrices(**adapter)[0].b, b);
+  EXPECT_FLOAT_EQ(all_matrices(**adapter)[0].scale, 3.0f);
   base_.architecture = "qwen2";
   const auto other = load_adapter(path, "mine", base_);
   ASSERT_FALSE(other.has_value());

@@ -37,6 +37,15 @@ Status Engine::Impl::load_default_adapters(const std::vector<AdapterSource>& sou
   return {};
 }
 
+uint64_t Engine::Impl::default_adapter_bytes() const {
+  if (default_adapters == nullptr) return 0;
+  uint64_t bytes = 0;
+  for (const adapters::ScaledAdapter& each : default_adapters->adapters()) {
+    bytes += each.adapter->bytes();
+  }
+  return bytes;
+}
+
 Result<AdapterInfo> Engine::load_adapter(const AdapterSource& source) {
   RUVLLM_ASSIGN(auto adapter, adapters::load_adapter(source.path, source.name,
                                                      api::base_shape(impl_->model->config())));

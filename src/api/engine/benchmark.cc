@@ -5,6 +5,7 @@
 
 #include "api/engine/bandwidth.h"
 #include "api/engine/engine_impl.h"
+#include "api/models/adapters/base_shape.h"
 #include "base/numeric/random_stream.h"
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
@@ -38,17 +39,47 @@ std::vector<TokenId> random_prompt(uint32_t count, uint32_t vocab_size, uint64_t
   return prompt;
 }
 
-// What is measured: the loop, with the engine's default adapters.
+using Adapters = std::shared_ptr<const adapters::AdapterSet>;
+
+// What is measured: the loop, with adapters that its sequences get in turn; none: the model alone.
 struct Target {
   engine::StepLoop& loop;
-  std::shared_ptr<const adapters::AdapterSet> adapters;
+  std::vector<Adapters> adapters;
+
+  Adapters of_sequence(size_t index) const {
+    return adapters.empty() ? nullptr : adapters[index % adapters.size()];
+  }
 };
+
+// An adapter of all products with random factors, small enough that nothing overflows.
+Result<Adapters> random_adapter(const adapters::BaseShape& base, uint32_t rank, uint64_t seed) {
+  const auto values = [&](int32_t dim) {
+    const RandomStream random(++seed);
+    std::vector<float> made(size_t{rank} * static_cast<size_t>(dim));
+    for (size_t i = 0; i < made.size(); ++i) {
+      made[i] = (static_cast<float>(random.bits(i) % 2048) - 1024.0f) * 0x1p-16f;
+    }
+    return made;
+  };
+  const size_t num_targets =
+      base.has_experts ? static_cast<size_t>(ops::LoraTarget::kGate) : ops::kNumLoraTargets;
+  std::vector<adapters::Adapter::Matrices> matrices;
+  for (int32_t layer = 0; layer < base.num_layers; ++layer) {
+    for (size_t t = 0; t < num_targets; ++t) {
+      const auto target = static_cast<ops::LoraTarget>(t);
+      matrices.push_back({layer, target, static_cast<int32_t>(rank), 1.0f,
+                          values(base.in_dim(target)), values(base.out_dim(target))});
+    }
+  }
+  RUVLLM_ASSIGN(auto adapter, adapters::Adapter::create("benchmark", base, std::move(matrices)));
+  return adapters::AdapterSet::create({{std::move(adapter), 1.0f}});
+}
 
 Result<std::shared_ptr<engine::SequenceChannel>> submit(const Target& target,
                                                         std::vector<TokenId> prompt,
-                                                        uint32_t max_tokens) {
+                                                        uint32_t max_tokens, size_t index) {
   engine::SequenceRequest request;
-  request.adapters = target.adapters;
+  request.adapters = target.of_sequence(index);
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
   request.sampling.temperature = 0.0f;
@@ -79,7 +110,7 @@ void drain(engine::SequenceChannel& channel) {
 Result<double> time_prefill(const Target& target, std::vector<TokenId> prompt) {
   const double count = static_cast<double>(prompt.size());
   const uint64_t begin = monotonic_ns();
-  RUVLLM_ASSIGN(const auto channel, submit(target, std::move(prompt), 1));
+  RUVLLM_ASSIGN(const auto channel, submit(target, std::move(prompt), 1, 0));
   RUVLLM_ASSIGN(const uint64_t end, next_token_ns(*channel));
   drain(*channel);
   return count / (static_cast<double>(end - begin) / 1e9);
@@ -138,7 +169,7 @@ Status time_decode(const Target& target, const std::vector<std::vector<TokenId>>
   const uint64_t submitted = monotonic_ns();
   for (const std::vector<TokenId>& prompt : prompts) {
     // Until cancelled: those that start first need more tokens than the last.
-    RUVLLM_ASSIGN(auto channel, submit(target, prompt, 0));
+    RUVLLM_ASSIGN(auto channel, submit(target, prompt, 0, channels.size()));
     channels.push_back(std::move(channel));
   }
   uint64_t all_started = submitted;
@@ -194,6 +225,11 @@ Status check_options(const BenchOptions& options, const engine::StepLoopOptions&
     }
   }
   for (const uint32_t batch : options.batch_sizes) {
+    if (options.num_adapters > 0 &&
+        (options.adapter_rank == 0 || options.adapter_rank > ops::kMaxLoraRank)) {
+      return fail(ErrorCode::kInvalidArgument, "benchmark: adapters of rank {}; expected 1 to {}",
+                  options.adapter_rank, ops::kMaxLoraRank);
+    }
     if (batch == 0 || batch > limits.max_sequences) {
       return fail(ErrorCode::kInvalidArgument, "benchmark: a batch of {}; expected 1 to {}", batch,
                   limits.max_sequences);
@@ -209,7 +245,15 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
   BenchReport report;
   report.load_ms = impl_->info.load_ms;
   report.isa = impl_->info.isa;
-  const Target target{*impl_->loop, impl_->default_adapters};
+  Target target{*impl_->loop, {}};
+  if (impl_->default_adapters != nullptr) target.adapters.push_back(impl_->default_adapters);
+  Target adapted{*impl_->loop, {}};
+  for (uint32_t i = 0; i < options.num_adapters; ++i) {
+    RUVLLM_ASSIGN(auto adapter, random_adapter(api::base_shape(impl_->model->config()),
+                                               options.adapter_rank, uint64_t{i} << 32));
+    report.adapter_bytes = adapter->adapters()[0].adapter->bytes();
+    adapted.adapters.push_back(std::move(adapter));
+  }
   uint64_t salt = 0;
   const auto prompt = [&](uint32_t count) {
     return random_prompt(count, impl_->info.vocab_size, salt);
@@ -231,17 +275,28 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
   }
   for (const uint32_t batch : options.batch_sizes) {
     if (options.generated_tokens == 0) break;
-    DecodeTimes warm_up, times;
+    DecodeTimes warm_up, times, adapted_times;
     for (uint32_t i = 0; i <= repetitions; ++i) {
       const uint32_t depth = limited(i, std::max(options.depth, 1u), kWarmUpPrompt);
       const uint32_t num_steps = limited(i, options.generated_tokens, kWarmUpSteps);
-      std::vector<std::vector<TokenId>> prompts;
-      for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(depth));
-      RUVLLM_TRY(time_decode(target, prompts, num_steps, i > 0 ? times : warm_up));
+      const auto run = [&](const Target& which, DecodeTimes& into) {
+        std::vector<std::vector<TokenId>> prompts;
+        for (uint32_t b = 0; b < batch; ++b) prompts.push_back(prompt(depth));
+        return time_decode(which, prompts, num_steps, i > 0 ? into : warm_up);
+      };
+      RUVLLM_TRY(run(target, times));
+      if (!adapted.adapters.empty()) RUVLLM_TRY(run(adapted, adapted_times));
     }
-    report.decode.push_back({batch, median(times.tok_s), percentile(times.step_ms, 0.5),
-                             percentile(times.step_ms, 0.99), median(times.prefill_tok_s),
-                             times.drafted, times.accepted});
+    BenchDecode& decode = report.decode.emplace_back(BenchDecode{
+        batch, median(times.tok_s), percentile(times.step_ms, 0.5), percentile(times.step_ms, 0.99),
+        median(times.prefill_tok_s), times.drafted, times.accepted});
+    if (adapted.adapters.empty()) continue;
+    decode.adapters_tok_s = median(adapted_times.tok_s);
+    std::vector<double> ratios;
+    for (size_t i = 0; i < times.tok_s.size(); ++i) {
+      ratios.push_back(adapted_times.tok_s[i] / times.tok_s[i]);
+    }
+    decode.adapters_fraction = median(ratios);
   }
   report.peak_rss_bytes = process_peak_resident_bytes();
   report.memory = memory();

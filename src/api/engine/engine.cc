@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "api/engine/batch.h"
 #include "api/engine/engine_impl.h"
 #include "api/engine/kv_cache.h"
 #include "api/models/checkpoint/open_model.h"
@@ -21,14 +22,21 @@ Status check_options(const EngineOptions& options) {
   if (options.device != DeviceType::Cpu) {
     return fail(ErrorCode::kUnsupported, "this build runs on the CPU only; use --device cpu");
   }
-  if (options.max_sequences == 0 || options.max_sequences > kMaxSequences) {
-    return fail(ErrorCode::kInvalidArgument, "max_sequences is {}; expected 1 to {}",
-                options.max_sequences, kMaxSequences);
+  const uint32_t sequences =
+      options.max_sequences != 0 ? options.max_sequences : options.batch.decode_batch;
+  if (sequences > kMaxSequences) {
+    return fail(ErrorCode::kInvalidArgument, "max_sequences is {}; expected at most {}", sequences,
+                kMaxSequences);
   }
-  if (options.max_batch_tokens < options.max_sequences ||
+  if (options.max_batch_tokens < std::max(sequences, 1u) ||
       options.max_batch_tokens > kMaxBatchTokens) {
     return fail(ErrorCode::kInvalidArgument, "max_batch_tokens is {}; expected {} to {}",
-                options.max_batch_tokens, options.max_sequences, kMaxBatchTokens);
+                options.max_batch_tokens, std::max(sequences, 1u), kMaxBatchTokens);
+  }
+  if (const double gigabytes = options.batch_memory_gb.value_or(0.0);
+      !(gigabytes >= 0.0 && gigabytes <= 1e6)) {
+    return fail(ErrorCode::kInvalidArgument, "batch_memory_gb is {}; expected 0 to 1,000,000",
+                gigabytes);
   }
   return {};
 }
@@ -41,9 +49,10 @@ uint64_t token_cache_bytes(const model::ModelConfig& config, kernels::KvStoreFor
 }
 
 // The context asked for, or the model's own (at most the cache's max_tokens) as far as half of the
-// free memory goes.
-Result<uint32_t> choose_context(const EngineOptions& options, const model::ModelConfig& config,
-                                kernels::KvStoreFormat store, const model::Model* draft_model) {
+// available memory goes.
+Result<uint32_t> choose_context(const EngineOptions& options, uint64_t available,
+                                const model::ModelConfig& config, kernels::KvStoreFormat store,
+                                const model::Model* draft_model) {
   const uint32_t trained = static_cast<uint32_t>(config.context_length);
   if (options.context_length > trained) {
     return fail(ErrorCode::kInvalidArgument,
@@ -56,7 +65,7 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
     token_bytes += token_cache_bytes(draft_model->config(), kernels::KvStoreFormat::kF16);
   }
   const uint64_t affordable =
-      memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
+      available / 2 / token_bytes / api::expected_sequences(options, available) / 32 * 32;
   constexpr uint64_t kSmallest = 512;
   const uint32_t wanted =
       options.kv_cache.max_tokens == 0 ? trained : std::min(trained, options.kv_cache.max_tokens);
@@ -108,6 +117,7 @@ EngineInfo Engine::Impl::describe(double load_ms) const {
   described.isa = device->isa();
   described.num_threads = device->team().num_threads();
   described.context_length = loop->options().context_length;
+  described.max_sequences = loop->options().max_sequences;
   described.model_context_length = static_cast<uint32_t>(config.context_length);
   described.vocab_size = static_cast<uint32_t>(config.vocab_size);
   described.embedding_length = static_cast<uint32_t>(config.hidden_dim);
@@ -127,6 +137,7 @@ Engine::~Engine() = default;
 Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   const uint64_t begin = monotonic_us();
   RUVLLM_TRY(check_options(options));
+  const uint64_t available = api::batch_memory(options);
   auto impl = std::make_unique<Impl>();
   RUVLLM_ASSIGN(impl->device, device::CpuDevice::create(options.num_threads, options.cpu_isa));
   RUVLLM_ASSIGN(api::OpenedModel opened,
@@ -152,8 +163,14 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   loop_options.kv_store = store.format;
   loop_options.kv_tiers = store.tiers;
   RUVLLM_ASSIGN(loop_options.context_length,
-                choose_context(options, config, store.format, impl->draft_model.get()));
-  loop_options.max_sequences = options.max_sequences;
+                choose_context(options, std::min(available, memory_info().budget), config,
+                               store.format, impl->draft_model.get()));
+  RUVLLM_ASSIGN(const api::ChosenBatch batch,
+                api::choose_batch(options, available,
+                                  {*impl->device, impl->device->team().num_threads(), *impl->model,
+                                   impl->draft_model.get(), store, loop_options.context_length,
+                                   impl->default_adapter_bytes()}));
+  loop_options.max_sequences = batch.max_sequences;
   loop_options.max_batch_tokens = options.max_batch_tokens;
   loop_options.speculation = impl->speculation(options);
   if (!config.causal) {  // a text runs in one step, and all of it reads all of it
@@ -163,6 +180,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   }
   RUVLLM_ASSIGN(impl->loop, engine::StepLoop::create(*impl->model, *impl->device, loop_options));
   impl->info = impl->describe(static_cast<double>(monotonic_us() - begin) / 1000.0);
+  impl->info.batch = batch.config;
+  impl->info.batch_reason = batch.reason;
   impl->info.speculation = config.causal ? options.speculation : Speculation::kOff;
   RUVLLM_TRY(impl->restore_cache(options));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));

@@ -54,6 +54,7 @@ struct Engine::Impl {
   Status restore_cache(const EngineOptions& options);
   Status save_cache() const;
   Status load_default_adapters(const std::vector<AdapterSource>& sources);
+  uint64_t default_adapter_bytes() const;
   // None: the default ones. An empty list: no adapters, nullptr.
   Result<std::shared_ptr<const adapters::AdapterSet>> adapter_set(
       const std::optional<std::vector<AdapterUse>>& uses) const;

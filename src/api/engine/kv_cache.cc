@@ -57,17 +57,22 @@ Result<api::KvStoreOptions> api::kv_store_options(const KvCacheConfig& config) {
   return options;
 }
 
+uint64_t api::sequence_bytes(const cache::PageShape& shape, const KvStoreOptions& options,
+                             uint32_t num_tokens) {
+  const uint64_t pages = cache::pages_for_tokens(num_tokens);
+  if (options.format == kernels::KvStoreFormat::kF16) return pages * shape.bytes();
+  const uint64_t stored =
+      static_cast<uint64_t>(options.tiers.stored_pages(static_cast<int32_t>(num_tokens) - 1)) -
+      ops::KvTiers::kFirstStoredPage;
+  return (pages - stored) * shape.bytes() + stored * shape.stored_bytes(options.format);
+}
+
 uint64_t KvCacheConfig::bytes() const {
   const Result<api::KvStoreOptions> options = api::kv_store_options(*this);
   if (!options || max_tokens == 0) return 0;
   const cache::PageShape shape{static_cast<int32_t>(num_layers), static_cast<int32_t>(num_kv_heads),
                                static_cast<int32_t>(head_dim)};
-  const uint64_t pages = cache::pages_for_tokens(max_tokens);
-  if (options->format == kernels::KvStoreFormat::kF16) return pages * shape.bytes();
-  const uint64_t stored =
-      static_cast<uint64_t>(options->tiers.stored_pages(static_cast<int32_t>(max_tokens) - 1)) -
-      ops::KvTiers::kFirstStoredPage;
-  return (pages - stored) * shape.bytes() + stored * shape.stored_bytes(options->format);
+  return api::sequence_bytes(shape, *options, max_tokens);
 }
 
 const std::vector<KvCachePreset>& kv_cache_presets() {

@@ -68,6 +68,9 @@ MemoryReport Engine::memory() const {
   }
   report.cache_resident = take_ranges(regions, loop.cache_ranges());
   report.workspace_resident = take_ranges(regions, loop.workspace_ranges());
+  std::vector<MemoryRange> adapter_ranges;
+  for (const auto& entry : impl_->registry.list()) adapter_ranges.push_back(entry.adapter->range());
+  report.adapters = take_ranges(regions, adapter_ranges);
   report.stacks = take_ranges(regions, thread_stacks());
   const auto of_kind = [&](RegionKind kind) {
     return take(regions, [&](const MemoryRegion& region) { return region.kind == kind; });

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -54,9 +55,19 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "draft") return text(settings.draft);
   if (key == "cache_dir") return text(settings.cache_dir);
   if (key == "cache_mib") return count(settings.cache_mib);
-  return key_failure(path, key,
-                     "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
-                     "packed_mib, kv_store, kv_tail, speculate, draft, cache_dir, cache_mib");
+  if (key == "prefill_batch") return count(settings.prefill_batch);
+  if (key == "decode_batch") return count(settings.decode_batch);
+  if (key == "lora_batch") return count(settings.lora_batch);
+  if (key == "batch_for_memory") {
+    if (!node.is_number()) return text(settings.batch_for_memory);
+    settings.batch_for_memory = fmt::format("{}", *node.value<double>());
+    return {};
+  }
+  return key_failure(
+      path, key,
+      "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
+      "packed_mib, kv_store, kv_tail, speculate, draft, prefill_batch, decode_batch, "
+      "lora_batch, batch_for_memory, cache_dir, cache_mib");
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -97,6 +108,15 @@ Status read_environment(Settings& settings) {
   }
   if (const auto ctx = environment("RUVLLM_CTX")) {
     RUVLLM_ASSIGN(settings.ctx, parse_count(*ctx, "RUVLLM_CTX"));
+  }
+  for (const auto& [name, target] : {std::pair("RUVLLM_PREFILL_BATCH", &settings.prefill_batch),
+                                     std::pair("RUVLLM_DECODE_BATCH", &settings.decode_batch),
+                                     std::pair("RUVLLM_LORA_BATCH", &settings.lora_batch)}) {
+    const auto value = environment(name);
+    if (value) RUVLLM_ASSIGN(*target, parse_count(*value, name));
+  }
+  if (const auto memory = environment("RUVLLM_BATCH_FOR_MEMORY")) {
+    settings.batch_for_memory = memory;
   }
   settings.no_color = environment("NO_COLOR").has_value();
   return {};

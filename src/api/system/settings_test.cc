@@ -14,7 +14,8 @@ class SettingsTest : public testing::Test {
   void SetUp() override {
     for (const char* name : {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE",
                              "RUVLLM_CPU_ISA", "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT",
-                             "RUVLLM_CACHE_DIR", "RUVLLM_CACHE_MIB", "NO_COLOR"}) {
+                              "RUVLLM_CACHE_DIR", "RUVLLM_CACHE_MIB", "RUVLLM_LORA_BATCH",
+                              "RUVLLM_BATCH_FOR_MEMORY", "NO_COLOR"}) {
       ::unsetenv(name);
     }
     ::setenv("XDG_CONFIG_HOME", testing::TempDir().c_str(), 1);
@@ -29,7 +30,9 @@ class SettingsTest : public testing::Test {
 TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   const std::string path = write_config(
       "model = \"a.gguf\"\nthreads = 3\nctx = 512\n"
-      "speculate = \"off\"\ndraft = \"b.gguf\"\ncache_dir = \"kept\"\ncache_mib = 7\n");
+      "speculate = \"off\"\ndraft = \"b.gguf\"\ncache_dir = \"kept\"\ncache_mib = 7\n"
+      "prefill_batch = 2\ndecode_batch = 6\nlora_batch = 9\nbatch_for_memory = 7.5\n");
+  ::setenv("RUVLLM_LORA_BATCH", "32", 1);
   ::setenv("RUVLLM_SPECULATE", "lookup", 1);
   ::setenv("RUVLLM_THREADS", "5", 1);
   ::setenv("NO_COLOR", "1", 1);
@@ -42,6 +45,10 @@ TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   EXPECT_EQ(settings->draft, "b.gguf");
   EXPECT_EQ(settings->cache_dir, "kept");
   EXPECT_EQ(settings->cache_mib, 7u);
+  EXPECT_EQ(settings->prefill_batch, 2u);
+  EXPECT_EQ(settings->decode_batch, 6u);
+  EXPECT_EQ(settings->lora_batch, 32u);
+  EXPECT_EQ(settings->batch_for_memory, "7.5");
   EXPECT_FALSE(settings->device.has_value());
   EXPECT_TRUE(settings->no_color);
 }

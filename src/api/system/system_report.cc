@@ -26,6 +26,7 @@ Result<SystemReport> describe_system(const std::string& cpu_isa) {
   report.num_threads = topology.num_threads(allowance);
   report.memory_total = memory.total;
   report.memory_available = memory.available;
+  report.memory_budget = memory.budget;
   report.memory_limit = memory.cgroup_limit;
   report.isa = choice.isa;
   report.isas_available = device::available_isas();

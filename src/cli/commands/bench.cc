@@ -44,6 +44,9 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
                       {"prefill_tok_s", row.prefill_tok_s},
                       {"drafted_tokens", row.drafted_tokens},
                       {"accepted_tokens", row.accepted_tokens}});
+    if (options.num_adapters == 0) continue;
+    decode.back()["adapters_tok_s"] = row.adapters_tok_s;
+    decode.back()["adapters_fraction"] = row.adapters_fraction;
   }
   return Json{{"prefill_tok_s", report.prefill_tok_s},
               {"decode", decode},
@@ -61,6 +64,9 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
               {"generated_tokens", options.generated_tokens},
               {"depth", options.depth},
               {"repetitions", options.repetitions},
+              {"adapters", options.num_adapters},
+              {"adapter_rank", options.num_adapters > 0 ? options.adapter_rank : 0},
+              {"adapter_bytes", report.adapter_bytes},
               {"memory", memory_json(report.memory)}};
 }
 
@@ -75,6 +81,11 @@ std::string bench_table(const BenchReport& report, const BenchOptions& options,
     speeds.add_row({fmt::format("decode {} tokens, batch {}", options.generated_tokens, row.batch),
                     fmt::format("{:.1f}", row.tok_s), fmt::format("{:.2f}", row.ms_p50),
                     fmt::format("{:.2f}", row.ms_p99)});
+    if (options.num_adapters == 0) continue;
+    speeds.add_row(
+        {fmt::format("  with {} adapters of rank {}", options.num_adapters, options.adapter_rank),
+         fmt::format("{:.1f}", row.adapters_tok_s),
+         fmt::format("{:.1f} %", row.adapters_fraction * 100.0)});
   }
   Table facts({kLeft, kLeft});
   facts.add_row({"model", fmt::format("{} ({} parameters)", info.model_name,
@@ -159,9 +170,20 @@ void add_bench_command(CommandLine& line) {
       .range(1, 1000)
       .value_name("N")
       .show_default();
+  parser
+      .add_option("--adapters", options.num_adapters,
+                  "Decode without and with this many random adapters, given out in turn")
+      .range(0, 4096)
+      .value_name("N");
+  parser.add_option("--adapter-rank", options.adapter_rank, "Of these adapters, on all products")
+      .range(1, 512)
+      .value_name("R")
+      .show_default();
   add_adapter_flag(parser, flags->adapters);
   add_speculation_flags(parser, flags->speculation, "off");
-  parser.footer("Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8");
+  parser.footer(
+      "Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8\n"
+      "  ruvllm bench model.gguf -p 0 -b 64 --adapters 64 --adapter-rank 16");
   command.run = [flags](CommandContext& context) { return bench(*flags, context); };
 }
 

@@ -92,12 +92,43 @@ std::string doctor_table(const SystemReport& system, const CommonOptions& option
   return table.render();
 }
 
-// What a model takes when it is loaded and has not yet run.
-Result<MemoryReport> model_memory(const CommandContext& context, const std::string& model) {
+// A model as it is when it is loaded and has not yet run.
+Result<std::unique_ptr<Engine>> open_model(const CommandContext& context,
+                                           const std::string& model) {
   RUVLLM_ASSIGN(EngineOptions options, engine_options(context, model));
   if (options.weights == WeightForm::kAuto) options.weights = WeightForm::kPacked;
-  RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(options));
-  return engine->memory();
+  options.max_sequences = 0;
+  return Engine::create(options);
+}
+
+// What a step carries: of a model as chosen, without one as the table has it.
+struct BatchChoice {
+  BatchConfig config;
+  std::string reason;
+};
+
+BatchChoice choice_by_table(const SystemReport& system, const CommonOptions& options) {
+  const double gigabytes = options.batch_memory_gb.value_or(0.0) > 0.0
+                               ? *options.batch_memory_gb
+                               : static_cast<double>(system.memory_budget) / 1e9;
+  return {BatchConfig::for_memory(static_cast<float>(gigabytes)),
+          fmt::format("the table for {:.2f} GB; with MODEL: what fits beside it", gigabytes)};
+}
+
+Json batch_json(const BatchChoice& choice) {
+  return Json{{"prefill_batch", choice.config.prefill_batch},
+              {"decode_batch", choice.config.decode_batch},
+              {"lora_batch", choice.config.lora_batch},
+              {"reason", choice.reason}};
+}
+
+std::string batch_text(const BatchChoice& choice) {
+  Table table({Table::Align::kLeft, Table::Align::kLeft});
+  table.add_row({"batch", fmt::format("{} prompts, {} sequences, {} adapters in a step",
+                                      choice.config.prefill_batch, choice.config.decode_batch,
+                                      choice.config.lora_batch)});
+  table.add_row({"", choice.reason});
+  return table.render();
 }
 
 Status doctor(CommandContext& context, const std::string& model) {
@@ -109,11 +140,16 @@ Status doctor(CommandContext& context, const std::string& model) {
   }
   Json json = doctor_json(system, context.options);
   std::string text = doctor_table(system, context.options);
+  BatchChoice batch = choice_by_table(system, context.options);
   if (!model.empty()) {
-    RUVLLM_ASSIGN(const MemoryReport memory, model_memory(context, model));
+    RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, open_model(context, model));
+    const MemoryReport memory = engine->memory();
     json["model_memory"] = memory_json(memory);
     text += "\n" + memory_table(memory);
+    batch = {engine->info().batch, engine->info().batch_reason};
   }
+  json["batch"] = batch_json(batch);
+  text += "\n" + batch_text(batch);
   if (context.output.json()) {
     context.output.write_json(json);
   } else {
@@ -130,7 +166,7 @@ void add_doctor_command(CommandLine& line) {
   auto model = std::make_shared<std::string>();
   add_model_argument(command.parser, *model);
   command.parser.footer(
-      "With MODEL: also what it takes in memory.\n\n"
+      "With MODEL: also what it takes in memory, and the batches that fit beside it.\n\n"
       "Examples:\n  ruvllm doctor --json\n  ruvllm doctor model.gguf");
   command.run = [model](CommandContext& context) { return doctor(context, *model); };
 }

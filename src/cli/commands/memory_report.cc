@@ -14,6 +14,7 @@ Json memory_json(const MemoryReport& memory) {
               {"weights_packed", memory.weights_packed},
               {"cache", memory.cache_resident},
               {"workspace", memory.workspace_resident},
+              {"adapters", memory.adapters},
               {"tokenizer", memory.tokenizer},
               {"heap", memory.heap},
               {"code", memory.code},
@@ -44,7 +45,7 @@ std::string memory_table(const MemoryReport& memory) {
   table.add_row(
       {"workspace", format_bytes(memory.workspace_resident), of(memory.workspace) + " reserved"});
   for (const auto& [name, bytes] :
-       {std::pair("tokenizer, template", memory.tokenizer),
+       {std::pair("adapters", memory.adapters), std::pair("tokenizer, template", memory.tokenizer),
         std::pair("rest of the heap", memory.heap), std::pair("code, libraries", memory.code),
         std::pair("thread stacks", memory.stacks), std::pair("other", memory.other)}) {
     table.add_row({name, format_bytes(bytes), ""});

@@ -31,6 +31,9 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.weights = context.options.weights;
   options.max_packed_bytes = uint64_t{context.options.packed_mib} << 20;
   options.kv_cache = context.options.kv_cache;
+  options.batch = context.options.batch;
+  options.batch_memory_gb = context.options.batch_memory_gb;
+  if (options.batch_memory_gb) options.max_sequences = 0;
   return options;
 }
 

@@ -66,6 +66,32 @@ void add_kv_flags(CommandParser& command, CommonFlags& flags) {
             "Last tokens that stay in f16 when there is a store");
 }
 
+void add_batch_flags(CommandParser& command, CommonFlags& flags) {
+  add_count(command, "--prefill-batch", flags.prefill_batch,
+            "Prompts computed together in a step; 0: as many as run");
+  add_count(command, "--decode-batch", flags.decode_batch,
+            "Sequences decoding in a step; 0: as many as run");
+  add_count(command, "--lora-batch", flags.lora_batch,
+            "Different adapters in a step; 0: as many as run");
+  command
+      .add_option("--batch-for-memory", flags.batch_for_memory,
+                  "Choose what the three leave open by what fits into GB gigabytes; auto: into "
+                  "what is free")
+      .value_name("GB")
+      .group(kCommonGroup);
+}
+
+Result<std::optional<double>> batch_memory(const std::optional<std::string>& text) {
+  if (!text) return std::nullopt;
+  if (*text == "auto") return 0.0;
+  const Result<double> gigabytes = parse_number<double>(*text, 0.001, 1e6);
+  if (!gigabytes) {
+    return fail(ErrorCode::kInvalidArgument,
+                "batch-for-memory: '{}' is neither auto nor a number of gigabytes", *text);
+  }
+  return *gigabytes;
+}
+
 // A precision, or a preset's name; the tail goes over a preset's.
 Result<KvCacheConfig> kv_cache_config(const std::string& store, std::optional<uint32_t> tail) {
   KvCacheConfig config;
@@ -112,7 +138,10 @@ void add_common_flags(CommandParser& command, CommonFlags& flags, CommonSet set)
     add_count(command, "--packed-mib", flags.packed_mib,
               "Room for packed copies in MiB; 0: half of the free memory");
   }
-  if (set == CommonSet::kAll) add_kv_flags(command, flags);
+  if (set == CommonSet::kAll) {
+    add_kv_flags(command, flags);
+    add_batch_flags(command, flags);
+  }
   command.add_option("--config", flags.config_path, "Settings file (TOML)")
       .value_name("FILE")
       .group(kCommonGroup);
@@ -129,6 +158,15 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(options.kv_cache,
                 kv_cache_config(flags.kv_store.value_or(settings.kv_store.value_or("f16")),
                                 flags.kv_tail ? flags.kv_tail : settings.kv_tail));
+  const auto merged = [](std::optional<uint32_t> flag, std::optional<uint32_t> setting) {
+    return flag.value_or(setting.value_or(0));
+  };
+  options.batch = {.prefill_batch = merged(flags.prefill_batch, settings.prefill_batch),
+                   .decode_batch = merged(flags.decode_batch, settings.decode_batch),
+                   .lora_batch = merged(flags.lora_batch, settings.lora_batch)};
+  RUVLLM_ASSIGN(
+      options.batch_memory_gb,
+      batch_memory(flags.batch_for_memory ? flags.batch_for_memory : settings.batch_for_memory));
   if (settings.speculate) {
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
   }

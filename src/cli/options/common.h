@@ -23,6 +23,10 @@ struct CommonFlags {
   std::optional<uint32_t> packed_mib;
   std::optional<std::string> kv_store;
   std::optional<uint32_t> kv_tail;
+  std::optional<uint32_t> prefill_batch;
+  std::optional<uint32_t> decode_batch;
+  std::optional<uint32_t> lora_batch;
+  std::optional<std::string> batch_for_memory;
   std::string config_path;
   bool json = false;
 };
@@ -51,6 +55,8 @@ struct CommonOptions {
   WeightForm weights = WeightForm::kAuto;
   uint32_t packed_mib = 0;  // 0: half of the memory that is available
   KvCacheConfig kv_cache;
+  BatchConfig batch;
+  std::optional<double> batch_memory_gb;  // 0: what is free
   // For the flags of request/speculation.h, which not all commands have.
   std::optional<Speculation> speculate;
   std::string draft;

@@ -27,12 +27,35 @@ TEST(CommonFlags, UnsetUnlessGiven) {
 }
 
 TEST(CommonFlags, AllForms) {
-  const CommonFlags flags =
-      parse({"-m",        "a.gguf",       "-t",        "3",          "--ctx=64",
-             "--device",  "cuda",         "--cpu-isa", "generic",    "--weights",
-             "mapped",    "--packed-mib", "7",         "--kv-store", "q4",
-             "--kv-tail", "64",           "--json",    "--config",   "c.toml"})
-          .value();
+  const CommonFlags flags = parse({"-m",
+                                   "a.gguf",
+                                   "-t",
+                                   "3",
+                                   "--ctx=64",
+                                   "--device",
+                                   "cuda",
+                                   "--cpu-isa",
+                                   "generic",
+                                   "--weights",
+                                   "mapped",
+                                   "--packed-mib",
+                                   "7",
+                                   "--kv-store",
+                                   "q4",
+                                   "--kv-tail",
+                                   "64",
+                                   "--json",
+                                   "--config",
+                                   "c.toml",
+                                   "--prefill-batch",
+                                   "2",
+                                   "--decode-batch",
+                                   "5",
+                                   "--lora-batch",
+                                   "9",
+                                   "--batch-for-memory",
+                                   "auto"})
+                                .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);
   EXPECT_EQ(flags.ctx, 64u);
@@ -42,6 +65,10 @@ TEST(CommonFlags, AllForms) {
   EXPECT_EQ(flags.packed_mib, 7u);
   EXPECT_EQ(flags.kv_store, "q4");
   EXPECT_EQ(flags.kv_tail, 64u);
+  EXPECT_EQ(flags.prefill_batch, 2u);
+  EXPECT_EQ(flags.decode_batch, 5u);
+  EXPECT_EQ(flags.lora_batch, 9u);
+  EXPECT_EQ(flags.batch_for_memory, "auto");
   EXPECT_EQ(flags.config_path, "c.toml");
   EXPECT_TRUE(flags.json);
 }
@@ -100,6 +127,19 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_flags->ctx, 9u);
   EXPECT_EQ(from_flags->device, DeviceType::Cpu);
   EXPECT_EQ(from_flags->cpu_isa, "generic");
+
+  settings.decode_batch = 6;
+  settings.lora_batch = 9;
+  settings.batch_for_memory = "7.5";
+  const auto batched =
+      merge_settings(parse({"--lora-batch", "3", "--prefill-batch", "2"}).value(), settings);
+  EXPECT_EQ(batched->batch, (BatchConfig{2, 6, 3}));
+  EXPECT_EQ(batched->batch_memory_gb, 7.5);
+  EXPECT_EQ(
+      merge_settings(parse({"--batch-for-memory", "auto"}).value(), settings)->batch_memory_gb,
+      0.0);
+  EXPECT_FALSE(merge_settings(parse({"--batch-for-memory", "much"}).value(), settings));
+  settings.batch_for_memory.reset();
 
   settings.speculate = "perhaps";
   EXPECT_FALSE(merge_settings({}, settings));

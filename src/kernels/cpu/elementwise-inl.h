@@ -349,6 +349,86 @@ double sum_exp(const float* x, int32_t n, float max) noexcept {
   return sum.total();
 }
 
+// num_cols columns of one slice for kRows rows, or all that kVecs vectors have (kFull: no masks);
+// what b holds beyond them is read and dropped.
+template <class V, size_t kRows, size_t kVecs, bool kFull>
+RUVLLM_NEVER_INLINE void add_low_rank_tile(const LowRankArgs& args, const uint16_t* b,
+                                           const float* inner, int32_t num_cols, float* dst) {
+  const auto rank = static_cast<size_t>(args.rank);
+  const auto lanes = [&](size_t v) RUVLLM_INLINE_LAMBDA {
+    return lanes_below<V>(static_cast<int32_t>(v) * V::kLanes, num_cols);
+  };
+  V acc[kRows][kVecs];
+  for (size_t m = 0; m < kRows; ++m) {
+    const float* row = dst + m * args.dst_stride;
+    for (size_t v = 0; v < kVecs; ++v) {
+      if constexpr (kFull) {
+        acc[m][v] = V::load(row + v * V::kLanes);
+      } else {
+        acc[m][v] =
+            lanes(v) == 0 ? V::zero() : V::load_partial(row + v * V::kLanes, lanes(v), 0.0f);
+      }
+    }
+  }
+  for (size_t r = 0; r < rank; ++r, b += kLowRankSlice) {
+    V factors[kRows];
+    for (size_t m = 0; m < kRows; ++m) factors[m] = V::broadcast(inner[m * rank + r]);
+    for (size_t v = 0; v < kVecs; ++v) {
+      const V terms = V::load_f16(b + v * V::kLanes);
+      for (size_t m = 0; m < kRows; ++m) acc[m][v] = V::mul_add(terms, factors[m], acc[m][v]);
+    }
+  }
+  for (size_t m = 0; m < kRows; ++m) {
+    float* row = dst + m * args.dst_stride;
+    for (size_t v = 0; v < kVecs; ++v) {
+      if constexpr (kFull) {
+        acc[m][v].store(row + v * V::kLanes);
+      } else if (lanes(v) > 0) {
+        acc[m][v].store_partial(row + v * V::kLanes, lanes(v));
+      }
+    }
+  }
+}
+
+template <class V, size_t kRows, size_t kVecs>
+RUVLLM_ALWAYS_INLINE void add_low_rank_rows(const LowRankArgs& args, const float* inner,
+                                            float* dst) {
+  constexpr int32_t kCols = static_cast<int32_t>(kVecs) * V::kLanes;
+  for (int32_t done = 0; done < args.num_cols;) {
+    const int32_t col = args.first_col + done, in_slice = col % kLowRankSlice;
+    int32_t count = kLowRankSlice - in_slice;
+    if (count > kCols) count = kCols;
+    if (count > args.num_cols - done) count = args.num_cols - done;
+    const uint16_t* b =
+        args.b + static_cast<size_t>(col - in_slice) * static_cast<size_t>(args.rank) + in_slice;
+    if (count == kCols) {
+      add_low_rank_tile<V, kRows, kVecs, true>(args, b, inner, count, dst + done);
+    } else {
+      add_low_rank_tile<V, kRows, kVecs, false>(args, b, inner, count, dst + done);
+    }
+    done += count;
+  }
+}
+
+// One row takes many vectors, so that its chains of sums overlap; more rows share each conversion
+// of b.
+template <class V>
+void add_low_rank(const LowRankArgs& args) noexcept {
+  constexpr size_t kSliceVecs = static_cast<size_t>(kLowRankSlice / V::kLanes);
+  constexpr size_t kVecs = kSliceVecs < 8 ? kSliceVecs : 8;
+  constexpr size_t kManyRows = 4, kManyVecs = 2;
+  const auto rank = static_cast<size_t>(args.rank);
+  const auto num_rows = static_cast<size_t>(args.num_rows);
+  size_t row = 0;
+  for (; row + kManyRows <= num_rows; row += kManyRows) {
+    add_low_rank_rows<V, kManyRows, kManyVecs>(args, args.inner + row * rank,
+                                               args.dst + row * args.dst_stride);
+  }
+  for (; row < num_rows; ++row) {
+    add_low_rank_rows<V, 1, kVecs>(args, args.inner + row * rank, args.dst + row * args.dst_stride);
+  }
+}
+
 template <class V>
 void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
   kernels.name = name;
@@ -367,6 +447,7 @@ void fill_elementwise_kernels(const char* name, ElementwiseKernels& kernels) {
   kernels.quantize_group32_i14 = quantize_group32_wide<V, 8191>;
   kernels.quantize_group256 = quantize_group256<V>;
   kernels.store_f16 = store_f16<V>;
+  kernels.add_low_rank = add_low_rank<V>;
   kernels.row_max = row_max<V>;
   kernels.sum_exp = sum_exp<V>;
 }

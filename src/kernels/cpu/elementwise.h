@@ -1,10 +1,26 @@
-// Row operations around the matrix products. All work on one row; thread-safe, no allocation.
+// Row operations around the matrix products. All work on one row but add_low_rank; thread-safe, no
+// allocation.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 namespace ruvllm::kernels {
+
+// b: binary16 in slices of kLowRankSlice outputs, [rank, kLowRankSlice] each, and as many readable
+// elements as a slice has columns behind the last. Outputs [first_col, first_col + num_cols) of the
+// product are added to.
+inline constexpr int32_t kLowRankSlice = 64;
+struct LowRankArgs {
+  const uint16_t* b = nullptr;
+  int32_t rank = 0;
+  int32_t first_col = 0;
+  int32_t num_cols = 0;
+  const float* inner = nullptr;  // [num_rows, rank]
+  int32_t num_rows = 0;
+  float* dst = nullptr;  // dst[m * dst_stride + c], c counted from first_col
+  size_t dst_stride = 0;
+};
 
 struct ElementwiseKernels {
   const char* name = nullptr;
@@ -50,6 +66,9 @@ struct ElementwiseKernels {
                             int16_t* sums32) noexcept;
   // binary16, round to nearest even; dst[i * dst_stride].
   void (*store_f16)(const float* x, int32_t n, uint16_t* dst, size_t dst_stride) noexcept;
+  // dst[m, c] += sum_r inner[m, r] * b[c, r], one fused multiply-add a term in the order of r: an
+  // element's bits depend on its row and its column alone.
+  void (*add_low_rank)(const LowRankArgs& args) noexcept;
   // max over x without its NaNs, -infinity if nothing else is there; log-sum-exp needs it and
   // sum over exp(x - max), which is accumulated in double and is NaN if x holds one.
   float (*row_max)(const float* x, int32_t n) noexcept;

@@ -12,6 +12,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -652,6 +653,76 @@ TEST_P(ElementwiseTest, SumExpStaysWithinItsBound) {
   }
   const std::vector<float> equal(100'000, 7.0f);
   EXPECT_EQ(GetParam().sum_exp(equal.data(), 100'000, 7.0f), 100'000.0);
+}
+
+// rank multiply-adds on terms that add up to `size`; every column begins and ends somewhere.
+TEST_P(ElementwiseTest, AddLowRankAddsTheProductOfAnyColumns) {
+  constexpr size_t kOut = 150, kRows = 7;
+  constexpr auto kSlice = static_cast<size_t>(kLowRankSlice);
+  for (const size_t rank : {1u, 3u, 16u}) {
+    const std::vector<float> values = normal_values(kOut * rank, 1);
+    const std::vector<float> inner = normal_values(kRows * rank, 2),
+                             before = normal_values(kOut, 3);
+    std::vector<uint16_t> b((kOut / kSlice + 1) * kSlice * rank + kSlice, f32_to_f16(kNaN));
+    for (size_t i = 0; i < values.size(); ++i) {
+      const size_t col = i / rank;
+      b[(col / kSlice * rank + i % rank) * kSlice + col % kSlice] = f32_to_f16(values[i]);
+    }
+    for (size_t first = 0; first < kOut; first += 11) {
+      for (const size_t count : {size_t{1}, size_t{8}, size_t{64}, kOut - first}) {
+        if (first + count > kOut) continue;
+        Guarded<float> dst = float_output(kRows * count);
+        for (size_t i = 0; i < kRows * count; ++i) dst.data()[i] = before[first + i % count];
+        GetParam().add_low_rank({.b = b.data(),
+                                 .rank = static_cast<int32_t>(rank),
+                                 .first_col = static_cast<int32_t>(first),
+                                 .num_cols = static_cast<int32_t>(count),
+                                 .inner = inner.data(),
+                                 .num_rows = kRows,
+                                 .dst = dst.data(),
+                                 .dst_stride = count});
+        EXPECT_TRUE(dst.guards_intact());
+        for (size_t i = 0; i < kRows * count; ++i) {
+          const size_t row = i / count, col = first + i % count;
+          double expected = before[col], size = std::abs(expected);
+          for (size_t r = 0; r < rank; ++r) {
+            const double term = static_cast<double>(inner[row * rank + r]) *
+                                f16_to_f32(f32_to_f16(values[col * rank + r]));
+            expected += term;
+            size += std::abs(term);
+          }
+          ASSERT_NEAR(dst[i], expected, size * 2 * static_cast<double>(rank + 1) * kU)
+              << row << ", " << col;
+        }
+      }
+    }
+  }
+}
+
+// A row's bits are the same whatever rows and columns are computed with it.
+TEST_P(ElementwiseTest, AddLowRankGivesARowTheSameBits) {
+  constexpr size_t kOut = 128, kRows = 9, kRank = 5;
+  std::vector<uint16_t> b(kOut * kRank + kLowRankSlice);
+  for (size_t i = 0; i < b.size(); ++i) b[i] = f32_to_f16(static_cast<float>(i % 97) - 48.0f);
+  const std::vector<float> inner = normal_values(kRows * kRank, 2);
+  const std::vector<float> before = normal_values(kRows * kOut, 3);
+  LowRankArgs args = {.b = b.data(), .rank = kRank, .num_cols = kOut, .dst_stride = kOut};
+  std::vector<float> together = before, apart = before;
+  args.inner = inner.data();
+  args.num_rows = kRows;
+  args.dst = together.data();
+  GetParam().add_low_rank(args);
+  args.num_rows = 1;
+  for (size_t row = 0; row < kRows; ++row) {
+    for (const auto& [first, count] : {std::pair(0, 24), std::pair(24, 72), std::pair(96, 32)}) {
+      args.inner = inner.data() + row * kRank;
+      args.first_col = first;
+      args.num_cols = count;
+      args.dst = apart.data() + row * kOut + first;
+      GetParam().add_low_rank(args);
+    }
+  }
+  EXPECT_TRUE(same_bits(together, apart));
 }
 
 }  // namespace

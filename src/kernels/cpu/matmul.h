@@ -38,6 +38,8 @@
 
 namespace ruvllm::kernels {
 
+struct PrefetchSpan;
+
 enum class ActivationKind : uint8_t {
   kF32,         // float rows as they are
   kQ8Group32,   // int8 with a float scale per 32: d = amax / 127, q = round(x / d)
@@ -68,6 +70,10 @@ struct MatmulArgs {
   float* dst = nullptr;          // dst[m * dst_stride + r], r counted from this chunk's first row
   size_t dst_stride = 0;         // elements
   std::byte* scratch = nullptr;  // scratch_bytes(num_cols) bytes, private to the caller's thread
+  // What the caller reads next (kernels/cpu/prefetch.h); products that are bound by arithmetic may
+  // fetch it meanwhile.
+  const PrefetchSpan* prefetch = nullptr;
+  int32_t num_prefetch = 0;
 };
 
 // Weights of f16 and bf16 that share a scale in grouped products.

@@ -7,15 +7,19 @@
 #include "base/threads/thread_team.h"
 #include "model/decoder/pass_context.h"
 #include "ops/activations.h"
-#include "ops/lora.h"
+#include "ops/linear.h"
 #include "ops/views.h"
 
 namespace ruvllm::model {
 
-// Adds to products that have just been computed from `input`. Costs nothing in a step whose
-// sequences have no adapters; otherwise passes barriers, and none stands at its end.
-void add_adapters(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch,
-                  int32_t layer_idx, std::span<const ops::LoraCall> calls,
-                  const ops::ActivationBuffer& input, int32_t in_dim) noexcept;
+// Products of a layer that share their input, in the order of the pass.
+enum class ProductGroup : uint8_t { kQkv, kAttnOutput, kGateUp, kDown };
+
+// ops::run_linear for the products of a group, with what the sequences' adapters add to them.
+// Without adapters in the step it is just that; with them a barrier lies within. A barrier must
+// follow.
+void run_products(const PassContext& c, ThreadTeam::Worker& worker, const ops::BatchView& batch,
+                  int32_t layer_idx, ProductGroup group, std::span<const ops::LinearCall> calls,
+                  const ops::ActivationBuffer& input) noexcept;
 
 }  // namespace ruvllm::model

@@ -73,7 +73,6 @@ void run_attention_inputs(const PassContext& c, ThreadTeam::Worker& worker,
   const ModelConfig& config = c.config;
   const LayerWeights& layer = c.layer_weights(layer_idx);
   Workspace& ws = c.workspace;
-  std::byte* scratch = ws.thread_scratch(worker.index());
   const int32_t rows = batch.num_rows;
 
   const ops::ActivationKinds qkv_kinds = layer.qkv_input_kinds();
@@ -94,12 +93,7 @@ void run_attention_inputs(const PassContext& c, ThreadTeam::Worker& worker,
 
   const std::array<ops::LinearCall, 3> qkv = {
       {{&layer.q, ws.q}, {&layer.k, ws.k}, {&layer.v, ws.v}}};
-  ops::run_linear(worker, qkv, ws.hidden_in, rows, scratch);
-  const std::array<ops::LoraCall, 3> qkv_adapters = {
-      {{ops::LoraTarget::kQ, config.q_dim(), ws.q},
-       {ops::LoraTarget::kK, config.kv_dim(), ws.k},
-       {ops::LoraTarget::kV, config.kv_dim(), ws.v}}};
-  add_adapters(c, worker, batch, layer_idx, qkv_adapters, ws.hidden_in, config.hidden_dim);
+  run_products(c, worker, batch, layer_idx, ProductGroup::kQkv, qkv, ws.hidden_in);
   row_phase(worker, rows, layer.attn_output,
             [&](int32_t row) { finish_qkv_row(c, batch, row, layer_idx); });
   ops::quantize_pages(worker, c.kernels.attention, attention_shape(c, layer_idx), batch, c.kv,
@@ -126,10 +120,7 @@ void run_attention_outputs(const PassContext& c, ThreadTeam::Worker& worker,
   tap_rows(c, worker, "attn_mixed", layer_idx, ws.attn_in.row(0, config.q_dim()), rows,
            config.q_dim());
   const std::array<ops::LinearCall, 1> output = {{{&layer.attn_output, ws.delta}}};
-  ops::run_linear(worker, output, ws.attn_in, rows, scratch);
-  const std::array<ops::LoraCall, 1> output_adapters = {
-      {{ops::LoraTarget::kAttnOutput, config.hidden_dim, ws.delta}}};
-  add_adapters(c, worker, batch, layer_idx, output_adapters, ws.attn_in, config.q_dim());
+  run_products(c, worker, batch, layer_idx, ProductGroup::kAttnOutput, output, ws.attn_in);
   if (c.tap != nullptr) worker.barrier();
   tap_rows(c, worker, "attn_out", layer_idx, ws.delta, rows, config.hidden_dim);
 }

@@ -32,16 +32,12 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, const ops::Batc
   const LayerWeights& layer = c.layer_weights(layer_idx);
   const kernels::ElementwiseKernels& elementwise = c.kernels.elementwise;
   Workspace& ws = c.workspace;
-  std::byte* scratch = ws.thread_scratch(worker.index());
   const int32_t dim = c.config.ffn_dim, num_rows = batch.num_rows;
 
   const size_t first = layer.has_gate() ? 0 : 1;
   const std::array<ops::LinearCall, 2> gate_up = {{{&layer.gate, ws.gate}, {&layer.up, ws.up}}};
-  ops::run_linear(worker, std::span(gate_up).subspan(first), ws.hidden_in, num_rows, scratch);
-  const std::array<ops::LoraCall, 2> gate_up_adapters = {
-      {{ops::LoraTarget::kGate, dim, ws.gate}, {ops::LoraTarget::kUp, dim, ws.up}}};
-  add_adapters(c, worker, batch, layer_idx, std::span(gate_up_adapters).subspan(first),
-               ws.hidden_in, c.config.hidden_dim);
+  run_products(c, worker, batch, layer_idx, ProductGroup::kGateUp,
+               std::span(gate_up).subspan(first), ws.hidden_in);
   const auto multiply_gated = c.config.gate_activation == GateActivation::kSilu
                                   ? elementwise.swiglu
                                   : elementwise.geglu_tanh;
@@ -57,10 +53,7 @@ void run_dense(const PassContext& c, ThreadTeam::Worker& worker, const ops::Batc
   });
   tap_rows(c, worker, "ffn_gated", layer_idx, ws.ffn_in.row(0, dim), num_rows, dim);
   const std::array<ops::LinearCall, 1> down = {{{&layer.down, ws.delta}}};
-  ops::run_linear(worker, down, ws.ffn_in, num_rows, scratch);
-  const std::array<ops::LoraCall, 1> down_adapters = {
-      {{ops::LoraTarget::kDown, c.config.hidden_dim, ws.delta}}};
-  add_adapters(c, worker, batch, layer_idx, down_adapters, ws.ffn_in, dim);
+  run_products(c, worker, batch, layer_idx, ProductGroup::kDown, down, ws.ffn_in);
 }
 
 }  // namespace

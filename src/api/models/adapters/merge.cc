@@ -97,11 +97,12 @@ Status Merger::Impl::write_merged(const GgufTensor& tensor, const MergePlan& pla
   std::vector<std::byte> encoded(matrix.row_stride);
   uint32_t row_idx = 0;
   for (const LoraTarget target : plan.targets) {
+    const std::vector<adapters::Adapter::Matrices> additions =
+        adapters::additions(*set, plan.layer_idx, target);
     const int32_t rows_of_target = base.out_dim(target);
     for (int32_t r = 0; r < rows_of_target && row_idx < matrix.num_rows; ++r, ++row_idx) {
       decode_row(matrix.dtype, matrix.row(row_idx), matrix.num_cols, row.data());
-      adapters::add_to_weight_row(set->view(), plan.layer_idx, target, r,
-                                  static_cast<int32_t>(matrix.num_cols), row.data());
+      adapters::add_to_weight_row(additions, r, static_cast<int32_t>(matrix.num_cols), row.data());
       encode_row(matrix.dtype, row.data(), matrix.num_cols, encoded.data());
       RUVLLM_TRY(writer.write_tensor_data(encoded));
     }

@@ -390,6 +390,10 @@ RUVLLM_ALWAYS_INLINE void multiply_with_tiles(const MatmulArgs& args) {
   auto* panels = reinterpret_cast<typename Family::Panel*>(args.scratch);
   const int num_blocks = args.num_cols / Packed::kBlockElements;
   constexpr int32_t kRows = Family::kSlices * kSliceRows;
+  const auto num_panels = static_cast<size_t>((num_blocks - 1) / kPanelBlocks<Family> + 1);
+  PrefetchWalk prefetch(args.prefetch, args.num_prefetch,
+                        num_panels * static_cast<size_t>((args.num_weight_rows - 1) / kRows + 1));
+  PrefetchWalk nothing(nullptr, 0, 0);
   for (int32_t row = 0; row < args.num_weight_rows; row += kRows) {
     const int32_t end = args.num_weight_rows - row < kRows ? args.num_weight_rows : row + kRows;
     for (int first = 0; first < num_blocks; first += kPanelBlocks<Family>) {
@@ -404,10 +408,11 @@ RUVLLM_ALWAYS_INLINE void multiply_with_tiles(const MatmulArgs& args) {
               Family::decode(words, halves, *panel++);
             });
         if (num_tiled < num_x) {
-          multiply_all_x<Avx512Vnni, Packed>(rest, part,
+          multiply_all_x<Avx512Vnni, Packed>(rest, part, nothing,
                                              args.dst + num_tiled * args.dst_stride + r);
         }
       }
+      prefetch.step();
       order_memory();
       part.num_rows = end - row;
       Family::multiply(args, part, panels, num_tiled, args.dst + row);

@@ -8,6 +8,7 @@
 #include "kernels/cpu/packed/packed_float16-inl.h"
 #include "kernels/cpu/packed/packed_formats-inl.h"
 #include "kernels/cpu/packed/packed_layout.h"
+#include "kernels/cpu/prefetch.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -142,9 +143,11 @@ RUVLLM_ALWAYS_INLINE void multiply_tile(size_t num_x, const Tile& tile, const Ma
 }
 
 template <class V, class Tile>
-RUVLLM_ALWAYS_INLINE void multiply_tiles(const Tile& tile, const MatmulArgs& args, float* dst) {
+RUVLLM_ALWAYS_INLINE void multiply_tiles(const Tile& tile, const MatmulArgs& args,
+                                         PrefetchWalk& prefetch, float* dst) {
   const size_t num_x = static_cast<size_t>(args.num_x_rows);
   for (size_t m = 0; m < num_x;) {
+    prefetch.step();
     const size_t left = num_x - m;
     const size_t tiles = (left + V::kMaxX - 1) / V::kMaxX;
     const size_t count = (left + tiles - 1) / tiles;
@@ -156,7 +159,7 @@ RUVLLM_ALWAYS_INLINE void multiply_tiles(const Tile& tile, const MatmulArgs& arg
 // Superblocks taken apart once for several tiles: a level then costs a load.
 template <class V, class Format>
 RUVLLM_NEVER_INLINE void multiply_decoded(const MatmulArgs& args, const SlicePart& part,
-                                          float* dst) {
+                                          PrefetchWalk& prefetch, float* dst) {
   typename Format::Decoded decoded[kChunkBlocks<Format>];
   for (int lane = 0; lane < part.num_rows; lane += V::kLanes) {
     for_each_block<Format>(
@@ -164,22 +167,34 @@ RUVLLM_NEVER_INLINE void multiply_decoded(const MatmulArgs& args, const SlicePar
           Format::decode(words, halves, &decoded[b]);
         });
     const DecodedTile<V, Format> tile = {part, lane, {decoded}};
-    multiply_tiles<V>(tile, args, dst);
+    multiply_tiles<V>(tile, args, prefetch, dst);
   }
 }
 
 template <class V, class Format>
 RUVLLM_ALWAYS_INLINE void multiply_all_x(const MatmulArgs& args, const SlicePart& part,
-                                         float* dst) {
+                                         PrefetchWalk& prefetch, float* dst) {
   if constexpr (requires { Format::kIsWorthDecoding; }) {
     if constexpr (Format::kIsWorthDecoding) {
       if (args.num_x_rows >= 2 * static_cast<int32_t>(V::kMaxX)) {
-        multiply_decoded<V, Format>(args, part, dst);
+        multiply_decoded<V, Format>(args, part, prefetch, dst);
         return;
       }
     }
   }
-  multiply_tiles<V>(PackedTile<V, Format>{part}, args, dst);
+  multiply_tiles<V>(PackedTile<V, Format>{part}, args, prefetch, dst);
+}
+
+// In the steps of multiply_tiles: one a tile of x, for each part of each slice.
+template <class V, class Format>
+PrefetchWalk prefetch_walk(const MatmulArgs& args, int step_blocks) {
+  const auto ceil_div = [](int32_t value, int32_t divisor) {
+    return static_cast<size_t>((value + divisor - 1) / divisor);
+  };
+  const size_t num_parts = ceil_div(args.num_cols / Format::kBlockElements, step_blocks);
+  return {args.prefetch, args.num_prefetch,
+          num_parts * ceil_div(args.num_weight_rows, kSliceRows) *
+              ceil_div(args.num_x_rows, static_cast<int32_t>(V::kMaxX))};
 }
 
 // Of the slice that begins at `row`, those that exist.
@@ -194,6 +209,7 @@ void matmul_packed(const MatmulArgs& args) {
   // Few rows of x take a slice in one pass, in the order of memory.
   const bool is_one_pass = args.num_x_rows <= static_cast<int32_t>(V::kMaxX);
   const int step = is_one_pass ? num_blocks : kChunkBlocks<Format>;
+  PrefetchWalk prefetch = prefetch_walk<V, Format>(args, step);
   for (int32_t r = 0; r < args.num_weight_rows; r += kSliceRows) {
     const auto* slice = reinterpret_cast<const uint8_t*>(args.weights) +
                         static_cast<size_t>(r) * args.weight_row_stride;
@@ -201,7 +217,7 @@ void matmul_packed(const MatmulArgs& args) {
     for (int b = 0; b < num_blocks; b += step) {
       const SlicePart part = {slice + static_cast<size_t>(b) * kSliceBlockBytes<Format>,
                               num_blocks - b < step ? num_blocks - b : step, b, num_rows};
-      multiply_all_x<V, Format>(args, part, args.dst + r);
+      multiply_all_x<V, Format>(args, part, prefetch, args.dst + r);
     }
   }
 }
@@ -248,6 +264,7 @@ void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
   const int num_blocks = args.num_cols / Format::kBlockElements;
   const auto block_bytes = static_cast<size_t>(layout.block_bytes);
   auto* scratch = reinterpret_cast<const uint8_t*>(args.scratch);
+  PrefetchWalk prefetch = prefetch_walk<V, Format>(args, kStep);
   for (int32_t r = 0; r < args.num_weight_rows; r += kSliceRows) {
     const std::byte* rows = args.weights + static_cast<size_t>(r) * args.weight_row_stride;
     const int num_rows = rows_of_slice(args, r);
@@ -264,7 +281,7 @@ void matmul_packing(const MatmulArgs& args, const PackedLayout& layout) {
                            args.scratch);
       }
       const SlicePart part = {scratch, count, b, num_rows};
-      multiply_all_x<V, Format>(args, part, args.dst + r);
+      multiply_all_x<V, Format>(args, part, prefetch, args.dst + r);
     }
   }
 }
