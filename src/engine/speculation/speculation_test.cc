@@ -269,7 +269,7 @@ TEST_P(SpeculationTest, NextTurnsAndPagesAreThoseOfPlainDecoding) {
   EXPECT_EQ(bytes[1], bytes[0]);
 }
 
-// Many short conversations in turn: kept prefixes hold pages of the draft model, too, and must make
+// Many short conversations in turn: what they leave holds pages of the draft model, too, and makes
 // room for those who run.
 TEST_P(SpeculationTest, ADraftModelsPagesNeverRunOut) {
   draft_ = load(golden_path(GetParam()), *device_);
