@@ -9,8 +9,8 @@
 
 #include <gtest/gtest.h>
 
-#include <ruvllm/batch.h>
 #include <ruvllm/engine.h>
+#include <ruvllm/tune/batch.h>
 
 namespace ruvllm {
 namespace {

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include <ruvllm/adapter.h>
-#include <ruvllm/batch.h>
 #include <ruvllm/cache/kv_cache.h>
 #include <ruvllm/chat.h>
 #include <ruvllm/error.h>
@@ -23,6 +22,7 @@
 #include <ruvllm/latency.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/tokenizer.h>
+#include <ruvllm/tune/batch.h>
 
 namespace ruvllm {
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <ruvllm/adapter.h>
-#include <ruvllm/batch.h>
 #include <ruvllm/cache/kv_cache.h>
 #include <ruvllm/cache/paged_kv_cache.h>
 #include <ruvllm/chat.h>
@@ -18,3 +17,4 @@
 #include <ruvllm/settings.h>
 #include <ruvllm/synth.h>
 #include <ruvllm/tokenizer.h>
+#include <ruvllm/tune/batch.h>

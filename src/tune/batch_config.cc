@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/core/error.h"
-#include <ruvllm/batch.h>
+#include <ruvllm/tune/batch.h>
 
 namespace ruvllm {
 namespace {

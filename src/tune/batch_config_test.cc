@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <ruvllm/batch.h>
+#include <ruvllm/tune/batch.h>
 
 namespace ruvllm {
 namespace {

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "api/engine/batch.h"
+#include "api/engine/batching/choose_batch.h"
 #include "api/engine/engine_impl.h"
 #include "api/engine/kv_cache.h"
 #include "api/models/checkpoint/open_model.h"

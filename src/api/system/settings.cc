@@ -112,8 +112,9 @@ Status read_environment(Settings& settings) {
   for (const auto& [name, target] : {std::pair("RUVLLM_PREFILL_BATCH", &settings.prefill_batch),
                                      std::pair("RUVLLM_DECODE_BATCH", &settings.decode_batch),
                                      std::pair("RUVLLM_LORA_BATCH", &settings.lora_batch)}) {
-    const auto value = environment(name);
-    if (value) RUVLLM_ASSIGN(*target, parse_count(*value, name));
+    if (const auto value = environment(name)) {
+      RUVLLM_ASSIGN(*target, parse_count(*value, name));
+    }
   }
   if (const auto memory = environment("RUVLLM_BATCH_FOR_MEMORY")) {
     settings.batch_for_memory = memory;

@@ -8,8 +8,8 @@
 #include "base/core/error.h"
 #include "device/cpu_device.h"
 #include "model/model.h"
-#include <ruvllm/batch.h>
 #include <ruvllm/engine.h>
+#include <ruvllm/tune/batch.h>
 
 namespace ruvllm::api {
 

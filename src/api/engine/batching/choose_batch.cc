@@ -1,4 +1,4 @@
-#include "api/engine/batch.h"
+#include "api/engine/batching/choose_batch.h"
 
 #include <algorithm>
 
