@@ -58,7 +58,7 @@ struct PackedSuperblock : PackedFormat<V> {
     for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
 #pragma GCC unroll 1
     for (int step = 0; step < kSteps; ++step) {
-      Base::template prefetch<kNumX>(words, step * kWords / kSteps, (kWords + kSteps - 1) / kSteps);
+      prefetch_step<kNumX>(words, halves, step);
       ptrdiff_t k[kStreams];
       Int scales[kStreams];
       for (size_t s = 0; s < kStreams; ++s) {
@@ -84,8 +84,7 @@ struct PackedSuperblock : PackedFormat<V> {
     decoded->header = Rules::load_header(words, halves);
 #pragma GCC unroll 1
     for (int step = 0; step < kSteps; ++step) {
-      Base::template prefetch<V::kMaxX>(words, step * kWords / kSteps,
-                                        (kWords + kSteps - 1) / kSteps);
+      prefetch_step<V::kMaxX>(words, halves, step);
       for (int j = 0; j < kQuads; ++j) {
         Int levels[kStreams];
         Rules::load_levels(words, step, j, levels);
@@ -118,6 +117,17 @@ struct PackedSuperblock : PackedFormat<V> {
   }
 
  private:
+  // A step's share of what lies ahead of the block.
+  template <size_t kNumX>
+  static RUVLLM_ALWAYS_INLINE void prefetch_step(const uint8_t* words, const uint8_t* halves,
+                                                 int step) {
+    constexpr size_t kWordsOfStep = (kWords + kSteps - 1) / kSteps;
+    Base::template prefetch<kNumX>(
+        words + static_cast<size_t>(step * kWords / kSteps) * kPackedVectorBytes,
+        kWordsOfStep * kPackedVectorBytes);
+    if (step == 0) Base::template prefetch<kNumX>(halves, kHalfBytes);
+  }
+
   // What the products of a group begin with where levels are too large, so that the offset costs no
   // product: -2^kOffsetBits times the sum of x over the group.
   template <size_t kNumX>
