@@ -65,7 +65,9 @@ struct Sequence {
   cache::SequencePages pages;
   int32_t num_computed = 0;
   uint32_t num_prompt = 0;
-  uint32_t max_total = 0;                // tokens at which it ends
+  uint32_t max_total = 0;  // tokens at which it ends
+  // Set when it shall end with this step; kNone: it goes on.
+  events::EndReason ended = events::EndReason::kNone;
   std::optional<Pooler> pooler;          // if it embeds
   std::optional<SequenceDrafts> drafts;  // if it generates and speculation is on
 };

@@ -15,7 +15,7 @@
 
 #include "base/core/error.h"
 #include "device/cpu_device.h"
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 #include "engine/sequence.h"
 #include "engine/speculation/draft_model.h"
 #include "engine/speculation/planning/acceptance.h"

@@ -1,0 +1,34 @@
+#include "engine/loop/cache_plan.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace ruvllm::engine {
+
+Result<cache::KvCache> create_cache(const model::ModelConfig& config,
+                                    const StepLoopOptions& options) {
+  const uint64_t pages_of_one = cache::pages_for_tokens(options.context_length);
+  const uint64_t pages = pages_of_one * options.max_sequences;
+  if (pages > UINT32_MAX) {
+    return fail(ErrorCode::kOutOfMemory, "{} sequences of {} tokens need {} cache pages",
+                options.max_sequences, options.context_length, pages);
+  }
+  cache::KvCacheOptions cache_options;
+  cache_options.shape = {config.num_layers, config.num_kv_heads, config.head_dim};
+  cache_options.num_pages = static_cast<uint32_t>(pages);
+  cache_options.format = options.kv_store;
+  cache_options.tiers = options.kv_tiers;
+  if (options.kv_store != kernels::KvStoreFormat::kF16) {
+    const uint64_t tail_tokens =
+        static_cast<uint64_t>(options.kv_tiers.tail_tokens + options.kv_tiers.batch_tokens);
+    constexpr uint64_t kBorders = 3;  // the first page, and those that both ends share
+    const uint64_t tail_pages = cache::pages_for_tokens(tail_tokens) + kBorders;
+    const uint64_t needed =
+        tail_pages * 2 * options.max_sequences + cache::pages_for_tokens(options.max_batch_tokens);
+    cache_options.num_pages = static_cast<uint32_t>(std::min(pages, needed));
+    cache_options.num_stored_pages = static_cast<uint32_t>(pages);
+  }
+  return cache::KvCache::create(cache_options);
+}
+
+}  // namespace ruvllm::engine
