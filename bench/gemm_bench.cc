@@ -127,7 +127,8 @@ void run_product(benchmark::State& state, const Setup& setup, DType dtype, const
 
 void add(const Setup& setup) {
   const std::vector<int32_t> x_rows =
-      setup.tiny ? std::vector<int32_t>{1, 5} : std::vector<int32_t>{1, 2, 4, 8, 16, 512};
+      setup.tiny ? std::vector<int32_t>{1, 5}
+                 : std::vector<int32_t>{1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 512};
   for (size_t i = 0; i < kNumDTypes; ++i) {
     const auto dtype = static_cast<DType>(i);
     const DTypeInfo& info = dtype_info(dtype);

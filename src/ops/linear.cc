@@ -6,6 +6,11 @@
 namespace ruvllm::ops {
 namespace {
 
+// Fewer rows of x than this leave products of packed weights bound by memory at their beginning at
+// least: they take pieces as large as one row does, whose streams the prefetches follow further
+// (docs/cpu-kernels.md).
+constexpr int32_t kManyRows = 32;
+
 // A part of a second-level cache; more than a thread can fetch while it waits.
 constexpr size_t kMaxPrefetchBytes = size_t{256} << 10;
 
@@ -26,6 +31,17 @@ void add_bias(const float* bias, int32_t num_x_rows, int32_t num_rows, float* ds
   for (int32_t m = 0; m < num_x_rows; ++m) {
     float* out = dst + static_cast<size_t>(m) * stride;
     for (int32_t r = 0; r < num_rows; ++r) out[r] += bias[r];
+  }
+}
+
+// Pieces are made before it is known whether the packed slices are ready.
+void run_gemm(const kernels::MatmulKernel& kernel, const kernels::MatmulArgs& args) {
+  kernels::MatmulArgs part = args;
+  for (int32_t row = 0; row < args.num_weight_rows; row += part.num_weight_rows) {
+    part.weights = args.weights + static_cast<size_t>(row) * args.weight_row_stride;
+    part.num_weight_rows = std::min(kernel.gemm_chunk_rows, args.num_weight_rows - row);
+    part.dst = args.dst + row;
+    kernel.gemm(part);
   }
 }
 
@@ -69,8 +85,9 @@ bool WeightPrefetch::operator()() noexcept {
 LinearPieces split_linear(const LinearPlan& plan, int32_t num_weight_rows, int32_t num_x_rows,
                           uint32_t num_threads) noexcept {
   const bool use_gemm = num_x_rows >= plan.kernel->gemm_min_x_rows;
-  const int64_t rows =
-      use_gemm ? plan.kernel->gemm_chunk_rows : gemv_piece_rows(plan, num_weight_rows, num_threads);
+  const bool is_streamed = !use_gemm || (plan.packed != nullptr && num_x_rows < kManyRows);
+  const int64_t rows = is_streamed ? gemv_piece_rows(plan, num_weight_rows, num_threads)
+                                   : plan.kernel->gemm_chunk_rows;
   return {use_gemm, rows, (num_weight_rows + rows - 1) / rows};
 }
 
@@ -91,8 +108,13 @@ void run_linear_piece(const LinearPiece& piece, std::byte* scratch) noexcept {
   args.scratch = scratch;
   args.prefetch = piece.fetched.data();
   args.num_prefetch = static_cast<int32_t>(piece.fetched.size());
-  const kernels::MatmulFn mapped = piece.use_gemm ? plan.kernel->gemm : plan.kernel->gemv;
-  (packed != nullptr ? plan.kernel->packed : mapped)(args);
+  if (packed != nullptr) {
+    plan.kernel->packed(args);
+  } else if (piece.use_gemm) {
+    run_gemm(*plan.kernel, args);
+  } else {
+    plan.kernel->gemv(args);
+  }
   if (plan.bias != nullptr) {
     add_bias(plan.bias + piece.first_weight_row, piece.num_x_rows, piece.num_weight_rows, piece.dst,
              piece.dst_stride);

@@ -448,7 +448,7 @@ std::vector<Shape> shapes(Product product) {
     const int32_t num_x = 1 + (rows * 5) % 9;
     out.push_back({rows, cols[static_cast<size_t>(rows) % cols.size()], num_x});
   }
-  for (int32_t num_x : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 22}) {
+  for (int32_t num_x : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 22, 37}) {
     out.push_back({17, cols[static_cast<size_t>(num_x) % cols.size()], num_x});
     out.push_back({24, cols.back(), num_x});
   }
@@ -536,7 +536,7 @@ TEST_P(MatmulTest, ChunksOfRowsAndOfXGiveTheSameBits) {
 }
 
 TEST_P(MatmulTest, IntegersAreExact) {
-  for (int32_t num_x : {1, 3, 4, 18}) {
+  for (int32_t num_x : {1, 3, 4, 18, 33}) {
     const Problem problem(product(), {21, column_counts(product()).back(), num_x}, Fill::kIntegers,
                           3);
     const MatmulKernel entry = kernel();
@@ -556,7 +556,7 @@ TEST_P(MatmulTest, IntegersAreExact) {
 // and negative scales.
 TEST_P(MatmulTest, ExtremeValues) {
   for (Fill fill : {Fill::kExtremes, Fill::kZeroScales, Fill::kDenormals}) {
-    for (int32_t num_x : {1, 2, 3, 4, 18}) {
+    for (int32_t num_x : {1, 2, 3, 4, 18, 33}) {
       const Problem problem(product(), {19, column_counts(product()).back(), num_x}, fill, 11);
       const MatmulKernel entry = kernel();
       const std::vector<float> gemv = run(entry, entry.gemv, problem.args());

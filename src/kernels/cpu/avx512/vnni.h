@@ -21,6 +21,9 @@ struct Avx512Vnni {
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 8;
   static constexpr size_t kMaxSums = 16;
+  static constexpr size_t kPrefetchMinX = 3;
+  static constexpr int32_t kDecodeMinX = 32;
+  static constexpr bool kStartsSums = true;
   static constexpr int kLevelBias = 128;
   static constexpr int max_quads(int /*bits*/) { return 64; }
 

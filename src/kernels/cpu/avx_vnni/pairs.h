@@ -13,6 +13,7 @@ namespace {
 
 struct AvxVnniPairs : YmmPairs {
   static constexpr int kLevelBias = 128;
+  static constexpr bool kStartsSums = true;
   static constexpr int max_quads(int /*bits*/) { return 64; }
 
   static RUVLLM_ALWAYS_INLINE Int add_products(Int sum, bool first, Int u8, Int s8) {

@@ -69,6 +69,8 @@ struct PackedNibbles : PackedFormat<V> {
     constexpr int kStep = V::max_quads(kBlock.level_bits()) < 8 ? 2 : 4;  // words
     static_assert(2 * kStep <= V::max_quads(kBlock.level_bits()) && kStep % Quads::kPerLoad == 0);
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
+    Base::template prefetch<kNumX>(words, kWords * kPackedVectorBytes);
+    Base::template prefetch<kNumX>(halves, kHalfBytes);
     Int isum[kNumX];
 #pragma GCC unroll 2
     for (int first = 0; first < 4; first += kStep) {
@@ -176,6 +178,8 @@ struct PackedSignedBytes : PackedFormat<V> {
   static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
                                              const XRow* x, int block_idx, Float* acc) {
     const ptrdiff_t k = static_cast<ptrdiff_t>(block_idx) * kBlock32;
+    Base::template prefetch<kNumX>(words, kWords * kPackedVectorBytes);
+    Base::template prefetch<kNumX>(halves, kHalfBytes);
     Int isum[kNumX];
     for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
     if constexpr (HasProductsOfQ16<V>) {

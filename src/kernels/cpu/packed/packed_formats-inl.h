@@ -13,6 +13,10 @@
 //   Sum                          products of one scale added up, where that is not an Int
 //   kMaxX                        rows of x in a register tile
 //   kMaxSums                     Sums that a tile may keep in registers at a time
+//   kPrefetchMinX                rows of x from which a tile fetches words ahead
+//   kDecodeMinX                  rows of x from which superblocks whose levels cost much are taken
+//                                apart once for all tiles; fewer keep memory busy all the time
+//   kStartsSums                  Sums are int32 and may begin with any number
 //   max_quads(bits)              quads of k that one Sum holds, for weights below 2^bits
 //   add_products(sum, first, u8, s8)
 //                                sum + the products of four bytes in each lane; without `sum` if
@@ -49,6 +53,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cpu/packed/packed_layout.h"
 #include "kernels/cpu/vec.h"
@@ -115,8 +120,10 @@ struct QuadsOf<V> {
   }
 };
 
-// Without prefetches: the hardware follows a slice's linear stream better by itself (Zen 4: 27 to
-// 31 GB/s a core of 30; 14 to 22 with a prefetch for each load).
+struct NoStarts {};
+
+// One row of x without prefetches: the hardware follows a slice's linear stream better by itself
+// (Zen 4: 27 to 31 GB/s a core of 30; 14 to 22 with a prefetch for each load).
 template <class V>
 struct PackedFormat {
   using Int = typename V::Int;
@@ -127,6 +134,19 @@ struct PackedFormat {
   static RUVLLM_ALWAYS_INLINE Int word(const uint8_t* words, int index) {
     return V::load(words + static_cast<size_t>(index) * kPackedVectorBytes);
   }
+  // Fetches what lies ahead of some bytes of a slice by as much as a core reads in the time that
+  // memory takes to answer, whether or not it belongs to the matrix. With so many rows of x that
+  // loads come slower than memory could answer, the hardware's prefetcher falls behind as well. One
+  // line of ten that is left out costs all the gain.
+  template <size_t kNumX>
+  static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* from, size_t num_bytes) {
+    if constexpr (kNumX >= V::kPrefetchMinX) {
+      constexpr size_t kAhead = 8192, kLine = 64;
+      for (size_t i = 0; i < num_bytes; i += kLine) {
+        __builtin_prefetch(from + kAhead + i, /*rw=*/0, /*locality=*/2);
+      }
+    }
+  }
   // acc + (d * d_x) * float(isum)
   static RUVLLM_ALWAYS_INLINE Float add_term(Float d, float d_x, Int isum, Float acc) {
     return V::mul_add(V::mul(d, V::broadcast_float(d_x)), V::to_float(isum), acc);
@@ -136,16 +156,18 @@ struct PackedFormat {
   }
   // isum[x] += scales[stream] * the products of kQuads quads with kBits bits of each stream, from
   // element k[stream] on. weights(j, w) gives quad j of all streams; what a pass has no use of is
-  // left out by the compiler. 8 bits: signed levels with V's bias.
-  template <size_t kNumX, int kQuads, int kBits, size_t kStreams, class Weights>
+  // left out by the compiler. 8 bits: signed levels with V's bias. starts: NoStarts, or
+  // starts(i, stream) is added to the products of row i of x before the scale is applied.
+  template <size_t kNumX, int kQuads, int kBits, size_t kStreams, class Weights, class Starts>
   static RUVLLM_ALWAYS_INLINE void add_group(const Weights& weights, const XRow* x,
                                              const ptrdiff_t (&k)[kStreams],
-                                             const Int (&scales)[kStreams], Int* isum) {
+                                             const Int (&scales)[kStreams], const Starts& starts,
+                                             Int* isum) {
     constexpr int kStep = V::max_quads(kBits) < kQuads ? V::max_quads(kBits) : kQuads;
     if constexpr (kStep <= 2) {
       add_short_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, isum);
     } else {
-      add_long_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, isum);
+      add_long_sums<kNumX, kQuads, kBits, kStep>(weights, x, k, scales, starts, isum);
     }
   }
 
@@ -167,17 +189,27 @@ struct PackedFormat {
   }
 
   // The sums of all rows of x wait in registers.
-  template <size_t kNumX, int kQuads, int kBits, int kStep, size_t kStreams, class Weights>
+  template <size_t kNumX, int kQuads, int kBits, int kStep, size_t kStreams, class Weights,
+            class Starts>
   static RUVLLM_ALWAYS_INLINE void add_long_sums(const Weights& weights, const XRow* x,
                                                  const ptrdiff_t (&k)[kStreams],
-                                                 const Int (&scales)[kStreams], Int* isum) {
-    static_assert(kStep % Quads::kPerLoad == 0);
+                                                 const Int (&scales)[kStreams],
+                                                 const Starts& starts, Int* isum) {
+    constexpr bool kHasStarts = !std::is_same_v<Starts, NoStarts>;
+    static_assert(kStep % Quads::kPerLoad == 0 && (kStep == kQuads || !kHasStarts));
     constexpr size_t kPass = streams_of_pass(kStreams, kNumX);
 #pragma GCC unroll 4
     for (size_t stream = 0; stream < kStreams; stream += kPass) {
+      // Left to itself clang begins the sums of all passes with the first and spills them.
+      if (stream != 0) asm volatile("" ::: "memory");
 #pragma GCC unroll 8
       for (int first = 0; first < kQuads; first += kStep) {
         typename SumOfBits<V, kBits>::Type sums[kPass][kNumX];
+        if constexpr (kHasStarts) {
+          for (size_t i = 0; i < kNumX; ++i) {
+            for (size_t s = 0; s < kPass; ++s) sums[s][i] = starts(i, stream + s);
+          }
+        }
 #pragma GCC unroll 8
         for (int j = first; j < first + kStep; j += Quads::kPerLoad) {
           Int w[Quads::kPerLoad][kStreams];
@@ -186,8 +218,8 @@ struct PackedFormat {
             for (size_t s = 0; s < kPass; ++s) {
               const auto q8 = Quads::load(x[i].q8 + k[stream + s] + 4 * j);
               for (int q = 0; q < Quads::kPerLoad; ++q) {
-                sums[s][i] =
-                    add_products<kBits>(sums[s][i], j + q == first, w[q][stream + s], q8, q);
+                const bool is_first = !kHasStarts && j + q == first;
+                sums[s][i] = add_products<kBits>(sums[s][i], is_first, w[q][stream + s], q8, q);
               }
             }
           }

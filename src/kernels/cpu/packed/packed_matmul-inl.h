@@ -176,7 +176,7 @@ RUVLLM_ALWAYS_INLINE void multiply_all_x(const MatmulArgs& args, const SlicePart
                                          PrefetchWalk& prefetch, float* dst) {
   if constexpr (requires { Format::kIsWorthDecoding; }) {
     if constexpr (Format::kIsWorthDecoding) {
-      if (args.num_x_rows >= 2 * static_cast<int32_t>(V::kMaxX)) {
+      if (args.num_x_rows >= V::kDecodeMinX) {
         multiply_decoded<V, Format>(args, part, prefetch, dst);
         return;
       }

@@ -6,14 +6,16 @@
 //   kGroups                 groups of elements with a scale each: 8 or 16
 //   kLevelBits              as add_group wants them
 //   kStreams                groups whose levels share words
-//   kIsWorthDecoding        levels cost so much that two tiles should share them (measured)
+//   kIsWorthDecoding        levels cost so much that many tiles should share them (measured)
 //   Header                  what the block holds besides levels: scales[kGroups] and more
 //   load_header(words, halves)
 //   group(step, stream)     which group a stream is of, step < kGroups / kStreams
 //   load_levels(words, step, quad, levels)
 //                           four levels each of all streams
+//   kOffsetBits             levels are stored 2^kOffsetBits too large; 0: they are not
 //   finish(header, isum, x, block_idx, acc)
-//                           acc + the terms of one row of x
+//                           acc + the terms of one row of x, whose offsets isum is free of if V
+//                           starts sums
 #pragma once
 
 #include <cstddef>
@@ -51,10 +53,12 @@ struct PackedSuperblock : PackedFormat<V> {
   static RUVLLM_ALWAYS_INLINE void add_block(const uint8_t* words, const uint8_t* halves,
                                              const XRow* x, int block_idx, Float* acc) {
     const typename Rules::Header header = Rules::load_header(words, halves);
+    const Offsets<kNumX> offsets(x, block_idx);
     Int isum[kNumX];
     for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
 #pragma GCC unroll 1
     for (int step = 0; step < kSteps; ++step) {
+      prefetch_step<kNumX>(words, halves, step);
       ptrdiff_t k[kStreams];
       Int scales[kStreams];
       for (size_t s = 0; s < kStreams; ++s) {
@@ -64,7 +68,11 @@ struct PackedSuperblock : PackedFormat<V> {
       }
       const auto levels = [&](int j, Int(&w)[kStreams])
                               RUVLLM_INLINE_LAMBDA { Rules::load_levels(words, step, j, w); };
-      Base::template add_group<kNumX, kQuads, Rules::kLevelBits>(levels, x, k, scales, isum);
+      const auto groups = [&](size_t s) RUVLLM_INLINE_LAMBDA {
+        return Rules::group(step, static_cast<int>(s));
+      };
+      Base::template add_group<kNumX, kQuads, Rules::kLevelBits>(levels, x, k, scales,
+                                                                 offsets.starts(groups), isum);
     }
     for (size_t i = 0; i < kNumX; ++i) {
       acc[i] = Rules::finish(header, isum[i], x[i], block_idx, acc[i]);
@@ -76,6 +84,7 @@ struct PackedSuperblock : PackedFormat<V> {
     decoded->header = Rules::load_header(words, halves);
 #pragma GCC unroll 1
     for (int step = 0; step < kSteps; ++step) {
+      prefetch_step<V::kMaxX>(words, halves, step);
       for (int j = 0; j < kQuads; ++j) {
         Int levels[kStreams];
         Rules::load_levels(words, step, j, levels);
@@ -90,6 +99,7 @@ struct PackedSuperblock : PackedFormat<V> {
   template <size_t kNumX>
   static RUVLLM_ALWAYS_INLINE void add_decoded(const Decoded& decoded, const XRow* x, int block_idx,
                                                Float* acc) {
+    const Offsets<kNumX> offsets(x, block_idx);
     Int isum[kNumX];
     for (size_t i = 0; i < kNumX; ++i) isum[i] = V::zero();
 #pragma GCC unroll 1
@@ -98,7 +108,8 @@ struct PackedSuperblock : PackedFormat<V> {
         w[0] = V::load(decoded.levels[group * kQuads + j]);
       };
       Base::template add_group<kNumX, kQuads, Rules::kLevelBits>(
-          levels, x, {element(block_idx, group)}, {decoded.header.scales[group]}, isum);
+          levels, x, {element(block_idx, group)}, {decoded.header.scales[group]},
+          offsets.starts([&](size_t) RUVLLM_INLINE_LAMBDA { return group; }), isum);
     }
     for (size_t i = 0; i < kNumX; ++i) {
       acc[i] = Rules::finish(decoded.header, isum[i], x[i], block_idx, acc[i]);
@@ -106,6 +117,47 @@ struct PackedSuperblock : PackedFormat<V> {
   }
 
  private:
+  // A step's share of what lies ahead of the block.
+  template <size_t kNumX>
+  static RUVLLM_ALWAYS_INLINE void prefetch_step(const uint8_t* words, const uint8_t* halves,
+                                                 int step) {
+    constexpr size_t kWordsOfStep = (kWords + kSteps - 1) / kSteps;
+    Base::template prefetch<kNumX>(
+        words + static_cast<size_t>(step * kWords / kSteps) * kPackedVectorBytes,
+        kWordsOfStep * kPackedVectorBytes);
+    if (step == 0) Base::template prefetch<kNumX>(halves, kHalfBytes);
+  }
+
+  // What the products of a group begin with where levels are too large, so that the offset costs no
+  // product: -2^kOffsetBits times the sum of x over the group.
+  template <size_t kNumX>
+  struct Offsets {
+    static constexpr bool kIsUsed = V::kStartsSums && Rules::kOffsetBits != 0;
+    alignas(64) int32_t values[kIsUsed ? kNumX : 1][Rules::kGroups];
+
+    RUVLLM_ALWAYS_INLINE Offsets(const XRow* x, int block_idx) {
+      if constexpr (kIsUsed) {
+        for (size_t i = 0; i < kNumX; ++i) {
+          const int16_t* sums = (Rules::kGroups == 16 ? x[i].sums16 : x[i].sums32) +
+                                static_cast<ptrdiff_t>(block_idx) * Rules::kGroups;
+          for (int g = 0; g < Rules::kGroups; ++g) {
+            values[i][g] = -sums[g] * (1 << Rules::kOffsetBits);
+          }
+        }
+      }
+    }
+    // group(stream): of each stream that add_group is given.
+    template <class Group>
+    RUVLLM_ALWAYS_INLINE auto starts(const Group& group) const {
+      if constexpr (kIsUsed) {
+        return [&values = values, group](size_t i, size_t stream)
+                   RUVLLM_INLINE_LAMBDA { return V::broadcast(&values[i][group(stream)]); };
+      } else {
+        return NoStarts{};
+      }
+    }
+  };
+
   // The first of a group.
   static RUVLLM_ALWAYS_INLINE ptrdiff_t element(int block_idx, int group) {
     return static_cast<ptrdiff_t>(block_idx) * kSuperblock + group * (kSuperblock / Rules::kGroups);
@@ -118,12 +170,30 @@ struct ScalesAndMins {
   typename V::Int pairs[kNumPairs];  // of minimums, or of scales, as add_pairs wants them
   typename V::Float d, dmin;
 };
-template <class V, size_t kNumGroups, size_t kNumPairs>
+template <class V, size_t kNumGroups>
 struct ScalesAlone {
   typename V::Int scales[kNumGroups];
-  typename V::Int pairs[kNumPairs];
   typename V::Float d;
 };
+// With the same scales as add_pairs wants them, where offsets are taken off after the products.
+template <class V, size_t kNumGroups>
+  requires(!V::kStartsSums)
+struct ScalesAlone<V, kNumGroups> {
+  typename V::Int scales[kNumGroups];
+  typename V::Int pairs[kNumGroups / 2];
+  typename V::Float d;
+};
+
+// Signed scales, one a byte: four words of groups 4 * i to 4 * i + 3.
+template <class V, size_t kNumGroups>
+RUVLLM_ALWAYS_INLINE void set_scales(typename V::Int bytes, int i,
+                                     ScalesAlone<V, kNumGroups>& header) {
+  for (int b = 0; b < 4; ++b) header.scales[4 * i + b] = V::signed_scale(bytes, b);
+  if constexpr (!V::kStartsSums) {
+    header.pairs[2 * i] = V::signed_pair(bytes, 0);
+    header.pairs[2 * i + 1] = V::signed_pair(bytes, 2);
+  }
+}
 
 // The sum of pairs times sums of x over groups.
 template <class V, size_t kNumPairs>
@@ -136,15 +206,18 @@ RUVLLM_ALWAYS_INLINE typename V::Int sum_of_pairs(const typename V::Int (&pairs)
   return sum;
 }
 
-// acc + the term of a superblock whose levels are stored 2^kShift too large, with a scale for
-// each 16.
-template <class V, int kShift, class Header>
-RUVLLM_ALWAYS_INLINE typename V::Float add_offset_term(const Header& header, typename V::Int isum,
-                                                       const XRow& x, int block_idx,
-                                                       typename V::Float acc) {
-  const int16_t* sums = x.sums16 + static_cast<ptrdiff_t>(block_idx) * 16;
-  const auto offset = V::template shift_left32<kShift>(sum_of_pairs<V>(header.pairs, sums));
-  return PackedFormat<V>::add_term(header.d, x.scales[block_idx], V::subtract(isum, offset), acc);
+// acc + the term of a superblock whose levels are stored 2^kOffsetBits too large.
+template <class V, int kOffsetBits, size_t kNumGroups>
+RUVLLM_ALWAYS_INLINE typename V::Float add_offset_term(const ScalesAlone<V, kNumGroups>& header,
+                                                       typename V::Int isum, const XRow& x,
+                                                       int block_idx, typename V::Float acc) {
+  if constexpr (!V::kStartsSums && kOffsetBits != 0) {
+    const int16_t* sums = (kNumGroups == 16 ? x.sums16 : x.sums32) +
+                          static_cast<ptrdiff_t>(block_idx) * static_cast<ptrdiff_t>(kNumGroups);
+    const auto sum = sum_of_pairs<V>(header.pairs, sums);
+    isum = V::subtract(isum, V::template shift_left32<kOffsetBits>(sum));
+  }
+  return PackedFormat<V>::add_term(header.d, x.scales[block_idx], isum, acc);
 }
 
 // q4_K, and q5_K with a fifth bit: 6-bit scales and minimums per 32 elements.
@@ -157,6 +230,7 @@ struct RulesQ45K : PackedFormat<V> {
   static constexpr int kHalfBytes = 0;
   static constexpr int kGroups = 8;
   static constexpr int kLevelBits = kHasFifthBit ? 5 : 4;
+  static constexpr int kOffsetBits = 0;
   static constexpr bool kIsWorthDecoding = kHasFifthBit;
   static constexpr size_t kStreams = 2;
   static constexpr int kHighBitsWord = 4;
@@ -233,18 +307,16 @@ struct RulesQ6K : PackedFormat<V>, QuarterGroups {
   static constexpr int kWords = sizeof(BlockQ6_K) / 4;
   static constexpr int kHalfBytes = 2;
   static constexpr int kLevelBits = 6;
+  static constexpr int kOffsetBits = 5;
   static constexpr bool kIsWorthDecoding = true;
   static constexpr int kScalesWord = 0;  // the packer has put words in the order of steps
   static constexpr int kLevelsWord = 4;
-  using Header = ScalesAlone<V, 16, 8>;
+  using Header = ScalesAlone<V, 16>;
 
   static RUVLLM_ALWAYS_INLINE Header load_header(const uint8_t* words, const uint8_t* halves) {
     Header header;
     for (int i = 0; i < 4; ++i) {
-      const Int scales = Base::word(words, kScalesWord + i);
-      for (int b = 0; b < 4; ++b) header.scales[4 * i + b] = V::signed_scale(scales, b);
-      header.pairs[2 * i] = V::signed_pair(scales, 0);
-      header.pairs[2 * i + 1] = V::signed_pair(scales, 2);
+      set_scales<V>(Base::word(words, kScalesWord + i), i, header);
     }
     header.d = V::load_halves(halves);
     return header;
@@ -267,7 +339,7 @@ struct RulesQ6K : PackedFormat<V>, QuarterGroups {
   }
   static RUVLLM_ALWAYS_INLINE Float finish(const Header& header, Int isum, const XRow& x,
                                            int block_idx, Float acc) {
-    return add_offset_term<V, 5>(header, isum, x, block_idx, acc);
+    return add_offset_term<V, kOffsetBits>(header, isum, x, block_idx, acc);
   }
 };
 
@@ -290,6 +362,7 @@ struct RulesQ2K : PackedFormat<V>, QuarterGroups {
   static constexpr int kWords = sizeof(BlockQ2_K) / 4;
   static constexpr int kHalfBytes = 0;
   static constexpr int kLevelBits = 2;
+  static constexpr int kOffsetBits = 0;
   static constexpr bool kIsWorthDecoding = false;
   static constexpr int kBitsWord = 4;
   static constexpr int kHalvesWord = 20;
@@ -335,6 +408,7 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
   static constexpr int kWords = sizeof(BlockQ3_K) / 4;
   static constexpr int kHalfBytes = 2;
   static constexpr int kLevelBits = 3;
+  static constexpr int kOffsetBits = 2;
   static constexpr bool kIsWorthDecoding = true;
   // As the packer has put them: scales, third and lower bits of the first half by turns, lower bits
   // of the second half, the last of them in word 0.
@@ -343,7 +417,7 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
   static constexpr int bits_word(int step, int j) {
     return half(step) == 0 ? 8 + 8 * (step % 2) + j : (20 + word(step, j)) % kWords;
   }
-  using Header = ScalesAlone<V, 16, 8>;
+  using Header = ScalesAlone<V, 16>;
 
   static RUVLLM_ALWAYS_INLINE Header load_header(const uint8_t* words, const uint8_t* halves) {
     const Int low4 = V::broadcast_byte(0x0f), bits45 = V::broadcast_byte(0x30);
@@ -357,10 +431,7 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
                      V::bit_and(V::template shift_right16<4>(w1), low4))};
     Header header;
     for (int i = 0; i < 4; ++i) {
-      const Int scales = V::subtract_bytes(bytes[i], V::broadcast_byte(32));
-      for (int b = 0; b < 4; ++b) header.scales[4 * i + b] = V::signed_scale(scales, b);
-      header.pairs[2 * i] = V::signed_pair(scales, 0);
-      header.pairs[2 * i + 1] = V::signed_pair(scales, 2);
+      set_scales<V>(V::subtract_bytes(bytes[i], V::broadcast_byte(32)), i, header);
     }
     header.d = V::load_halves(halves);
     return header;
@@ -379,7 +450,7 @@ struct RulesQ3K : PackedFormat<V>, QuarterGroups {
   }
   static RUVLLM_ALWAYS_INLINE Float finish(const Header& header, Int isum, const XRow& x,
                                            int block_idx, Float acc) {
-    return add_offset_term<V, 2>(header, isum, x, block_idx, acc);
+    return add_offset_term<V, kOffsetBits>(header, isum, x, block_idx, acc);
   }
 };
 
@@ -393,10 +464,12 @@ struct RulesIQ4XS : PackedFormat<V> {
   static constexpr int kHalfBytes = 0;
   static constexpr int kGroups = 8;
   static constexpr int kLevelBits = 8;
+  static_assert(V::kLevelBias == 0 || V::kLevelBias == 128);
+  static constexpr int kOffsetBits = V::kLevelBias == 0 ? 0 : 7;
   static constexpr bool kIsWorthDecoding = false;
   static constexpr size_t kStreams = 1;
   static constexpr int kNibblesWord = 2;
-  using Header = ScalesAlone<V, 8, 4>;
+  using Header = ScalesAlone<V, 8>;
 
   // a | a << kBits where the mask is set
   template <int kBits>
@@ -413,10 +486,7 @@ struct RulesIQ4XS : PackedFormat<V> {
       const Int low4 = spread<4>(spread<8>(nibbles, 0x00ff00ff), 0x0f0f0f0f);
       const Int high2 = spread<6>(spread<12>(bits, 0x000f000f), 0x03030303);
       const Int six_bits = V::bit_or(low4, V::template shift_left32<4>(high2));
-      const Int scales = V::subtract_bytes(six_bits, V::broadcast_byte(32));
-      for (int b = 0; b < 4; ++b) header.scales[4 * i + b] = V::signed_scale(scales, b);
-      header.pairs[2 * i] = V::signed_pair(scales, 0);
-      header.pairs[2 * i + 1] = V::signed_pair(scales, 2);
+      set_scales<V>(V::subtract_bytes(six_bits, V::broadcast_byte(32)), i, header);
     }
     header.d = V::low_halves(first);
     return header;
@@ -431,12 +501,7 @@ struct RulesIQ4XS : PackedFormat<V> {
   }
   static RUVLLM_ALWAYS_INLINE Float finish(const Header& header, Int isum, const XRow& x,
                                            int block_idx, Float acc) {
-    if constexpr (V::kLevelBias != 0) {
-      static_assert(V::kLevelBias == 128);
-      const int16_t* sums = x.sums32 + static_cast<ptrdiff_t>(block_idx) * 8;
-      isum = V::subtract(isum, V::template shift_left32<7>(sum_of_pairs<V>(header.pairs, sums)));
-    }
-    return Base::add_term(header.d, x.scales[block_idx], isum, acc);
+    return add_offset_term<V, kOffsetBits>(header, isum, x, block_idx, acc);
   }
 };
 

@@ -14,6 +14,7 @@ namespace {
 
 struct Avx2Pairs : YmmPairs {
   static constexpr int kLevelBias = 0;
+  static constexpr bool kStartsSums = false;
   static constexpr int max_quads(int bits) {
     const int pair = 2 * 127 * ((1 << bits) - 1);
     return bits == 8 ? 1 : 32767 / pair;

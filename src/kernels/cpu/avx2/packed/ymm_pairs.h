@@ -33,6 +33,8 @@ struct YmmPairs {
   static constexpr int kLanes = 16;
   static constexpr size_t kMaxX = 4;
   static constexpr size_t kMaxSums = 4;
+  static constexpr size_t kPrefetchMinX = 3;
+  static constexpr int32_t kDecodeMinX = 8;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
                                               size_t row_stride, int32_t num_rows,

@@ -22,6 +22,7 @@ struct NeonBaseline : NeonVec {
   using LevelSum = Int;
   static constexpr size_t kMaxX = 4;
   static constexpr size_t kMaxSums = 8;
+  static constexpr int32_t kDecodeMinX = 8;
   static constexpr int max_quads(int bits) {
     return bits <= 4 || bits == 8 ? 16 : bits == 5 ? 8 : 4;
   }

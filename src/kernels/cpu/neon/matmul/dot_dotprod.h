@@ -18,6 +18,7 @@ struct NeonDotprod : NeonVec {
   static constexpr int kQuadsPerLoad = 4;
   static constexpr size_t kMaxX = 6;  // 12 sums, 8 words of weights, 6 scaled sums, 2 of x
   static constexpr size_t kMaxSums = 12;
+  static constexpr int32_t kDecodeMinX = 12;
   static constexpr int max_quads(int /*bits*/) { return 64; }
 
   static RUVLLM_ALWAYS_INLINE Quads load_quads(const int8_t* q8) { return vld1q_s8(q8); }

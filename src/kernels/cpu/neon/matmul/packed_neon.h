@@ -54,6 +54,8 @@ struct NeonVec {
   using Float = float32x4_t;
   static constexpr int kLanes = 4;
   static constexpr int kLevelBias = 0;
+  static constexpr size_t kPrefetchMinX = SIZE_MAX;  // none
+  static constexpr bool kStartsSums = false;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
                                               size_t row_stride, int32_t num_rows,
