@@ -133,6 +133,7 @@ Settings:
 .BR cpu_isa ,
 .BR weights ,
 .BR packed_mib ,
+.BR kv_mib ,
 .B kv_store
 and
 .BR kv_tail .
@@ -141,7 +142,7 @@ and
 Lines typed in chats.
 .SH ENVIRONMENT
 .TP
-.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL
+.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL
 As the flags of these names.
 .TP
 .B RUVLLM_CONFIG
