@@ -70,10 +70,27 @@ TEST_P(Preemption, ChangesNoBit) {
   const Served tight = serve_with(320, kCount);
   std::vector<std::shared_ptr<SequenceChannel>> channels;
   for (int32_t i = 0; i < kCount; ++i) channels.push_back(tight.submit(request(i)));
-  uint32_t preemptions = 0;
   for (int32_t i = 0; i < kCount; ++i) {
     EXPECT_EQ(read_all(*channels[static_cast<size_t>(i)]), expected[static_cast<size_t>(i)]) << i;
-    preemptions += channels[static_cast<size_t>(i)]->result.preemptions;
+  }
+}
+
+// Choices arrive together, so that they do meet.
+TEST_P(Preemption, ChangesNoBitOfChoices) {
+  constexpr uint32_t kCount = 6;
+  std::vector<Answer> expected;
+  for (uint32_t i = 0; i < kCount; ++i) {
+    SequenceRequest request = make_request(45, 3, 150);
+    *request.sampling.seed += i;
+    expected.push_back(read_all(*serve_with(0, 1).submit(request)));
+  }
+  const Served tight = serve_with(320, kCount);
+  const auto channels = tight.loop->submit_choices(make_request(45, 3, 150), kCount);
+  ASSERT_TRUE(channels.has_value()) << channels.error().message();
+  uint32_t preemptions = 0;
+  for (uint32_t i = 0; i < kCount; ++i) {
+    EXPECT_EQ(read_all(*(*channels)[i]), expected[i]) << i;
+    preemptions += (*channels)[i]->result.preemptions;
   }
   EXPECT_GT(preemptions, 0u);
 }
