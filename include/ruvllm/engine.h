@@ -71,6 +71,10 @@ struct EngineOptions {
   std::vector<AdapterSource> adapters = {};
   Speculation speculation = Speculation::kAuto;
   std::string draft_model_path = {};  // with the model's own vocabulary; read for kDraft and kAuto
+  // Where keys and values of prompts outlive the engine (docs/kv-cache.md): the folder then holds
+  // the text of all who use it. "": nowhere.
+  std::string cache_dir = {};
+  uint64_t max_cache_file_bytes = uint64_t{1} << 30;
 };
 
 // The names of the chat templates that are built in: "chatml", "llama3", ...
@@ -90,6 +94,10 @@ struct GenerationRequest {
   int32_t priority = 0;      // -100 to 100; higher ones are served first, nobody waits for ever
   uint64_t deadline_ms = 0;  // ends it with FinishReason::kDeadline so long after submit(); 0: none
   std::string tenant = {};   // those that wait take turns by it
+  // Prompts that begin alike share what was computed for them, if they have the same salt: one for
+  // each tenant keeps them apart. False: this one shares nothing.
+  std::string cache_salt = {};
+  bool cache_prompt = true;
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kDeadline };
@@ -221,7 +229,8 @@ struct MemoryReport {
   // Address space behind some of them.
   uint64_t weights_mapped = 0;
   uint64_t cache_reserved = 0;
-  uint64_t cache_used = 0;  // pages that sequences hold
+  uint64_t cache_used = 0;    // pages that sequences hold
+  uint64_t cache_cached = 0;  // pages kept for prompts that begin alike, until others need them
   uint64_t workspace = 0;
 
   // The sum of all purposes.
@@ -252,7 +261,9 @@ struct EngineInfo {
   // Where the template comes from: "model" (its file), "option", "family" (the file has none; the
   // vocabulary or architecture says which one fits) or "default" (neither).
   std::string chat_template_source;
-  std::string chat_template_name;  // of the family; "" for a template of the file or the caller
+  std::string chat_template_name;      // of the family; "" for a template of the file or the caller
+  uint32_t restored_cache_blocks = 0;  // of 32 tokens at most, from EngineOptions::cache_dir
+  std::string cache_warning;           // what of its file cannot be used; "": nothing to say
 };
 
 struct BenchOptions {
@@ -261,6 +272,7 @@ struct BenchOptions {
   std::vector<uint32_t> batch_sizes = {1};
   uint32_t depth = 0;  // tokens already in the cache when the clock starts
   uint32_t repetitions = 3;
+  uint32_t shared_prefix = 0;  // tokens that two prompts begin with; 0: not measured
 };
 struct BenchDecode {
   uint32_t batch = 0;
@@ -271,9 +283,17 @@ struct BenchDecode {
   uint64_t drafted_tokens = 0;  // of all sequences and repetitions
   uint64_t accepted_tokens = 0;
 };
+// Two prompts that differ in their last 16 tokens, one after the other: time to the first token,
+// median of the repetitions.
+struct BenchPrefix {
+  double first_ms = 0.0;
+  double second_ms = 0.0;
+  uint32_t cached_tokens = 0;  // of the second prompt
+};
 struct BenchReport {
   double prefill_tok_s = 0.0;
   std::vector<BenchDecode> decode;
+  std::optional<BenchPrefix> prefix;
   double load_ms = 0.0;
   uint64_t peak_rss_bytes = 0;
   double bandwidth_gb_s =
@@ -328,6 +348,10 @@ class RUVLLM_API Engine {
                                               const EmbeddingOptions& options);
 
   Result<BenchReport> benchmark(const BenchOptions& options);
+
+  // Writes the prefixes into EngineOptions::cache_dir, if there are new ones; the destructor does
+  // so, too, but cannot say when it fails. Serving pauses meanwhile.
+  Status save_cache();
 
  private:
   struct Impl;

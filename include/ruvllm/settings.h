@@ -14,7 +14,8 @@ namespace ruvllm {
 // RUVLLM_THREADS and `threads`, RUVLLM_CTX and `ctx`, RUVLLM_DEVICE and `device`,
 // RUVLLM_CPU_ISA and `cpu_isa`, RUVLLM_WEIGHTS and `weights`, RUVLLM_PACKED_MIB and `packed_mib`,
 // RUVLLM_KV_MIB and `kv_mib`, RUVLLM_KV_STORE and `kv_store`, RUVLLM_KV_TAIL and `kv_tail`,
-// RUVLLM_SPECULATE and `speculate`, RUVLLM_DRAFT and `draft`; RUVLLM_CONFIG names the file.
+// RUVLLM_SPECULATE and `speculate`, RUVLLM_DRAFT and `draft`, RUVLLM_CACHE_DIR and `cache_dir`,
+// RUVLLM_CACHE_MIB and `cache_mib`; RUVLLM_CONFIG names the file.
 struct Settings {
   std::optional<std::string> model;
   std::optional<uint32_t> threads;
@@ -28,6 +29,8 @@ struct Settings {
   std::optional<uint32_t> kv_tail;
   std::optional<std::string> speculate;
   std::optional<std::string> draft;
+  std::optional<std::string> cache_dir;
+  std::optional<uint32_t> cache_mib;
   bool no_color = false;  // NO_COLOR is set and not empty (https://no-color.org)
 };
 

@@ -85,9 +85,59 @@ StepLoop::StepLoop(const model::Model& model, device::CpuDevice& device,
   plan_.reserve(options.max_sequences);
 }
 
-StepLoop::~StepLoop() {
+StepLoop::~StepLoop() { stop(); }
+
+void StepLoop::stop() {
   inbox_.stop();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<cache::SnapshotReport> StepLoop::restore_cache(const std::string& path,
+                                                      Hash128 fingerprint) {
+  RUVLLM_ASSIGN(const cache::SnapshotReport report,
+                cache::load_snapshot(cache_, path, fingerprint));
+  publish_cache_use();
+  num_saved_.store(cache_.index().num_inserted());
+  return report;
+}
+
+Result<cache::SnapshotReport> StepLoop::save_cache(const std::string& path, Hash128 fingerprint,
+                                                   uint64_t max_bytes) {
+  const std::lock_guard lock(save_mutex_);
+  SaveJob job{path, fingerprint, max_bytes, fail(ErrorCode::kInternal, "the cache was not saved")};
+  const uint32_t num_before = num_saves_.load();
+  save_job_.store(&job);
+  if (thread_.joinable()) {
+    inbox_.wake();
+    num_saves_.wait(num_before);
+  } else {
+    run_save();
+  }
+  return std::move(job.result);
+}
+
+void StepLoop::run_save() {
+  SaveJob* const job = save_job_.exchange(nullptr);
+  if (job == nullptr) return;
+  // What was computed from a damaged file is nobody's keys and values.
+  const Status intact = model_.file().check_intact();
+  job->result = intact ? cache::save_snapshot(cache_, job->path, job->fingerprint, job->max_bytes)
+                       : std::unexpected(intact.error());
+  if (job->result) num_saved_.store(cache_.index().num_inserted());
+  num_saves_.fetch_add(1);
+  num_saves_.notify_one();
+}
+
+void StepLoop::publish_cache_use() {
+  const DraftModel* const drafts = drafter();
+  const auto publish = [](std::atomic<uint64_t>& target, uint64_t value) {
+    target.store(value, std::memory_order_relaxed);
+  };
+  publish(cache_bytes_used_,
+          cache_.bytes_used() + (drafts == nullptr ? 0 : drafts->cache_bytes_used()));
+  publish(cache_bytes_cached_,
+          cache_.bytes_cached() + (drafts == nullptr ? 0 : drafts->cache_bytes_cached()));
+  publish(num_inserted_, cache_.index().num_inserted());
 }
 
 const DraftModel* StepLoop::drafter() const {
@@ -151,10 +201,13 @@ void StepLoop::thread_main() {
   while (inbox_.wait_for_work(!running_.empty() || !waiting_.is_empty())) {
     admit();
     run_step();
+    run_save();
   }
   waiting_.end_all(EndReason::kCancelled, std::nullopt);
   for (const auto& sequence : running_) sequence->ended = EndReason::kCancelled;
   finish_marked();
+  publish_cache_use();
+  run_save();  // somebody may wait for it
 }
 
 void StepLoop::admit() {
@@ -254,9 +307,7 @@ void StepLoop::run_step() {
   }
   if (!intact) mark_damaged(intact.error());
   finish_marked();
-  cache_bytes_used_.store(
-      cache_.bytes_used() + (drafter() == nullptr ? 0 : drafter()->cache_bytes_used()),
-      std::memory_order_relaxed);
+  publish_cache_use();
 }
 
 StepLimits StepLoop::step_limits() const {
@@ -390,6 +441,7 @@ void StepLoop::finish(size_t running_idx) {
   } else {
     prefixes_.release(sequence);
   }
+  publish_cache_use();  // for whoever sees the end
   push_end(sequence, sequence.ended);
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));
 }

@@ -8,11 +8,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "base/core/error.h"
 #include "cache/kv_cache.h"
+#include "cache/snapshot/snapshot.h"
 #include "device/cpu_device.h"
 #include "engine/loop/batch_builder.h"
 #include "engine/loop/committer.h"
@@ -36,7 +39,9 @@ class StepLoop {
   static Result<std::unique_ptr<StepLoop>> create(const model::Model& model,
                                                   device::CpuDevice& device,
                                                   const StepLoopOptions& options);
-  ~StepLoop();  // cancels what runs and joins the thread
+  ~StepLoop();
+  // Cancels what runs and joins the thread. On the owner's thread, who submits nothing more.
+  void stop();
 
   // Checks the request, queues it and returns its channel. kResourceExhausted: the queue is full.
   // kUnavailable: the model's file was damaged in use; requests that run then end with
@@ -47,10 +52,26 @@ class StepLoop {
   Result<std::vector<std::shared_ptr<SequenceChannel>>> submit_choices(SequenceRequest request,
                                                                        uint32_t num_choices);
 
+  // Prefixes from a file, before the first request (cache/snapshot/snapshot.h).
+  Result<cache::SnapshotReport> restore_cache(const std::string& path, Hash128 fingerprint);
+  // And into it, between two steps; the caller waits. Thread-safe while the loop runs, and for the
+  // owner after stop().
+  Result<cache::SnapshotReport> save_cache(const std::string& path, Hash128 fingerprint,
+                                           uint64_t max_bytes);
+  // Whether prefixes came since the last save.
+  bool has_unsaved_cache() const {
+    return num_inserted_.load(std::memory_order_relaxed) !=
+           num_saved_.load(std::memory_order_relaxed);
+  }
+
   const StepLoopOptions& options() const { return options_; }
   // Of the draft model's cache and workspace, too.
   uint64_t cache_bytes_reserved() const;
   uint64_t cache_bytes_used() const { return cache_bytes_used_.load(std::memory_order_relaxed); }
+  // Of pages that no sequence holds, kept for those to come.
+  uint64_t cache_bytes_cached() const {
+    return cache_bytes_cached_.load(std::memory_order_relaxed);
+  }
   uint64_t workspace_bytes() const;
   std::vector<MemoryRange> cache_ranges() const;
   std::vector<MemoryRange> workspace_ranges() const;
@@ -79,6 +100,8 @@ class StepLoop {
   void mark_damaged(const Error& error);
   void finish_marked();
   void finish(size_t running_idx);
+  void publish_cache_use();
+  void run_save();
 
   const model::Model& model_;
   device::CpuDevice& device_;
@@ -87,6 +110,9 @@ class StepLoop {
   std::unique_ptr<model::Workspace> workspace_;
   std::unique_ptr<Speculator> speculator_;  // none: plain decoding
   std::atomic<uint64_t> cache_bytes_used_{0};
+  std::atomic<uint64_t> cache_bytes_cached_{0};
+  std::atomic<uint64_t> num_inserted_{0};  // blocks of prefixes
+  std::atomic<uint64_t> num_saved_{0};     // of them, when the cache was last saved
 
   Inbox inbox_;
   std::vector<std::unique_ptr<Sequence>> running_;
@@ -102,6 +128,16 @@ class StepLoop {
   uint64_t num_steps_ = 0;
   StepCost step_cost_;
   Committer committer_;
+
+  struct SaveJob {
+    const std::string& path;
+    Hash128 fingerprint;
+    uint64_t max_bytes;
+    Result<cache::SnapshotReport> result;
+  };
+  std::mutex save_mutex_;  // one save at a time
+  std::atomic<SaveJob*> save_job_{nullptr};
+  std::atomic<uint32_t> num_saves_{0};  // done
 
   std::thread thread_;
 };

@@ -85,6 +85,43 @@ Result<double> time_prefill(const Target& target, std::vector<TokenId> prompt) {
   return count / (static_cast<double>(end - begin) / 1e9);
 }
 
+constexpr uint32_t kOwnTokens = 16;  // of a prompt, behind a shared prefix
+
+struct FirstToken {
+  double ms = 0.0;
+  uint32_t cached_tokens = 0;
+};
+
+Result<FirstToken> time_first_token(const Target& target, std::vector<TokenId> prompt) {
+  const uint64_t begin = monotonic_ns();
+  RUVLLM_ASSIGN(const auto channel, submit(target, std::move(prompt), 1));
+  RUVLLM_ASSIGN(const uint64_t end, next_token_ns(*channel));
+  drain(*channel);
+  return FirstToken{static_cast<double>(end - begin) / 1e6, channel->result.cached_prompt_tokens};
+}
+
+// `prompt(count)`: random tokens.
+template <typename Prompt>
+Result<BenchPrefix> measure_prefix(const Target& target, const BenchOptions& options,
+                                   const Prompt& prompt) {
+  BenchPrefix result;
+  std::vector<double> first, second;
+  for (uint32_t i = 0; i < std::max(options.repetitions, 1u); ++i) {
+    std::vector<TokenId> shared = prompt(options.shared_prefix);
+    for (std::vector<double>* times : {&first, &second}) {
+      std::vector<TokenId> whole = shared;
+      const std::vector<TokenId> own = prompt(kOwnTokens);
+      whole.insert(whole.end(), own.begin(), own.end());
+      RUVLLM_ASSIGN(const FirstToken token, time_first_token(target, std::move(whole)));
+      times->push_back(token.ms);
+      result.cached_tokens = token.cached_tokens;
+    }
+  }
+  result.first_ms = median(first);
+  result.second_ms = median(second);
+  return result;
+}
+
 struct DecodeTimes {
   std::vector<double> prefill_tok_s;  // of each repetition
   std::vector<double> tok_s;          // of each repetition
@@ -144,6 +181,9 @@ Status time_decode(const Target& target, const std::vector<std::vector<TokenId>>
 Status check_options(const BenchOptions& options, const engine::StepLoopOptions& limits) {
   for (const auto& [name, tokens] :
        {std::pair("prompt_tokens", uint64_t{options.prompt_tokens} + 1),
+        std::pair("shared_prefix", options.shared_prefix == 0
+                                       ? uint64_t{0}
+                                       : uint64_t{options.shared_prefix} + kOwnTokens + 1),
         std::pair("depth and generated_tokens",
                   uint64_t{std::max(options.depth, 1u)} + options.generated_tokens + 1)}) {
     if (tokens > limits.context_length) {
@@ -186,6 +226,9 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
     if (i > 0) prefill.push_back(tok_s);
   }
   if (!prefill.empty()) report.prefill_tok_s = median(prefill);
+  if (options.shared_prefix > 0) {
+    RUVLLM_ASSIGN(report.prefix, measure_prefix(target, options, prompt));
+  }
   for (const uint32_t batch : options.batch_sizes) {
     if (options.generated_tokens == 0) break;
     DecodeTimes warm_up, times;

@@ -181,6 +181,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(impl->loop, engine::StepLoop::create(*impl->model, *impl->device, loop_options));
   impl->info = impl->describe(static_cast<double>(monotonic_us() - begin) / 1000.0);
   impl->info.speculation = config.causal ? options.speculation : Speculation::kOff;
+  RUVLLM_TRY(impl->restore_cache(options));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 

@@ -11,6 +11,7 @@
 #include "api/text/chat_encoder.h"
 #include "api/text/stop_matcher.h"
 #include "base/memory/buffer.h"
+#include "base/numeric/siphash.h"
 #include "device/cpu_device.h"
 #include "engine/step_loop.h"
 #include "model/model.h"
@@ -24,6 +25,11 @@ uint64_t packed_room(const EngineOptions& options);
 model::ModelOptions model_options(const EngineOptions& options);
 
 struct Engine::Impl {
+  Impl() = default;
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl();  // saves the cache if it has a file
+
   EngineInfo info;
   // In the order of construction: the loop uses model and device.
   std::unique_ptr<device::CpuDevice> device;
@@ -36,11 +42,17 @@ struct Engine::Impl {
   std::shared_ptr<const adapters::AdapterSet> default_adapters;  // of EngineOptions; may be none
   std::unique_ptr<engine::StepLoop> loop;
   uint64_t tokenizer_bytes = 0;  // on the heap, with the chat template
+  std::string cache_file;        // of the prefixes; "": none
+  Hash128 cache_fingerprint;
+  uint64_t max_cache_file_bytes = 0;
 
   EngineInfo describe(double load_ms) const;
   // Reads the draft model that the options ask for; after the model.
   Status load_draft_model(const EngineOptions& options);
   engine::SpeculationOptions speculation(const EngineOptions& options) const;
+  // After the loop and info; before the first request.
+  Status restore_cache(const EngineOptions& options);
+  Status save_cache() const;
   Status load_default_adapters(const std::vector<AdapterSource>& sources);
   // None: the default ones. An empty list: no adapters, nullptr.
   Result<std::shared_ptr<const adapters::AdapterSet>> adapter_set(

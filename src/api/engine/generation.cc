@@ -63,6 +63,8 @@ Result<Generation> Engine::submit(GenerationRequest request) {
   sequence.sampling = request.sampling;
   sequence.max_tokens = request.max_tokens;
   RUVLLM_ASSIGN(sequence.adapters, impl_->adapter_set(request.adapters));
+  sequence.cache_salt = std::move(request.cache_salt);
+  sequence.cache_prompt = request.cache_prompt;
   if (!request.ignore_end) {
     const std::span<const TokenId> ends = impl_->text_tokenizer->end_ids();
     sequence.end_ids.assign(ends.begin(), ends.end());

@@ -54,6 +54,7 @@ MemoryReport Engine::memory() const {
   report.weights_mapped = model.file().mapped_bytes();
   report.cache_reserved = loop.cache_bytes_reserved();
   report.cache_used = loop.cache_bytes_used();
+  report.cache_cached = loop.cache_bytes_cached();
   report.workspace = loop.workspace_bytes();
   report.process_resident = process_resident_bytes();
 

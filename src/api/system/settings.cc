@@ -53,9 +53,12 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "kv_tail") return count(settings.kv_tail);
   if (key == "speculate") return text(settings.speculate);
   if (key == "draft") return text(settings.draft);
+  if (key == "cache_dir") return text(settings.cache_dir);
+  if (key == "cache_mib") return count(settings.cache_mib);
   return key_failure(path, key,
                      "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
-                     "packed_mib, kv_mib, kv_store, kv_tail, speculate, draft");
+                     "packed_mib, kv_mib, kv_store, kv_tail, speculate, draft, cache_dir, "
+                     "cache_mib");
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -80,6 +83,10 @@ Status read_environment(Settings& settings) {
   if (const auto weights = environment("RUVLLM_WEIGHTS")) settings.weights = weights;
   if (const auto speculate = environment("RUVLLM_SPECULATE")) settings.speculate = speculate;
   if (const auto draft = environment("RUVLLM_DRAFT")) settings.draft = draft;
+  if (const auto folder = environment("RUVLLM_CACHE_DIR")) settings.cache_dir = folder;
+  if (const auto cache_mib = environment("RUVLLM_CACHE_MIB")) {
+    RUVLLM_ASSIGN(settings.cache_mib, parse_count(*cache_mib, "RUVLLM_CACHE_MIB"));
+  }
   if (const auto packed_mib = environment("RUVLLM_PACKED_MIB")) {
     RUVLLM_ASSIGN(settings.packed_mib, parse_count(*packed_mib, "RUVLLM_PACKED_MIB"));
   }

@@ -12,9 +12,9 @@ namespace {
 class SettingsTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name :
-         {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE", "RUVLLM_CPU_ISA",
-          "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT", "NO_COLOR"}) {
+    for (const char* name : {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE",
+                             "RUVLLM_CPU_ISA", "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT",
+                             "RUVLLM_CACHE_DIR", "RUVLLM_CACHE_MIB", "NO_COLOR"}) {
       ::unsetenv(name);
     }
     ::setenv("XDG_CONFIG_HOME", testing::TempDir().c_str(), 1);
@@ -29,7 +29,7 @@ class SettingsTest : public testing::Test {
 TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   const std::string path = write_config(
       "model = \"a.gguf\"\nthreads = 3\nctx = 512\n"
-      "speculate = \"off\"\ndraft = \"b.gguf\"\n");
+      "speculate = \"off\"\ndraft = \"b.gguf\"\ncache_dir = \"kept\"\ncache_mib = 7\n");
   ::setenv("RUVLLM_SPECULATE", "lookup", 1);
   ::setenv("RUVLLM_THREADS", "5", 1);
   ::setenv("NO_COLOR", "1", 1);
@@ -40,6 +40,8 @@ TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   EXPECT_EQ(settings->ctx, 512u);
   EXPECT_EQ(settings->speculate, "lookup");
   EXPECT_EQ(settings->draft, "b.gguf");
+  EXPECT_EQ(settings->cache_dir, "kept");
+  EXPECT_EQ(settings->cache_mib, 7u);
   EXPECT_FALSE(settings->device.has_value());
   EXPECT_TRUE(settings->no_color);
 }

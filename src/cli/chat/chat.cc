@@ -260,10 +260,11 @@ void Chat::show_stats() const {
                       last_summary_->cached_prompt_tokens));
   }
   const MemoryReport memory = engine_.memory();
-  print(fmt::format("memory: process {}, weights mapped {} and packed {}, cache used {} of {}",
-                    format_bytes(memory.process_resident), format_bytes(memory.weights_mapped),
-                    format_bytes(memory.weights_packed), format_bytes(memory.cache_used),
-                    format_bytes(memory.cache_reserved)));
+  print(fmt::format(
+      "memory: process {}, weights mapped {} and packed {}, cache used {} and kept {} of {}",
+      format_bytes(memory.process_resident), format_bytes(memory.weights_mapped),
+      format_bytes(memory.weights_packed), format_bytes(memory.cache_used),
+      format_bytes(memory.cache_cached), format_bytes(memory.cache_reserved)));
 }
 
 Status Chat::run() {

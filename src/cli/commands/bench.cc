@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,13 @@ struct BenchFlags {
   SpeculationFlags speculation;
 };
 
+Json prefix_json(const std::optional<BenchPrefix>& prefix) {
+  if (!prefix) return nullptr;
+  return Json{{"first_ms", prefix->first_ms},
+              {"second_ms", prefix->second_ms},
+              {"cached_tokens", prefix->cached_tokens}};
+}
+
 Json bench_json(const BenchReport& report, const BenchOptions& options, const EngineInfo& info) {
   Json decode = Json::array();
   for (const BenchDecode& row : report.decode) {
@@ -39,6 +47,7 @@ Json bench_json(const BenchReport& report, const BenchOptions& options, const En
   }
   return Json{{"prefill_tok_s", report.prefill_tok_s},
               {"decode", decode},
+              {"shared_prefix", prefix_json(report.prefix)},
               {"load_ms", report.load_ms},
               {"peak_rss_bytes", report.peak_rss_bytes},
               {"bandwidth_gb_s", report.bandwidth_gb_s},
@@ -78,6 +87,11 @@ std::string bench_table(const BenchReport& report, const BenchOptions& options,
     const std::string drafts = describe_drafts(row.drafted_tokens, row.accepted_tokens);
     if (drafts.empty()) continue;
     facts.add_row({fmt::format("speculation, batch {}", row.batch), drafts});
+  }
+  if (report.prefix) {
+    facts.add_row({"first token", fmt::format("{:.2f} ms, with {} tokens from the cache {:.2f} ms",
+                                              report.prefix->first_ms, report.prefix->cached_tokens,
+                                              report.prefix->second_ms)});
   }
   facts.add_row({"load", fmt::format("{:.1f} ms", report.load_ms)});
   facts.add_row({"peak memory", format_bytes(report.peak_rss_bytes)});
@@ -132,6 +146,12 @@ void add_bench_command(CommandLine& line) {
       .separator(',')
       .show_default("1");
   parser.add_option("-d,--depth", options.depth, "Tokens in the cache before the clock starts")
+      .range(0, kMostTokens)
+      .value_name("N")
+      .show_default();
+  parser
+      .add_option("--shared-prefix", options.shared_prefix,
+                  "Time to the first token of two prompts that begin with so many tokens; 0: no")
       .range(0, kMostTokens)
       .value_name("N")
       .show_default();

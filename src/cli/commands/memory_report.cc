@@ -25,6 +25,7 @@ Json memory_json(const MemoryReport& memory) {
                {{"weights_mapped", memory.weights_mapped},
                 {"cache", memory.cache_reserved},
                 {"cache_used", memory.cache_used},
+                {"cache_cached", memory.cache_cached},
                 {"workspace", memory.workspace}}}};
 }
 
@@ -36,9 +37,10 @@ std::string memory_table(const MemoryReport& memory) {
   table.add_row({"weights, mapped", format_bytes(memory.weights_resident),
                  of(memory.weights_mapped) + ", shared with the page cache"});
   table.add_row({"weights, packed", format_bytes(memory.weights_packed), ""});
-  table.add_row({"keys and values", format_bytes(memory.cache_resident),
-                 fmt::format("of {} reserved, {} in use", format_bytes(memory.cache_reserved),
-                             format_bytes(memory.cache_used))});
+  table.add_row(
+      {"keys and values", format_bytes(memory.cache_resident),
+       fmt::format("of {} reserved, {} in use, {} kept", format_bytes(memory.cache_reserved),
+                   format_bytes(memory.cache_used), format_bytes(memory.cache_cached))});
   table.add_row(
       {"workspace", format_bytes(memory.workspace_resident), of(memory.workspace) + " reserved"});
   for (const auto& [name, bytes] :

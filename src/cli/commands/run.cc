@@ -15,6 +15,7 @@
 #include "cli/commands/model.h"
 #include "cli/generation/answer.h"
 #include "cli/options/request/adapter.h"
+#include "cli/options/request/cache.h"
 #include "cli/options/request/chat_template.h"
 #include "cli/options/request/generation.h"
 #include "cli/options/request/speculation.h"
@@ -35,6 +36,7 @@ struct RunOptions {
   GenerationOptions generation;
   std::vector<AdapterSource> adapters;
   SpeculationFlags speculation;
+  CacheFlags cache;
 };
 
 // "Why is the sky blue?" is no file name; "model.gguf" and "hello" may be.
@@ -151,6 +153,7 @@ Status run(RunOptions& options, CommandContext& context) {
   engine_settings.max_sequences = options.generation.num_choices;
   RUVLLM_TRY(
       apply_speculation(options.speculation, context.options, Speculation::kAuto, engine_settings));
+  apply_cache(options.cache, context.options, engine_settings);
   const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
                     context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
   if (chat && options.generation.num_choices > 1) {
@@ -168,14 +171,17 @@ Status run(RunOptions& options, CommandContext& context) {
                 "{}: {} models compute embeddings and generate no text; use `ruvllm embed`",
                 engine_settings.model_path, engine->info().architecture);
   }
-  if (!chat) return answer_once(*engine, options, context.output);
-  return run_chat(*engine,
-                  {.generation = options.generation,
-                   .system = options.system,
-                   .template_variables = options.chat_template.variables,
-                   .raw = options.raw,
-                   .verbose = options.verbose},
-                  context.output);
+  note_cache_warning(*engine, context.output);
+  const Status done = chat ? run_chat(*engine,
+                                      {.generation = options.generation,
+                                       .system = options.system,
+                                       .template_variables = options.chat_template.variables,
+                                       .raw = options.raw,
+                                       .verbose = options.verbose},
+                                      context.output)
+                           : answer_once(*engine, options, context.output);
+  save_cache(*engine, context.output);
+  return done;
 }
 
 }  // namespace
@@ -203,6 +209,7 @@ void add_run_command(CommandLine& line) {
   add_generation_flags(parser, options->generation);
   add_adapter_flag(parser, options->adapters);
   add_speculation_flags(parser, options->speculation, "auto");
+  add_cache_flags(parser, options->cache);
   parser.footer(
       "Examples:\n"
       "  ruvllm run -p 'What is the capital of France?'\n"

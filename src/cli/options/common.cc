@@ -136,6 +136,8 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
   }
   options.draft = settings.draft.value_or("");
+  options.cache_dir = settings.cache_dir.value_or("");
+  options.cache_mib = settings.cache_mib;
   RUVLLM_ASSIGN(options.device,
                 named_value(kDevices, flags.device.value_or(settings.device.value_or("cpu")),
                             "device", "cpu, cuda or metal"));

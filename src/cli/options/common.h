@@ -56,6 +56,9 @@ struct CommonOptions {
   // For the flags of request/speculation.h, which not all commands have.
   std::optional<Speculation> speculate;
   std::string draft;
+  // For the flags of request/cache.h.
+  std::string cache_dir;
+  std::optional<uint32_t> cache_mib;
 };
 Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& settings);
 

@@ -74,6 +74,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   settings.kv_store = "document-qa";
   settings.speculate = "lookup";
   settings.draft = "small.gguf";
+  settings.cache_dir = "kept";
+  settings.cache_mib = 9;
   const auto from_settings = merge_settings({}, settings);
   EXPECT_EQ(from_settings->model, "file.gguf");
   EXPECT_EQ(from_settings->threads, 2u);
@@ -86,6 +88,8 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_settings->kv_cache.tail_length, 512u);
   EXPECT_EQ(from_settings->speculate, Speculation::kLookup);
   EXPECT_EQ(from_settings->draft, "small.gguf");
+  EXPECT_EQ(from_settings->cache_dir, "kept");
+  EXPECT_EQ(from_settings->cache_mib, 9u);
 
   const auto from_flags = merge_settings(
       parse({"-m", "f.gguf", "-t", "0", "--ctx", "9", "--device", "cpu", "--cpu-isa", "generic"})

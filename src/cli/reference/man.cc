@@ -134,15 +134,17 @@ Settings:
 .BR weights ,
 .BR packed_mib ,
 .BR kv_mib ,
-.B kv_store
+.BR kv_store ,
+.BR kv_tail ,
+.B cache_dir
 and
-.BR kv_tail .
+.BR cache_mib .
 .TP
 .I $XDG_DATA_HOME/ruvllm/history
 Lines typed in chats.
 .SH ENVIRONMENT
 .TP
-.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL
+.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL ", " RUVLLM_CACHE_DIR ", " RUVLLM_CACHE_MIB
 As the flags of these names.
 .TP
 .B RUVLLM_CONFIG

@@ -37,6 +37,12 @@ void Inbox::stop() {
   events_.notify_one();
 }
 
+void Inbox::wake() {
+  woken_.store(true);
+  events_.fetch_add(1, std::memory_order_release);
+  events_.notify_one();
+}
+
 void Inbox::drain(std::vector<std::unique_ptr<Sequence>>& waiting) {
   if (num_arrived_.load(std::memory_order_acquire) == 0) return;
   const std::lock_guard lock(mutex_);
@@ -49,7 +55,9 @@ bool Inbox::wait_for_work(bool has_work) {
   for (;;) {
     const uint32_t seen = events_.load(std::memory_order_acquire);
     if (stopping_.load()) return false;
-    if (has_work || num_arrived_.load(std::memory_order_acquire) > 0) return true;
+    if (has_work || num_arrived_.load(std::memory_order_acquire) > 0 || woken_.exchange(false)) {
+      return true;
+    }
     events_.wait(seen, std::memory_order_acquire);
   }
 }

@@ -1,7 +1,7 @@
 // Requests on their way from the submitters to the step loop, and the bound on how many wait.
 //
-// push() and stop() are thread-safe; the rest belongs to the engine thread, which looks without
-// locking and locks only to take. It allocates nothing.
+// push(), stop() and wake() are thread-safe; the rest belongs to the engine thread, which looks
+// without locking and locks only to take. It allocates nothing.
 #pragma once
 
 #include <atomic>
@@ -23,6 +23,7 @@ class Inbox {
   // All or none. kResourceExhausted: the queue is full.
   Status push(std::span<std::unique_ptr<Sequence>> sequences);
   void stop();
+  void wake();  // one wait_for_work() returns although nothing came
 
   // Moves what came to the end of `waiting`, oldest first. They count as waiting until leave().
   void drain(std::vector<std::unique_ptr<Sequence>>& waiting);
@@ -39,6 +40,7 @@ class Inbox {
   std::atomic<uint32_t> num_waiting_{0};  // that were never admitted, those that arrived included
   std::atomic<uint32_t> events_{0};       // moves at every push and at the end
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> woken_{false};
 };
 
 }  // namespace ruvllm::engine

@@ -68,6 +68,7 @@ class DraftModel {
   std::vector<MemoryRange> cache_ranges() const { return kv_cache_.ranges(); }
   MemoryRange workspace_range() const { return workspace_->range(); }
   uint64_t cache_bytes_used() const { return kv_cache_.bytes_used(); }
+  uint64_t cache_bytes_cached() const { return kv_cache_.bytes_cached(); }
   uint64_t workspace_bytes() const { return workspace_->bytes(); }
 
  private:
