@@ -64,6 +64,8 @@ void add_kv_flags(CommandParser& command, CommonFlags& flags) {
       .group(kCommonGroup);
   add_count(command, "--kv-tail", flags.kv_tail,
             "Last tokens that stay in f16 when there is a store");
+  add_count(command, "--kv-mib", flags.kv_mib,
+            "Room for keys and values in MiB; 0: full contexts, at most half of the free memory");
 }
 
 void add_batch_flags(CommandParser& command, CommonFlags& flags) {
@@ -167,6 +169,7 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(
       options.batch_memory_gb,
       batch_memory(flags.batch_for_memory ? flags.batch_for_memory : settings.batch_for_memory));
+  options.kv_mib = flags.kv_mib.value_or(settings.kv_mib.value_or(0));
   if (settings.speculate) {
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
   }
