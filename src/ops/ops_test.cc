@@ -63,12 +63,14 @@ TEST(RopeAngles, YarnScalesSlowPairsOnly) {
   expect_ramp(23.5959476083381, 39.6508807104171);
 }
 
-// Two products over one input, in every thread count and row count: right, and the same bits.
+// Two products over one input, in every thread count and row count: right, and the same bits. Two
+// threads split them as if packed slices might appear at any time.
 TEST(Linear, SharesOneInputAndDoesNotDependOnThreads) {
   constexpr int32_t kIn = 256, kMaxRows = 40;
   const std::vector<std::pair<DType, int32_t>> shapes = {{DType::kQ4_K, 70}, {DType::kQ8_0, 33}};
   const std::vector<float> bias = random_values(70, 9);
   const std::vector<float> x = random_values(kIn * kMaxRows, 3);
+  const PackedSlices pending = nullptr;
   for (const int32_t rows : {1, 5, kMaxRows}) {
     std::vector<std::vector<float>> first_result;
     for (const uint32_t threads : {1u, 2u, 3u}) {
@@ -87,6 +89,7 @@ TEST(Linear, SharesOneInputAndDoesNotDependOnThreads) {
                               stride};
         auto plan = plan_linear(**device, view, out_dim == 70 ? bias.data() : nullptr, "test");
         ASSERT_TRUE(plan.has_value());
+        if (threads == 2) plan->packed = &pending;
         plans.push_back(*plan);
         kinds = static_cast<ActivationKinds>(kinds | plan->activation_kind());
         scratch_bytes = std::max(scratch_bytes, plan->scratch_bytes());

@@ -22,6 +22,7 @@ struct Avx512Vnni {
   static constexpr size_t kMaxX = 8;
   static constexpr size_t kMaxSums = 16;
   static constexpr size_t kPrefetchMinX = 3;
+  static constexpr size_t kPrefetchMinX16 = 1;
   static constexpr int32_t kDecodeMinX = 32;
   static constexpr bool kStartsSums = true;
   static constexpr int kLevelBias = 128;

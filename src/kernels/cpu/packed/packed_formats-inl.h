@@ -13,7 +13,9 @@
 //   Sum                          products of one scale added up, where that is not an Int
 //   kMaxX                        rows of x in a register tile
 //   kMaxSums                     Sums that a tile may keep in registers at a time
-//   kPrefetchMinX                rows of x from which a tile fetches words ahead
+//   kPrefetchMinX, kPrefetchMinX16
+//                                rows of x from which a tile fetches words ahead; with a scale for
+//                                each 16 elements
 //   kDecodeMinX                  rows of x from which superblocks whose levels cost much are taken
 //                                apart once for all tiles; fewer keep memory busy all the time
 //   kStartsSums                  Sums are int32 and may begin with any number
@@ -138,9 +140,9 @@ struct PackedFormat {
   // memory takes to answer, whether or not it belongs to the matrix. With so many rows of x that
   // loads come slower than memory could answer, the hardware's prefetcher falls behind as well. One
   // line of ten that is left out costs all the gain.
-  template <size_t kNumX>
+  template <size_t kNumX, size_t kMinX = V::kPrefetchMinX>
   static RUVLLM_ALWAYS_INLINE void prefetch(const uint8_t* from, size_t num_bytes) {
-    if constexpr (kNumX >= V::kPrefetchMinX) {
+    if constexpr (kNumX >= kMinX) {
       constexpr size_t kAhead = 8192, kLine = 64;
       for (size_t i = 0; i < num_bytes; i += kLine) {
         __builtin_prefetch(from + kAhead + i, /*rw=*/0, /*locality=*/2);

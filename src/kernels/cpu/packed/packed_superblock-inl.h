@@ -122,10 +122,11 @@ struct PackedSuperblock : PackedFormat<V> {
   static RUVLLM_ALWAYS_INLINE void prefetch_step(const uint8_t* words, const uint8_t* halves,
                                                  int step) {
     constexpr size_t kWordsOfStep = (kWords + kSteps - 1) / kSteps;
-    Base::template prefetch<kNumX>(
+    constexpr size_t kMinX = Rules::kGroups == 16 ? V::kPrefetchMinX16 : V::kPrefetchMinX;
+    Base::template prefetch<kNumX, kMinX>(
         words + static_cast<size_t>(step * kWords / kSteps) * kPackedVectorBytes,
         kWordsOfStep * kPackedVectorBytes);
-    if (step == 0) Base::template prefetch<kNumX>(halves, kHalfBytes);
+    if (step == 0) Base::template prefetch<kNumX, kMinX>(halves, kHalfBytes);
   }
 
   // What the products of a group begin with where levels are too large, so that the offset costs no

@@ -34,6 +34,7 @@ struct YmmPairs {
   static constexpr size_t kMaxX = 4;
   static constexpr size_t kMaxSums = 4;
   static constexpr size_t kPrefetchMinX = 3;
+  static constexpr size_t kPrefetchMinX16 = 3;
   static constexpr int32_t kDecodeMinX = 8;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,

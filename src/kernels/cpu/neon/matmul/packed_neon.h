@@ -55,6 +55,7 @@ struct NeonVec {
   static constexpr int kLanes = 4;
   static constexpr int kLevelBias = 0;
   static constexpr size_t kPrefetchMinX = SIZE_MAX;  // none
+  static constexpr size_t kPrefetchMinX16 = SIZE_MAX;
   static constexpr bool kStartsSums = false;
 
   static RUVLLM_ALWAYS_INLINE void pack_slice(const PackedLayout& layout, const std::byte* rows,
