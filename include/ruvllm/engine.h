@@ -57,6 +57,13 @@ struct EngineOptions {
   // Of packed copies, which double a matrix; 0: half of the memory that is available at the start.
   uint64_t max_packed_bytes = 0;
   KvCacheConfig kv_cache = {};
+  // Of keys and values of all sequences; 0: max_sequences full contexts, but at most half of the
+  // free memory. If those that run need more, the lowest yields its place and goes on later with
+  // the same tokens (docs/scheduling.md).
+  uint64_t max_cache_bytes = 0;
+  // How long a step with decodes may take because of prompts that are computed beside them, as far
+  // as measured; 0: as long as max_batch_tokens allows.
+  uint32_t max_step_ms = 0;
   // "": the file's own, or that of its family; else a family's name (chat_template_families) or a
   // Jinja template.
   std::string chat_template = {};
@@ -81,14 +88,21 @@ struct GenerationRequest {
   bool ignore_end = false;             // go on past end-of-generation tokens (benchmarks)
   // By name, added in this order; none: the engine's default ones; empty: the model alone.
   std::optional<std::vector<AdapterUse>> adapters = {};
+  // Answers to this prompt, which is computed once; 1 to 128. Choice i is what a request of its own
+  // would get with i added to the seed.
+  uint32_t num_choices = 1;
+  int32_t priority = 0;      // -100 to 100; higher ones are served first, nobody waits for ever
+  uint64_t deadline_ms = 0;  // ends it with FinishReason::kDeadline so long after submit(); 0: none
+  std::string tenant = {};   // those that wait take turns by it
   // Prompts that begin alike share what was computed for them, if they have the same salt: one for
   // each tenant keeps them apart. False: this one shares nothing.
   std::string cache_salt = {};
   bool cache_prompt = true;
 };
 
-enum class FinishReason : uint8_t { kStop, kLength, kCancelled };
-RUVLLM_API const char* finish_reason_name(FinishReason reason);  // "stop", "length", "cancelled"
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kDeadline };
+// "stop", "length", "cancelled", "deadline"
+RUVLLM_API const char* finish_reason_name(FinishReason reason);
 
 struct TokenLogprob {
   TokenId id = 0;
@@ -98,6 +112,7 @@ struct TokenLogprob {
 // One generated token. `text` is what became certain with it: never broken UTF-8, never a part of a
 // stop string that might still complete.
 struct GenerationEvent {
+  uint32_t choice = 0;
   TokenId id = 0;
   std::string text;
   float logprob = 0.0f;  // if num_logprobs >= 0
@@ -112,6 +127,7 @@ struct GenerationSummary {
   uint32_t completion_tokens = 0;
   uint32_t drafted_tokens = 0;   // guesses that were checked (Speculation)
   uint32_t accepted_tokens = 0;  // of them, those that were right: each saved a step
+  uint32_t preemptions = 0;      // times that it made way for others and was computed again
   uint64_t seed = 0;
   LatencyBreakdown latency;
 };
@@ -123,11 +139,14 @@ class RUVLLM_API Generation {
   Generation& operator=(Generation&&) noexcept;
   ~Generation();
 
-  // Waits for the next event; std::nullopt at the end, then summary() is set. An error ends it too.
+  // Waits for the next event of any choice; std::nullopt when all have ended, then summary() is
+  // set. An error ends all.
   Result<std::optional<GenerationEvent>> next();
-  const GenerationSummary& summary() const;
+  uint32_t num_choices() const;
+  const GenerationSummary& summary(uint32_t choice = 0) const;
   // Takes effect at the next step; next() then ends with FinishReason::kCancelled.
   void cancel();
+  void cancel_choice(uint32_t choice);  // the others go on
 
  private:
   friend class Engine;

@@ -13,9 +13,9 @@ namespace ruvllm {
 // Unset: nobody said anything. Environment wins over file. Names: RUVLLM_MODEL and `model`,
 // RUVLLM_THREADS and `threads`, RUVLLM_CTX and `ctx`, RUVLLM_DEVICE and `device`,
 // RUVLLM_CPU_ISA and `cpu_isa`, RUVLLM_WEIGHTS and `weights`, RUVLLM_PACKED_MIB and `packed_mib`,
-// RUVLLM_KV_STORE and `kv_store`, RUVLLM_KV_TAIL and `kv_tail`, RUVLLM_SPECULATE and `speculate`,
-// RUVLLM_DRAFT and `draft`, RUVLLM_CACHE_DIR and `cache_dir`, RUVLLM_CACHE_MIB and `cache_mib`;
-// RUVLLM_CONFIG names the file.
+// RUVLLM_KV_MIB and `kv_mib`, RUVLLM_KV_STORE and `kv_store`, RUVLLM_KV_TAIL and `kv_tail`,
+// RUVLLM_SPECULATE and `speculate`, RUVLLM_DRAFT and `draft`, RUVLLM_CACHE_DIR and `cache_dir`,
+// RUVLLM_CACHE_MIB and `cache_mib`; RUVLLM_CONFIG names the file.
 struct Settings {
   std::optional<std::string> model;
   std::optional<uint32_t> threads;
@@ -24,6 +24,7 @@ struct Settings {
   std::optional<std::string> cpu_isa;
   std::optional<std::string> weights;
   std::optional<uint32_t> packed_mib;
+  std::optional<uint32_t> kv_mib;
   std::optional<std::string> kv_store;
   std::optional<uint32_t> kv_tail;
   std::optional<std::string> speculate;

@@ -1,6 +1,5 @@
 // What goes wrong with one sequence or with one model's file stays there (reliability R4, R9).
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -13,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "engine/step_loop.h"
+#include "engine/step_loop_testing.h"
 #include "formats/gguf/gguf.h"
 
 namespace ruvllm::engine {
@@ -46,52 +45,6 @@ void poison_embedding(const std::string& path, int32_t token) {
       matrix.row(static_cast<size_t>(token)) - std::as_bytes(std::span(bytes)).data();
   std::fill_n(bytes.begin() + begin, matrix.row_stride, static_cast<char>(0xff));
   std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-}
-
-// A model with its own device and loop.
-struct Served {
-  std::unique_ptr<device::CpuDevice> device;
-  std::unique_ptr<const model::Model> model;
-  std::unique_ptr<StepLoop> loop;
-
-  std::shared_ptr<SequenceChannel> submit(SequenceRequest request) const {
-    auto channel = loop->submit(std::move(request));
-    EXPECT_TRUE(channel.has_value()) << channel.error().message();
-    return *channel;
-  }
-};
-
-Served serve(const std::string& path, const StepLoopOptions& options, const std::string& isa = "") {
-  Served served;
-  served.device = std::move(*device::CpuDevice::create(1, isa));
-  auto file = formats::GgufFile::open(path);
-  EXPECT_TRUE(file.has_value()) << file.error().message();
-  auto model = model::Model::load(std::move(*file), *served.device);
-  EXPECT_TRUE(model.has_value()) << model.error().message();
-  served.model = std::move(*model);
-  served.loop = std::move(*StepLoop::create(*served.model, *served.device, options));
-  return served;
-}
-
-struct Answer {
-  std::vector<int32_t> ids;
-  std::vector<uint32_t> logprob_bits;  // a difference in any logit shows
-  EndReason end = EndReason::kNone;
-  bool operator==(const Answer&) const = default;
-};
-
-Answer read_all(SequenceChannel& channel) {
-  Answer answer;
-  for (;;) {
-    events::TokenEvent event;
-    channel.ring.pop_wait(event);
-    if (event.end != EndReason::kNone) {
-      answer.end = event.end;
-      return answer;
-    }
-    answer.ids.push_back(event.id);
-    answer.logprob_bits.push_back(std::bit_cast<uint32_t>(event.logprob));
-  }
 }
 
 constexpr int32_t kPoison = 200;

@@ -55,12 +55,26 @@ Result<uint32_t> choose_context(const EngineOptions& options, const model::Model
   if (draft_model != nullptr) {
     token_bytes += token_cache_bytes(draft_model->config(), kernels::KvStoreFormat::kF16);
   }
-  const uint64_t affordable =
-      memory_info().budget / 2 / token_bytes / options.max_sequences / 32 * 32;
+  const uint64_t budget = options.max_cache_bytes != 0
+                              ? options.max_cache_bytes
+                              : memory_info().budget / 2 / options.max_sequences;
+  const uint64_t affordable = budget / token_bytes / 32 * 32;
   constexpr uint64_t kSmallest = 512;
   const uint32_t wanted =
       options.kv_cache.max_tokens == 0 ? trained : std::min(trained, options.kv_cache.max_tokens);
   return static_cast<uint32_t>(std::min<uint64_t>(wanted, std::max(affordable, kSmallest)));
+}
+
+// Tokens that the cache holds; 0: full contexts of all sequences.
+uint64_t choose_cache_tokens(const EngineOptions& options, const model::ModelConfig& config,
+                             kernels::KvStoreFormat store, uint32_t context_length) {
+  const uint64_t budget =
+      options.max_cache_bytes != 0 ? options.max_cache_bytes : memory_info().budget / 2;
+  const uint64_t tokens = budget / std::max<uint64_t>(token_cache_bytes(config, store), 1);
+  const uint64_t all = uint64_t{context_length} * options.max_sequences;
+  // Without a word from the caller one context fits in any case, as far as memory goes.
+  const uint64_t least = options.max_cache_bytes != 0 ? kernels::kPageTokens : context_length;
+  return tokens >= all ? 0 : std::max(tokens / kernels::kPageTokens * kernels::kPageTokens, least);
 }
 
 Status check_vocabulary(const model::Model& model, const text::Tokenizer& tokenizer) {
@@ -154,6 +168,9 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(loop_options.context_length,
                 choose_context(options, config, store.format, impl->draft_model.get()));
   loop_options.max_sequences = options.max_sequences;
+  loop_options.max_step_us = uint64_t{options.max_step_ms} * 1000;
+  loop_options.cache_tokens =
+      choose_cache_tokens(options, config, store.format, loop_options.context_length);
   loop_options.max_batch_tokens = options.max_batch_tokens;
   loop_options.speculation = impl->speculation(options);
   if (!config.causal) {  // a text runs in one step, and all of it reads all of it

@@ -60,14 +60,24 @@ struct Engine::Impl {
 };
 
 struct Generation::Impl {
-  std::shared_ptr<engine::SequenceChannel> channel;
-  text::Detokenizer detokenizer;
-  api::StopMatcher stops;
-  GenerationSummary summary;
-  bool wants_logprobs = false;
-  bool finished = false;
+  struct Choice {
+    std::shared_ptr<engine::SequenceChannel> channel;
+    text::Detokenizer detokenizer;
+    api::StopMatcher stops;
+    GenerationSummary summary;
+    bool finished = false;
 
-  void finish(FinishReason reason);
+    void cancel() const { channel->cancelled.store(true, std::memory_order_relaxed); }
+    void finish(events::EndReason reason);
+  };
+  std::vector<Choice> choices;
+  bool wants_logprobs = false;
+  size_t next_choice = 0;  // to look at first, so that none is read before all others
+
+  // The next event of a choice, which is returned; none: all have ended.
+  Choice* wait_for(events::TokenEvent& event);
+  Choice* poll(events::TokenEvent& event);
+  GenerationEvent event_of(Choice& choice, const events::TokenEvent& event) const;
 };
 
 struct Scorer::Impl {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "api/engine/engine_impl.h"
 #include "base/system/clock.h"
 #include <ruvllm/engine.h>
@@ -22,6 +24,21 @@ Status check_stops(const std::vector<std::string>& stops) {
   return {};
 }
 
+constexpr uint64_t kLongestMs = uint64_t{1} << 40;
+
+FinishReason finish_reason_of(events::EndReason reason) {
+  switch (reason) {
+    case events::EndReason::kLength:
+      return FinishReason::kLength;
+    case events::EndReason::kCancelled:
+      return FinishReason::kCancelled;
+    case events::EndReason::kDeadline:
+      return FinishReason::kDeadline;
+    default:
+      return FinishReason::kStop;
+  }
+}
+
 }  // namespace
 
 const char* finish_reason_name(FinishReason reason) {
@@ -32,6 +49,8 @@ const char* finish_reason_name(FinishReason reason) {
       return "length";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kDeadline:
+      return "deadline";
   }
   return "stop";
 }
@@ -50,14 +69,22 @@ Result<Generation> Engine::submit(GenerationRequest request) {
     const std::span<const TokenId> ends = impl_->text_tokenizer->end_ids();
     sequence.end_ids.assign(ends.begin(), ends.end());
   }
-  RUVLLM_ASSIGN(auto channel, impl_->loop->submit(std::move(sequence)));
-  auto generation = std::unique_ptr<Generation::Impl>(
-      new Generation::Impl{.channel = std::move(channel),
-                           .detokenizer = text::Detokenizer(impl_->text_tokenizer),
-                           .stops = api::StopMatcher(std::move(request.stop)),
-                           .summary = {},
-                           .wants_logprobs = request.sampling.num_logprobs >= 0});
-  generation->summary.prompt_tokens = prompt_tokens;
+  sequence.priority = request.priority;
+  sequence.tenant = std::move(request.tenant);
+  if (request.deadline_ms != 0) {
+    sequence.deadline_us = monotonic_us() + std::min(request.deadline_ms, kLongestMs) * 1000;
+  }
+  RUVLLM_ASSIGN(auto channels,
+                impl_->loop->submit_choices(std::move(sequence), request.num_choices));
+  auto generation = std::make_unique<Generation::Impl>();
+  generation->wants_logprobs = request.sampling.num_logprobs >= 0;
+  for (std::shared_ptr<engine::SequenceChannel>& channel : channels) {
+    generation->choices.push_back({.channel = std::move(channel),
+                                   .detokenizer = text::Detokenizer(impl_->text_tokenizer),
+                                   .stops = api::StopMatcher(request.stop),
+                                   .summary = {}});
+    generation->choices.back().summary.prompt_tokens = prompt_tokens;
+  }
   return Generation(std::move(generation));
 }
 
@@ -73,17 +100,29 @@ Generation::~Generation() {
   if (impl_ != nullptr) cancel();
 }
 
-void Generation::cancel() { impl_->channel->cancelled.store(true, std::memory_order_relaxed); }
+void Generation::cancel() {
+  for (const Impl::Choice& choice : impl_->choices) choice.cancel();
+}
 
-const GenerationSummary& Generation::summary() const { return impl_->summary; }
+void Generation::cancel_choice(uint32_t choice) { impl_->choices.at(choice).cancel(); }
 
-void Generation::Impl::finish(FinishReason reason) {
+uint32_t Generation::num_choices() const { return static_cast<uint32_t>(impl_->choices.size()); }
+
+const GenerationSummary& Generation::summary(uint32_t choice) const {
+  return impl_->choices.at(choice).summary;
+}
+
+void Generation::Impl::Choice::finish(events::EndReason reason) {
   finished = true;
+  summary.trailing_text = stops.push(detokenizer.flush());
+  summary.trailing_text += stops.flush();
+  // A stop string ends the sequence by cancelling it.
+  summary.finish_reason = stops.stopped() ? FinishReason::kStop : finish_reason_of(reason);
   const engine::SequenceResult& result = channel->result;
-  summary.finish_reason = reason;
   summary.cached_prompt_tokens = result.cached_prompt_tokens;
   summary.drafted_tokens = result.drafted_tokens;
   summary.accepted_tokens = result.accepted_tokens;
+  summary.preemptions = result.preemptions;
   summary.seed = result.seed;
   summary.latency.prefill_us = result.prefill_us;
   summary.latency.decode_us = result.decode_us;
@@ -91,45 +130,65 @@ void Generation::Impl::finish(FinishReason reason) {
   summary.latency.lora_us = result.lora_us;
 }
 
+Generation::Impl::Choice* Generation::Impl::poll(events::TokenEvent& event) {
+  for (size_t i = 0; i < choices.size(); ++i) {
+    Choice& choice = choices[(next_choice + i) % choices.size()];
+    if (choice.finished || !choice.channel->ring.pop(event)) continue;
+    next_choice += i + 1;
+    return &choice;
+  }
+  return nullptr;
+}
+
+Generation::Impl::Choice* Generation::Impl::wait_for(events::TokenEvent& event) {
+  if (std::ranges::all_of(choices, &Choice::finished)) return nullptr;
+  if (choices.size() == 1) {
+    choices.front().channel->ring.pop_wait(event);
+    return &choices.front();
+  }
+  engine::ChannelBell& bell = *choices.front().channel->bell;
+  for (;;) {
+    const uint32_t seen = bell.count.load(std::memory_order_acquire);
+    if (Choice* choice = poll(event)) return choice;
+    bell.count.wait(seen, std::memory_order_acquire);
+  }
+}
+
+GenerationEvent Generation::Impl::event_of(Choice& choice, const events::TokenEvent& event) const {
+  const uint64_t begin = monotonic_us();
+  GenerationEvent out;
+  out.choice = static_cast<uint32_t>(&choice - choices.data());
+  out.id = event.id;
+  out.text = choice.stops.push(choice.detokenizer.push(event.id));
+  ++choice.summary.completion_tokens;
+  if (choice.stops.stopped()) choice.cancel();
+  if (wants_logprobs) {
+    out.logprob = event.logprob;
+    for (int32_t i = 0; i < event.num_top; ++i) {
+      out.top_logprobs.push_back({event.top[i].id, event.top[i].logprob});
+    }
+  }
+  choice.summary.latency.tokenization_us += monotonic_us() - begin;
+  return out;
+}
+
 Result<std::optional<GenerationEvent>> Generation::next() {
-  Impl& impl = *impl_;
-  while (!impl.finished) {
-    events::TokenEvent event;
-    impl.channel->ring.pop_wait(event);
-    if (event.end == events::EndReason::kNumericError) {
-      impl.finished = true;
-      return fail(ErrorCode::kInternal,
-                  "the model's logits are not finite; the weights may be damaged");
+  events::TokenEvent event;
+  while (Impl::Choice* choice = impl_->wait_for(event)) {
+    if (event.end == events::EndReason::kNone) {
+      if (choice->stops.stopped()) continue;  // tokens computed before the cancel took effect
+      return std::optional<GenerationEvent>(impl_->event_of(*choice, event));
     }
-    if (event.end == events::EndReason::kModelDamaged) {
-      impl.finished = true;
-      return std::unexpected(*impl.channel->result.failure);
+    const bool is_damaged = event.end == events::EndReason::kModelDamaged;
+    if (!is_damaged && event.end != events::EndReason::kNumericError) {
+      choice->finish(event.end);
+      continue;
     }
-    if (event.end != events::EndReason::kNone) {
-      impl.summary.trailing_text = impl.stops.push(impl.detokenizer.flush());
-      impl.summary.trailing_text += impl.stops.flush();
-      const bool length = event.end == events::EndReason::kLength;
-      const bool cancelled = event.end == events::EndReason::kCancelled && !impl.stops.stopped();
-      impl.finish(cancelled ? FinishReason::kCancelled
-                            : (length && !impl.stops.stopped() ? FinishReason::kLength
-                                                               : FinishReason::kStop));
-      return std::optional<GenerationEvent>();
-    }
-    if (impl.stops.stopped()) continue;  // tokens computed before the cancel took effect
-    const uint64_t begin = monotonic_us();
-    GenerationEvent out;
-    out.id = event.id;
-    out.text = impl.stops.push(impl.detokenizer.push(event.id));
-    ++impl.summary.completion_tokens;
-    if (impl.stops.stopped()) cancel();
-    if (impl.wants_logprobs) {
-      out.logprob = event.logprob;
-      for (int32_t i = 0; i < event.num_top; ++i) {
-        out.top_logprobs.push_back({event.top[i].id, event.top[i].logprob});
-      }
-    }
-    impl.summary.latency.tokenization_us += monotonic_us() - begin;
-    return std::optional<GenerationEvent>(std::move(out));
+    cancel();
+    for (Impl::Choice& other : impl_->choices) other.finished = true;
+    if (is_damaged) return std::unexpected(*choice->channel->result.failure);
+    return fail(ErrorCode::kInternal,
+                "the model's logits are not finite; the weights may be damaged");
   }
   return std::optional<GenerationEvent>();
 }

@@ -48,6 +48,7 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "cpu_isa") return text(settings.cpu_isa);
   if (key == "weights") return text(settings.weights);
   if (key == "packed_mib") return count(settings.packed_mib);
+  if (key == "kv_mib") return count(settings.kv_mib);
   if (key == "kv_store") return text(settings.kv_store);
   if (key == "kv_tail") return count(settings.kv_tail);
   if (key == "speculate") return text(settings.speculate);
@@ -56,7 +57,8 @@ Status read_entry(const std::string& path, const toml::key& key, const toml::nod
   if (key == "cache_mib") return count(settings.cache_mib);
   return key_failure(path, key,
                      "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
-                     "packed_mib, kv_store, kv_tail, speculate, draft, cache_dir, cache_mib");
+                     "packed_mib, kv_mib, kv_store, kv_tail, speculate, draft, cache_dir, "
+                     "cache_mib");
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -87,6 +89,9 @@ Status read_environment(Settings& settings) {
   }
   if (const auto packed_mib = environment("RUVLLM_PACKED_MIB")) {
     RUVLLM_ASSIGN(settings.packed_mib, parse_count(*packed_mib, "RUVLLM_PACKED_MIB"));
+  }
+  if (const auto kv_mib = environment("RUVLLM_KV_MIB")) {
+    RUVLLM_ASSIGN(settings.kv_mib, parse_count(*kv_mib, "RUVLLM_KV_MIB"));
   }
   if (const auto kv_store = environment("RUVLLM_KV_STORE")) settings.kv_store = kv_store;
   if (const auto kv_tail = environment("RUVLLM_KV_TAIL")) {

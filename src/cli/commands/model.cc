@@ -31,6 +31,7 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.weights = context.options.weights;
   options.max_packed_bytes = uint64_t{context.options.packed_mib} << 20;
   options.kv_cache = context.options.kv_cache;
+  options.max_cache_bytes = uint64_t{context.options.kv_mib} << 20;
   return options;
 }
 

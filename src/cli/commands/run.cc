@@ -129,6 +129,9 @@ Status answer_once(Engine& engine, const RunOptions& options, Output& output) {
     output.write_json(report);
   } else {
     if (!answer.text.ends_with('\n')) output.write("\n");
+    for (size_t i = 1; i < answer.choices.size(); ++i) {
+      output.write(fmt::format("\n[{}]\n{}\n", i + 1, answer.choices[i].text));
+    }
     if (!answer.events.empty()) {
       output.write("\n" + logprobs_table(answer.events, engine.tokenizer()));
     }
@@ -147,11 +150,16 @@ Status run(RunOptions& options, CommandContext& context) {
   RUVLLM_ASSIGN(EngineOptions engine_settings, std::move(settings));
   RUVLLM_ASSIGN(engine_settings.chat_template, resolve_chat_template(options.chat_template));
   engine_settings.adapters = options.adapters;
+  engine_settings.max_sequences = options.generation.num_choices;
   RUVLLM_TRY(
       apply_speculation(options.speculation, context.options, Speculation::kAuto, engine_settings));
   apply_cache(options.cache, context.options, engine_settings);
   const bool chat = !options.prompt && options.prompt_file.empty() && !context.output.json() &&
                     context.output.out_is_terminal() && isatty(STDIN_FILENO) == 1;
+  if (chat && options.generation.num_choices > 1) {
+    return fail(ErrorCode::kInvalidArgument,
+                "run: --choices needs a prompt; a chat has one answer");
+  }
   if (!options.prompt && !chat) {
     const std::string source = options.prompt_file.empty() ? "-" : options.prompt_file;
     RUVLLM_ASSIGN(FileText text, read_text(source));

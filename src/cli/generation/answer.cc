@@ -39,6 +39,16 @@ Json logprobs_json(const std::vector<GenerationEvent>& events, const Tokenizer& 
   return list;
 }
 
+Json choices_json(const std::vector<Choice>& choices) {
+  Json list = Json::array();
+  for (const Choice& choice : choices) {
+    list.push_back({{"text", choice.text},
+                    {"token_ids", choice.ids},
+                    {"finish_reason", finish_reason_name(choice.finish_reason)}});
+  }
+  return list;
+}
+
 double per_second(uint64_t count, uint64_t microseconds) {
   return microseconds > 0 ? static_cast<double>(count) * 1e6 / static_cast<double>(microseconds)
                           : 0.0;
@@ -52,10 +62,17 @@ Result<Answer> generate_answer(Engine& engine, GenerationRequest request, uint64
   RUVLLM_ASSIGN(Generation generation, engine.submit(std::move(request)));
   InterruptScope interrupt([&generation] { generation.cancel(); });
   Answer answer;
+  if (generation.num_choices() > 1) answer.choices.resize(generation.num_choices());
   bool has_reader = true;
   while (true) {
     RUVLLM_ASSIGN(std::optional<GenerationEvent> event, generation.next());
     if (!event) break;
+    if (!answer.choices.empty()) {
+      Choice& choice = answer.choices[event->choice];
+      choice.ids.push_back(event->id);
+      choice.text += event->text;
+    }
+    if (event->choice > 0) continue;
     answer.ids.push_back(event->id);
     answer.text += event->text;
     if (has_reader && !event->text.empty() && !sink(event->text)) {
@@ -63,6 +80,10 @@ Result<Answer> generate_answer(Engine& engine, GenerationRequest request, uint64
       generation.cancel();
     }
     if (keep_events) answer.events.push_back(std::move(*event));
+  }
+  for (uint32_t i = 0; i < answer.choices.size(); ++i) {
+    answer.choices[i].text += generation.summary(i).trailing_text;
+    answer.choices[i].finish_reason = generation.summary(i).finish_reason;
   }
   answer.summary = generation.summary();
   answer.text += answer.summary.trailing_text;
@@ -86,6 +107,7 @@ Json answer_json(const Answer& answer, const Tokenizer& tokenizer) {
              {"accepted_tokens", summary.accepted_tokens}}},
            {"latency", latency_json(summary.latency)},
            {"seed", summary.seed}};
+  if (!answer.choices.empty()) out["choices"] = choices_json(answer.choices);
   if (!answer.events.empty()) out["logprobs"] = logprobs_json(answer.events, tokenizer);
   return out;
 }

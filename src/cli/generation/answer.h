@@ -13,15 +13,22 @@
 
 namespace ruvllm::cli {
 
+struct Choice {
+  std::string text;
+  std::vector<TokenId> ids;
+  FinishReason finish_reason = FinishReason::kStop;
+};
+
 struct Answer {
   std::string text;
   std::vector<TokenId> ids;
   std::vector<GenerationEvent> events;  // only when log-probabilities were asked for
+  std::vector<Choice> choices;          // only when several were asked for, the first included
   GenerationSummary summary;
   bool interrupted = false;  // by Ctrl-C
 };
 
-// Gets each piece of text; false stops the answer (nobody reads any more).
+// Gets each piece of text of the first choice; false stops the answer (nobody reads any more).
 using TextSink = std::function<bool(std::string_view)>;
 
 // Ctrl-C ends the answer, not the program. `tokenization_us` is what encoding the prompt took.

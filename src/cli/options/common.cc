@@ -64,6 +64,8 @@ void add_kv_flags(CommandParser& command, CommonFlags& flags) {
       .group(kCommonGroup);
   add_count(command, "--kv-tail", flags.kv_tail,
             "Last tokens that stay in f16 when there is a store");
+  add_count(command, "--kv-mib", flags.kv_mib,
+            "Room for keys and values in MiB; 0: full contexts, at most half of the free memory");
 }
 
 // A precision, or a preset's name; the tail goes over a preset's.
@@ -129,6 +131,7 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(options.kv_cache,
                 kv_cache_config(flags.kv_store.value_or(settings.kv_store.value_or("f16")),
                                 flags.kv_tail ? flags.kv_tail : settings.kv_tail));
+  options.kv_mib = flags.kv_mib.value_or(settings.kv_mib.value_or(0));
   if (settings.speculate) {
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));
   }

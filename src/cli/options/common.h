@@ -23,6 +23,7 @@ struct CommonFlags {
   std::optional<uint32_t> packed_mib;
   std::optional<std::string> kv_store;
   std::optional<uint32_t> kv_tail;
+  std::optional<uint32_t> kv_mib;
   std::string config_path;
   bool json = false;
 };
@@ -51,6 +52,7 @@ struct CommonOptions {
   WeightForm weights = WeightForm::kAuto;
   uint32_t packed_mib = 0;  // 0: half of the memory that is available
   KvCacheConfig kv_cache;
+  uint32_t kv_mib = 0;  // 0: as EngineOptions::max_cache_bytes
   // For the flags of request/speculation.h, which not all commands have.
   std::optional<Speculation> speculate;
   std::string draft;

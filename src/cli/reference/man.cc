@@ -133,6 +133,7 @@ Settings:
 .BR cpu_isa ,
 .BR weights ,
 .BR packed_mib ,
+.BR kv_mib ,
 .BR kv_store ,
 .BR kv_tail ,
 .B cache_dir
@@ -143,7 +144,7 @@ and
 Lines typed in chats.
 .SH ENVIRONMENT
 .TP
-.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL ", " RUVLLM_CACHE_DIR ", " RUVLLM_CACHE_MIB
+.BR RUVLLM_MODEL ", " RUVLLM_THREADS ", " RUVLLM_CTX ", " RUVLLM_DEVICE ", " RUVLLM_CPU_ISA ", " RUVLLM_WEIGHTS ", " RUVLLM_PACKED_MIB ", " RUVLLM_KV_MIB ", " RUVLLM_KV_STORE ", " RUVLLM_KV_TAIL ", " RUVLLM_CACHE_DIR ", " RUVLLM_CACHE_MIB
 As the flags of these names.
 .TP
 .B RUVLLM_CONFIG

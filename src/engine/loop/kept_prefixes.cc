@@ -22,7 +22,11 @@ void KeptPrefixes::adopt(Sequence& sequence) {
 void KeptPrefixes::keep(Sequence& sequence) {
   const auto tokens =
       std::span<const int32_t>(sequence.tokens).first(static_cast<size_t>(sequence.num_computed));
-  if (sequence.drafts) speculator_->keep(sequence, tokens);
+  // The draft model may be ahead, of a sequence that was preempted; its last row may be of a draft.
+  if (sequence.drafts) {
+    speculator_->keep(sequence,
+                      std::span<const int32_t>(sequence.tokens).first(sequence.tokens.size() - 1));
+  }
   sequence.pages.keep(cache_, tokens);
   release(sequence);
 }

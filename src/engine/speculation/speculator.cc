@@ -134,7 +134,13 @@ bool Speculator::collect(std::span<const std::unique_ptr<Sequence>> running,
   options_now_.clear();
   lookup_options_.clear();
   for (const auto& sequence : running) {
-    if (sequence->drafts) sequence->drafts->num_drafts = 0;
+    if (!sequence->drafts) continue;
+    sequence->drafts->num_drafts = 0;
+    // Drafts that found no room in the last step were not checked. The last token is computed
+    // again.
+    if (draft_model_ != nullptr) {
+      draft_model_->rewind(sequence->drafts->cache, count_of(sequence->tokens.size()) - 1);
+    }
   }
   for (size_t i = 0; i < running.size(); ++i) {
     Sequence& sequence = *running[i];

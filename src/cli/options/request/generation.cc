@@ -127,6 +127,12 @@ void add_generation_flags(CommandParser& command, GenerationOptions& options) {
   command.add_option("--stop", options.stop, "End the answer before TEXT (repeatable)")
       .value_name("TEXT")
       .group(kGroup);
+  command
+      .add_option("--choices", options.num_choices,
+                  "So many answers; number i is that of the seed plus i")
+      .range(1, 128)
+      .value_name("N")
+      .group(kGroup);
   command.add_flag("--ignore-eos", options.ignore_end, "Go on past the model's end of answer")
       .group(kGroup);
   command
@@ -166,6 +172,7 @@ GenerationRequest make_request(const GenerationOptions& options, std::vector<Tok
   request.prompt = std::move(prompt);
   request.sampling = options.sampling;
   request.max_tokens = options.max_tokens;
+  request.num_choices = options.num_choices;
   request.stop = options.stop;
   request.ignore_end = options.ignore_end;
   return request;

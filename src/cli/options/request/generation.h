@@ -16,6 +16,7 @@ namespace ruvllm::cli {
 struct GenerationOptions {
   SamplingParams sampling;
   uint32_t max_tokens = 0;  // 0: until the context is full
+  uint32_t num_choices = 1;
   std::vector<std::string> stop;
   bool ignore_end = false;
 };
