@@ -117,8 +117,9 @@ TEST_P(AdaptersTest, EachRequestOfABatchHasItsOwn) {
   for (size_t i = 0; i < uses.size(); ++i) {
     Generation generation = shared->submit(request(i)).value();
     alone.push_back(read(generation));
-    // What another set of adapters left in the cache must not be taken for this one's.
-    EXPECT_EQ(generation.summary().cached_prompt_tokens, 0u) << i;
+    // What another set of adapters left in the cache must not be taken for this one's. The last set
+    // has the second one's content in another format: it makes the same keys.
+    EXPECT_EQ(generation.summary().cached_prompt_tokens > 0, i == 3) << i;
   }
   EXPECT_NE(alone[0], alone[1]);
   EXPECT_EQ(alone[1], alone[3]);

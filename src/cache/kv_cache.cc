@@ -95,7 +95,10 @@ ops::KvView KvCache::view() const {
 }
 
 uint64_t KvCache::bytes_reserved() const {
-  return pages_.bytes_reserved() + (store_ ? store_->bytes_reserved() : 0);
+  const auto bytes_of = [](const PagePool& pool) {
+    return pool.bytes_reserved() + pool.bytes_of_tables();
+  };
+  return bytes_of(pages_) + (store_ ? bytes_of(*store_) : 0) + index_.bytes_reserved();
 }
 
 uint64_t KvCache::bytes_used() const {

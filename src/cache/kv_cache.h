@@ -71,9 +71,9 @@ class KvCache {
     return PagePool::worth_at(pages_.num_taken(), depth, static_cast<uint32_t>(num_pages));
   }
 
-  uint64_t bytes_reserved() const;
-  uint64_t bytes_used() const;    // of pages that sequences refer to
-  uint64_t bytes_cached() const;  // of those kept beside them, until they are needed
+  uint64_t bytes_reserved() const;  // tables and index included
+  uint64_t bytes_used() const;      // of pages that sequences refer to
+  uint64_t bytes_cached() const;    // of those kept beside them, until they are needed
   std::vector<MemoryRange> ranges() const;
 
  private:

@@ -56,6 +56,7 @@ class PagePool {
   // Those that take() can give.
   uint32_t num_available() const { return num_free() + num_cached_; }
   uint64_t bytes_reserved() const { return buffer_.size(); }
+  uint64_t bytes_of_tables() const { return tables_.size(); }
   uint64_t bytes_used() const { return (num_pages_ - num_available()) * page_bytes_; }
   uint64_t bytes_cached() const { return num_cached_ * page_bytes_; }
   std::vector<MemoryRange> ranges() const { return {buffer_.range(), tables_.range()}; }

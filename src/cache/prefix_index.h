@@ -76,6 +76,7 @@ class PrefixIndex {
   const Hash128& key() const { return key_; }
   // Only while there are no blocks.
   void set_key(const Hash128& key);
+  uint64_t bytes_reserved() const { return tables_.size(); }
   MemoryRange range() const { return tables_.range(); }
 
  private:

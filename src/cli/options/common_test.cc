@@ -22,7 +22,8 @@ std::optional<CommonFlags> parse(const std::vector<std::string>& arguments,
 TEST(CommonFlags, UnsetUnlessGiven) {
   const CommonFlags flags = parse({}).value();
   EXPECT_FALSE(flags.model || flags.threads || flags.ctx || flags.device || flags.cpu_isa ||
-               flags.weights || flags.packed_mib || flags.kv_store || flags.kv_tail || flags.kv_mib);
+               flags.weights || flags.packed_mib || flags.kv_store || flags.kv_tail ||
+               flags.kv_mib);
   EXPECT_FALSE(flags.json);
 }
 
