@@ -635,6 +635,20 @@ class Run(CommandTest):
         self.assertEqual(out["finish_reason"], "length")
         self.assertEqual(self.run_command(*arguments)[0], out["text"] + "\n")
 
+    def test_choices_are_the_answers_of_the_next_seeds(self):
+        arguments = ("run", "--raw", "-p", "Once upon a time", "-n", "12", "--temp", "1")
+        several = self.json_of(*arguments, "--seed", "7", "--choices", "3", "--kv-mib", "64")
+        self.assertEqual(several["text"], several["choices"][0]["text"])
+        self.assertEqual(len(several["choices"]), 3)
+        for i, choice in enumerate(several["choices"]):
+            alone = self.json_of(*arguments, "--seed", str(7 + i))
+            for field in ("text", "token_ids", "finish_reason"):
+                self.assertEqual(choice[field], alone[field])
+        out = self.run_command(*arguments, "--seed", "7", "--choices", "2")[0]
+        self.assertIn("\n[2]\n" + several["choices"][1]["text"], out)
+        self.run_command(*arguments, "--choices", "0", status=2)
+        self.run_command(*arguments, "--choices", "129", status=2)
+
     def test_where_the_prompt_comes_from(self):
         options = ("-n", "8", "--temp", "0", "--raw")
         prompt = "Once upon a time"
