@@ -125,7 +125,7 @@ struct FirstToken {
 
 Result<FirstToken> time_first_token(const Target& target, std::vector<TokenId> prompt) {
   const uint64_t begin = monotonic_ns();
-  RUVLLM_ASSIGN(const auto channel, submit(target, std::move(prompt), 1));
+  RUVLLM_ASSIGN(const auto channel, submit(target, std::move(prompt), 1, 0));
   RUVLLM_ASSIGN(const uint64_t end, next_token_ns(*channel));
   drain(*channel);
   return FirstToken{static_cast<double>(end - begin) / 1e6, channel->result.cached_prompt_tokens};
