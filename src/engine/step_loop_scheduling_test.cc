@@ -259,7 +259,9 @@ TEST(Scheduling, ChoicesShareTheirPromptsPages) {
   EXPECT_EQ(read_all(*(*channels)[3]).end, EndReason::kCancelled);
   for (const auto& channel : *channels) channel->cancelled = true;
   for (size_t i = 0; i < 8; ++i) {
-    if (i != 3) EXPECT_EQ(read_all(*(*channels)[i]).end, EndReason::kCancelled);
+    if (i != 3) {
+      EXPECT_EQ(read_all(*(*channels)[i]).end, EndReason::kCancelled);
+    }
   }
 }
 
