@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
                     StoreCase{"F16Speculating", kernels::KvStoreFormat::kF16, true},
                     StoreCase{"Q4", kernels::KvStoreFormat::kQ4, false},
                     StoreCase{"Q2Speculating", kernels::KvStoreFormat::kQ2, true}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 StepLoopOptions small_loop(uint32_t max_sequences) {
   return {.context_length = 256, .max_sequences = max_sequences, .max_batch_tokens = 64};
