@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
                     StoreCase{"F16Speculating", kernels::KvStoreFormat::kF16, true},
                     StoreCase{"Q4", kernels::KvStoreFormat::kQ4, false},
                     StoreCase{"Q2Speculating", kernels::KvStoreFormat::kQ2, true}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 StepLoopOptions small_loop(uint32_t max_sequences) {
   return {.context_length = 256, .max_sequences = max_sequences, .max_batch_tokens = 64};
@@ -259,7 +259,9 @@ TEST(Scheduling, ChoicesShareTheirPromptsPages) {
   EXPECT_EQ(read_all(*(*channels)[3]).end, EndReason::kCancelled);
   for (const auto& channel : *channels) channel->cancelled = true;
   for (size_t i = 0; i < 8; ++i) {
-    if (i != 3) EXPECT_EQ(read_all(*(*channels)[i]).end, EndReason::kCancelled);
+    if (i != 3) {
+      EXPECT_EQ(read_all(*(*channels)[i]).end, EndReason::kCancelled);
+    }
   }
 }
 

@@ -223,11 +223,18 @@ class Simulation {
     }
     ASSERT_LE(rows, limits.max_rows);
     ASSERT_TRUE(taken.fits(free_pages()));
-    if (limits.max_prefill_rows > 0 && decodes > 0)
+    if (limits.max_prefill_rows > 0 && decodes > 0) {
       ASSERT_LE(prefill_rows, limits.max_prefill_rows);
-    if (limits.max_prefill_sequences > 0) ASSERT_LE(prefills, limits.max_prefill_sequences);
-    if (limits.max_decode_rows > 0) ASSERT_LE(decodes, limits.max_decode_rows);
-    if (limits.max_adapters > 0) ASSERT_LE(std::ssize(adapters), limits.max_adapters);
+    }
+    if (limits.max_prefill_sequences > 0) {
+      ASSERT_LE(prefills, limits.max_prefill_sequences);
+    }
+    if (limits.max_decode_rows > 0) {
+      ASSERT_LE(decodes, limits.max_decode_rows);
+    }
+    if (limits.max_adapters > 0) {
+      ASSERT_LE(std::ssize(adapters), limits.max_adapters);
+    }
     check_the_highest(seen);
   }
 
@@ -309,7 +316,9 @@ TEST_P(RandomWorkload, KeepsBudgetsAndEndsEverythingOnce) {
     ASSERT_EQ(job.times_ended, 1);
     const bool all_there = job.num_known == job.prompt + job.answer + 1;
     ASSERT_NE(all_there, job.missed_deadline);
-    if (job.missed_deadline) ASSERT_GE(job.ended_us, job.deadline_us);
+    if (job.missed_deadline) {
+      ASSERT_GE(job.ended_us, job.deadline_us);
+    }
   }
   Simulation again(load);
   ASSERT_TRUE(again.run(300'000));
