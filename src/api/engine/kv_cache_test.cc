@@ -1,8 +1,11 @@
 // What the cache takes: the public formula beside what the allocator counts.
 #include "api/engine/kv_cache.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,12 +42,13 @@ uint64_t counted_bytes(const KvCacheConfig& config) {
           .value();
   cache::SequencePages sequence;
   sequence.plan(config.max_tokens);
+  const std::vector<int32_t> ids(config.max_tokens);
   const auto tokens = static_cast<int32_t>(config.max_tokens);
   constexpr int32_t kStep = 512;
   for (int32_t done = 0; done < tokens; done += kStep) {
     const int32_t end = std::min(tokens, done + kStep);
     EXPECT_TRUE(sequence.reserve(cache, end));
-    sequence.advance(cache, end, end);
+    sequence.advance(cache, end, std::span(ids).first(static_cast<size_t>(end)));
   }
   EXPECT_EQ(sequence.bytes(cache), cache.bytes_used());
   return cache.bytes_used();
