@@ -12,10 +12,10 @@ namespace {
 class SettingsTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE",
-                             "RUVLLM_CPU_ISA", "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT",
-                              "RUVLLM_CACHE_DIR", "RUVLLM_CACHE_MIB", "RUVLLM_LORA_BATCH",
-                              "RUVLLM_BATCH_FOR_MEMORY", "NO_COLOR"}) {
+    for (const char* name :
+         {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE", "RUVLLM_CPU_ISA",
+          "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT", "RUVLLM_CACHE_DIR",
+          "RUVLLM_CACHE_MIB", "RUVLLM_LORA_BATCH", "RUVLLM_BATCH_FOR_MEMORY", "NO_COLOR"}) {
       ::unsetenv(name);
     }
     ::setenv("XDG_CONFIG_HOME", testing::TempDir().c_str(), 1);

@@ -58,7 +58,7 @@ struct CommonOptions {
   KvCacheConfig kv_cache;
   BatchConfig batch;
   std::optional<double> batch_memory_gb;  // 0: what is free
-  uint32_t kv_mib = 0;  // 0: as EngineOptions::max_cache_bytes
+  uint32_t kv_mib = 0;                    // 0: as EngineOptions::max_cache_bytes
   // For the flags of request/speculation.h, which not all commands have.
   std::optional<Speculation> speculate;
   std::string draft;

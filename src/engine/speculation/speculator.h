@@ -16,11 +16,11 @@
 #include "base/core/error.h"
 #include "device/cpu_device.h"
 #include "engine/scheduling/scheduler.h"
+#include "engine/scheduling/step_cost.h"
 #include "engine/sequence.h"
 #include "engine/speculation/draft_model.h"
 #include "engine/speculation/planning/acceptance.h"
 #include "engine/speculation/planning/draft_planner.h"
-#include "engine/scheduling/step_cost.h"
 #include "model/model.h"
 
 namespace ruvllm::engine {

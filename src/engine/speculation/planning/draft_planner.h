@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/speculation/planning/acceptance.h"
 #include "engine/scheduling/step_cost.h"
+#include "engine/speculation/planning/acceptance.h"
 
 namespace ruvllm::engine {
 
