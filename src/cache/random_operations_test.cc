@@ -77,8 +77,8 @@ class RandomOperations : public testing::TestWithParam<Scenario> {
       live->pages.share_under(cache_.index().root(salt, {}));
       live->num_computed =
           live->pages.adopt(cache_, std::span(live->tokens).first(live->tokens.size() - 1));
-      num_hits_ += live->num_computed > 0 ? 1 : 0;
-      num_partial_hits_ += live->num_computed % kTokens > 0 ? 1 : 0;
+      num_hits_ += live->num_computed > 0 ? 1u : 0u;
+      num_partial_hits_ += live->num_computed % kTokens > 0 ? 1u : 0u;
       check_reads(*live, live->num_computed);
     }
     live_.push_back(std::move(live));
@@ -181,7 +181,7 @@ class RandomOperations : public testing::TestWithParam<Scenario> {
       uint32_t num_used = 0;
       for (uint32_t page = 0; page < pool.num_pages(); ++page) {
         ASSERT_EQ(pool.num_references(page), references[page]) << page;
-        num_used += references[page] > 0 ? 1 : 0;
+        num_used += references[page] > 0 ? 1u : 0u;
         const uint32_t block = pool.block(page);
         if (block == PagePool::kNoBlock) continue;
         ASSERT_EQ(cache_.index().block(block).page(tier), page);

@@ -104,14 +104,14 @@ TEST_P(PrefixSharing, HitsEqualColdRuns) {
   for (const uint32_t batch_tokens : {5u, 48u, 400u}) {
     const auto loop = start({.max_batch_tokens = batch_tokens});
     ask(*loop, make_request(make_prompt(300, 1), 20));
-    for (const auto [shared, length] : {std::pair(300, 330),
-                                        {300, 300},
-                                        {299, 320},
-                                        {160, 200},
-                                        {70, 250},
-                                        {32, 60},
-                                        {20, 90},
-                                        {5, 40}}) {
+    for (const auto& [shared, length] : {std::pair(300, 330),
+                                         {300, 300},
+                                         {299, 320},
+                                         {160, 200},
+                                         {70, 250},
+                                         {32, 60},
+                                         {20, 90},
+                                         {5, 40}}) {
       const auto request = make_request(
           branch(static_cast<size_t>(shared), static_cast<size_t>(length), shared), 12);
       const Answer warm = ask(*loop, request);
@@ -145,7 +145,9 @@ TEST_P(PrefixSharing, RunningRequestsShareWithRunningOnes) {
   for (size_t i = 0; i < requests.size(); ++i) {
     const Answer warm = read(*channels[i]);
     EXPECT_TRUE(warm.same_as(ask_cold(requests[i]))) << i;
-    if (i < 3) EXPECT_GE(warm.cached, 128u) << i;
+    if (i < 3) {
+      EXPECT_GE(warm.cached, 128u) << i;
+    }
   }
   const Answer rest = read(*running);
   answer.ids.insert(answer.ids.end(), rest.ids.begin(), rest.ids.end());
