@@ -183,7 +183,7 @@ Result<std::vector<std::shared_ptr<SequenceChannel>>> StepLoop::submit_choices(
   std::vector<std::shared_ptr<SequenceChannel>> channels;
   for (uint32_t i = 0; i < num_choices; ++i) {
     auto sequence = std::make_unique<Sequence>();
-    sequence->request = request;
+    sequence->request = i + 1 < num_choices ? request : std::move(request);
     sequence->channel = std::make_shared<SequenceChannel>();
     sequence->channel->bell = bell;
     sequence->channel->result.seed = seed + i;
@@ -403,13 +403,13 @@ void StepLoop::execute() {
   const uint64_t begin_ns = monotonic_ns();
   model_.step(device_, *workspace_, batch, cache_.view(), batch_.logit_rows(),
               all_generate ? model::RowsAfter::kDone : model::RowsAfter::kReadable);
+  const double pass_us = static_cast<double>(monotonic_ns() - begin_ns) / 1e3;
   if (speculator_ != nullptr) {
     speculator_->step_done(batch.num_rows, static_cast<int32_t>(batch_.logit_rows().size()),
-                           static_cast<double>(monotonic_ns() - begin_ns) / 1e3);
+                           pass_us);
   }
   if (options_.max_step_us > 0) {
-    step_cost_.observe(batch.num_rows, static_cast<double>(monotonic_ns() - begin_ns) / 1e3,
-                       StepKind::kDecode);
+    step_cost_.observe(batch.num_rows, pass_us, StepKind::kDecode);
   }
   if (!batch_.state_rows().empty()) {
     model_.final_states(device_, *workspace_, batch_.state_rows());

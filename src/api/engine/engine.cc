@@ -9,6 +9,7 @@
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
 #include "cache/kv_cache.h"
+#include "engine/loop/cache_plan.h"
 #include "text/template/families/families.h"
 #include <ruvllm/engine.h>
 
@@ -42,7 +43,7 @@ Status check_options(const EngineOptions& options) {
 }
 
 uint64_t token_cache_bytes(const model::ModelConfig& config, kernels::KvStoreFormat store) {
-  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
+  const cache::PageShape shape = engine::page_shape(config);
   const uint64_t page_bytes =
       store == kernels::KvStoreFormat::kF16 ? shape.bytes() : shape.stored_bytes(store);
   return page_bytes / kernels::kPageTokens;
@@ -75,11 +76,10 @@ Result<uint32_t> choose_context(const EngineOptions& options, uint64_t available
 }
 
 // Tokens that the cache holds; 0: full contexts of all sequences.
-uint64_t choose_cache_tokens(const EngineOptions& options, uint32_t max_sequences,
-                             const model::ModelConfig& config, kernels::KvStoreFormat store,
-                             uint32_t context_length) {
-  const uint64_t budget =
-      options.max_cache_bytes != 0 ? options.max_cache_bytes : memory_info().budget / 2;
+uint64_t choose_cache_tokens(const EngineOptions& options, uint64_t available,
+                             uint32_t max_sequences, const model::ModelConfig& config,
+                             kernels::KvStoreFormat store, uint32_t context_length) {
+  const uint64_t budget = options.max_cache_bytes != 0 ? options.max_cache_bytes : available / 2;
   const uint64_t tokens = budget / std::max<uint64_t>(token_cache_bytes(config, store), 1);
   const uint64_t all = uint64_t{context_length} * max_sequences;
   // Without a word from the caller one context fits in any case, as far as memory goes.
@@ -177,9 +177,10 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   RUVLLM_ASSIGN(const api::KvStoreOptions store, api::kv_store_options(options.kv_cache));
   loop_options.kv_store = store.format;
   loop_options.kv_tiers = store.tiers;
+  const uint64_t left = memory_info().budget;  // beside the model
   RUVLLM_ASSIGN(loop_options.context_length,
-                choose_context(options, std::min(available, memory_info().budget), config,
-                               store.format, impl->draft_model.get()));
+                choose_context(options, std::min(available, left), config, store.format,
+                               impl->draft_model.get()));
   RUVLLM_ASSIGN(const api::ChosenBatch batch,
                 api::choose_batch(options, available,
                                   {*impl->device, impl->device->team().num_threads(), *impl->model,
@@ -190,7 +191,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options) {
   loop_options.max_decode_rows = batch.config.decode_batch;
   loop_options.max_adapters = batch.config.lora_batch;
   loop_options.max_step_us = uint64_t{options.max_step_ms} * 1000;
-  loop_options.cache_tokens = choose_cache_tokens(options, batch.max_sequences, config,
+  loop_options.cache_tokens = choose_cache_tokens(options, left, batch.max_sequences, config,
                                                   store.format, loop_options.context_length);
   loop_options.max_batch_tokens = options.max_batch_tokens;
   loop_options.speculation = impl->speculation(options);

@@ -1,8 +1,14 @@
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <limits>
+#include <string_view>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <toml++/toml.h>
 #include <unistd.h>
@@ -27,48 +33,76 @@ std::unexpected<Error> key_failure(const std::string& path, const toml::key& key
               key.str(), reason);
 }
 
-Status read_entry(const std::string& path, const toml::key& key, const toml::node& node,
-                  Settings& settings) {
-  const auto text = [&](std::optional<std::string>& target) -> Status {
-    if (!node.is_string()) return key_failure(path, key, "expected a string");
-    target = node.value<std::string>();
-    return {};
-  };
-  const auto count = [&](std::optional<uint32_t>& target) -> Status {
-    const std::optional<int64_t> value = node.value_exact<int64_t>();
-    if (!value || *value < 0 || *value > std::numeric_limits<uint32_t>::max()) {
-      return key_failure(path, key, "expected a whole number");
-    }
-    target = static_cast<uint32_t>(*value);
-    return {};
-  };
-  if (key == "model") return text(settings.model);
-  if (key == "threads") return count(settings.threads);
-  if (key == "ctx") return count(settings.ctx);
-  if (key == "device") return text(settings.device);
-  if (key == "cpu_isa") return text(settings.cpu_isa);
-  if (key == "weights") return text(settings.weights);
-  if (key == "packed_mib") return count(settings.packed_mib);
-  if (key == "kv_mib") return count(settings.kv_mib);
-  if (key == "kv_store") return text(settings.kv_store);
-  if (key == "kv_tail") return count(settings.kv_tail);
-  if (key == "speculate") return text(settings.speculate);
-  if (key == "draft") return text(settings.draft);
-  if (key == "cache_dir") return text(settings.cache_dir);
-  if (key == "cache_mib") return count(settings.cache_mib);
-  if (key == "prefill_batch") return count(settings.prefill_batch);
-  if (key == "decode_batch") return count(settings.decode_batch);
-  if (key == "lora_batch") return count(settings.lora_batch);
-  if (key == "batch_for_memory") {
-    if (!node.is_number()) return text(settings.batch_for_memory);
-    settings.batch_for_memory = fmt::format("{}", *node.value<double>());
+using Text = std::optional<std::string> Settings::*;
+using Count = std::optional<uint32_t> Settings::*;
+
+// A key of the file; its variable is RUVLLM_ with the key in capitals.
+struct Entry {
+  std::string_view key;
+  std::variant<Text, Count> target;
+};
+
+constexpr Entry kEntries[] = {
+    {"model", &Settings::model},
+    {"threads", &Settings::threads},
+    {"ctx", &Settings::ctx},
+    {"device", &Settings::device},
+    {"cpu_isa", &Settings::cpu_isa},
+    {"weights", &Settings::weights},
+    {"packed_mib", &Settings::packed_mib},
+    {"kv_mib", &Settings::kv_mib},
+    {"kv_store", &Settings::kv_store},
+    {"kv_tail", &Settings::kv_tail},
+    {"speculate", &Settings::speculate},
+    {"draft", &Settings::draft},
+    {"prefill_batch", &Settings::prefill_batch},
+    {"decode_batch", &Settings::decode_batch},
+    {"lora_batch", &Settings::lora_batch},
+    {"batch_for_memory", &Settings::batch_for_memory},
+    {"cache_dir", &Settings::cache_dir},
+    {"cache_mib", &Settings::cache_mib},
+};
+
+std::string variable_of(const Entry& entry) {
+  std::string name = "RUVLLM_";
+  for (const char c : entry.key) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return name;
+}
+
+Status read_text(const std::string& path, const toml::key& key, const toml::node& node,
+                 std::optional<std::string>& target) {
+  if (node.is_number() && key == "batch_for_memory") {
+    target = fmt::format("{}", *node.value<double>());
     return {};
   }
-  return key_failure(
-      path, key,
-      "unknown key; known are: model, threads, ctx, device, cpu_isa, weights, "
-      "packed_mib, kv_mib, kv_store, kv_tail, speculate, draft, prefill_batch, decode_batch, "
-      "lora_batch, batch_for_memory, cache_dir, cache_mib");
+  if (!node.is_string()) return key_failure(path, key, "expected a string");
+  target = node.value<std::string>();
+  return {};
+}
+
+Status read_count(const std::string& path, const toml::key& key, const toml::node& node,
+                  std::optional<uint32_t>& target) {
+  const std::optional<int64_t> value = node.value_exact<int64_t>();
+  if (!value || *value < 0 || *value > std::numeric_limits<uint32_t>::max()) {
+    return key_failure(path, key, "expected a whole number");
+  }
+  target = static_cast<uint32_t>(*value);
+  return {};
+}
+
+Status read_entry(const std::string& path, const toml::key& key, const toml::node& node,
+                  Settings& settings) {
+  const auto entry = std::ranges::find(kEntries, key.str(), &Entry::key);
+  if (entry == std::end(kEntries)) {
+    std::vector<std::string_view> known;
+    for (const Entry& each : kEntries) known.push_back(each.key);
+    return key_failure(path, key,
+                       fmt::format("unknown key; known are: {}", fmt::join(known, ", ")));
+  }
+  if (const Text* text = std::get_if<Text>(&entry->target)) {
+    return read_text(path, key, node, settings.*(*text));
+  }
+  return read_count(path, key, node, settings.*std::get<Count>(entry->target));
 }
 
 Result<toml::table> parse_file(const std::string& path) {
@@ -87,41 +121,15 @@ Status read_file(const std::string& path, Settings& settings) {
 }
 
 Status read_environment(Settings& settings) {
-  if (const auto model = environment("RUVLLM_MODEL")) settings.model = model;
-  if (const auto device = environment("RUVLLM_DEVICE")) settings.device = device;
-  if (const auto isa = environment("RUVLLM_CPU_ISA")) settings.cpu_isa = isa;
-  if (const auto weights = environment("RUVLLM_WEIGHTS")) settings.weights = weights;
-  if (const auto speculate = environment("RUVLLM_SPECULATE")) settings.speculate = speculate;
-  if (const auto draft = environment("RUVLLM_DRAFT")) settings.draft = draft;
-  if (const auto folder = environment("RUVLLM_CACHE_DIR")) settings.cache_dir = folder;
-  if (const auto cache_mib = environment("RUVLLM_CACHE_MIB")) {
-    RUVLLM_ASSIGN(settings.cache_mib, parse_count(*cache_mib, "RUVLLM_CACHE_MIB"));
-  }
-  if (const auto packed_mib = environment("RUVLLM_PACKED_MIB")) {
-    RUVLLM_ASSIGN(settings.packed_mib, parse_count(*packed_mib, "RUVLLM_PACKED_MIB"));
-  }
-  if (const auto kv_mib = environment("RUVLLM_KV_MIB")) {
-    RUVLLM_ASSIGN(settings.kv_mib, parse_count(*kv_mib, "RUVLLM_KV_MIB"));
-  }
-  if (const auto kv_store = environment("RUVLLM_KV_STORE")) settings.kv_store = kv_store;
-  if (const auto kv_tail = environment("RUVLLM_KV_TAIL")) {
-    RUVLLM_ASSIGN(settings.kv_tail, parse_count(*kv_tail, "RUVLLM_KV_TAIL"));
-  }
-  if (const auto threads = environment("RUVLLM_THREADS")) {
-    RUVLLM_ASSIGN(settings.threads, parse_count(*threads, "RUVLLM_THREADS"));
-  }
-  if (const auto ctx = environment("RUVLLM_CTX")) {
-    RUVLLM_ASSIGN(settings.ctx, parse_count(*ctx, "RUVLLM_CTX"));
-  }
-  for (const auto& [name, target] : {std::pair("RUVLLM_PREFILL_BATCH", &settings.prefill_batch),
-                                     std::pair("RUVLLM_DECODE_BATCH", &settings.decode_batch),
-                                     std::pair("RUVLLM_LORA_BATCH", &settings.lora_batch)}) {
-    if (const auto value = environment(name)) {
-      RUVLLM_ASSIGN(*target, parse_count(*value, name));
+  for (const Entry& entry : kEntries) {
+    const std::string name = variable_of(entry);
+    std::optional<std::string> value = environment(name.c_str());
+    if (!value) continue;
+    if (const Text* text = std::get_if<Text>(&entry.target)) {
+      settings.*(*text) = std::move(value);
+    } else {
+      RUVLLM_ASSIGN(settings.*std::get<Count>(entry.target), parse_count(*value, name));
     }
-  }
-  if (const auto memory = environment("RUVLLM_BATCH_FOR_MEMORY")) {
-    settings.batch_for_memory = memory;
   }
   settings.no_color = environment("NO_COLOR").has_value();
   return {};

@@ -5,6 +5,10 @@
 
 namespace ruvllm::engine {
 
+cache::PageShape page_shape(const model::ModelConfig& config) {
+  return {config.num_layers, config.num_kv_heads, config.head_dim};
+}
+
 Result<cache::KvCache> create_cache(const model::ModelConfig& config,
                                     const StepLoopOptions& options) {
   const uint64_t pages_of_one = cache::pages_for_tokens(options.context_length);
@@ -19,7 +23,7 @@ Result<cache::KvCache> create_cache(const model::ModelConfig& config,
                 options.max_sequences, options.context_length, pages);
   }
   cache::KvCacheOptions cache_options;
-  cache_options.shape = {config.num_layers, config.num_kv_heads, config.head_dim};
+  cache_options.shape = page_shape(config);
   cache_options.num_pages = static_cast<uint32_t>(pages);
   cache_options.format = options.kv_store;
   cache_options.tiers = options.kv_tiers;

@@ -9,6 +9,9 @@
 
 namespace ruvllm::engine {
 
+// What a page holds of a model.
+cache::PageShape page_shape(const model::ModelConfig& config);
+
 // For cache_tokens tokens, or max_sequences full contexts. With a store each needs in binary16 only
 // its first page, what the rows of a step write and what lies between them and the store.
 Result<cache::KvCache> create_cache(const model::ModelConfig& config,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/system/clock.h"
+#include "engine/loop/cache_plan.h"
 #include "engine/sequence.h"
 
 namespace ruvllm::engine {
@@ -13,15 +14,14 @@ Result<std::unique_ptr<DraftModel>> DraftModel::create(const model::Model& model
   const model::ModelConfig& config = model.config();
   const uint32_t context =
       std::min(limits.context_length, static_cast<uint32_t>(config.context_length));
-  const cache::PageShape shape{config.num_layers, config.num_kv_heads, config.head_dim};
   const uint64_t pages = uint64_t{cache::pages_for_tokens(context)} * limits.max_sequences;
   if (pages > UINT32_MAX) {
     return fail(ErrorCode::kOutOfMemory, "draft model: {} sequences of {} tokens need {} pages",
                 limits.max_sequences, context, pages);
   }
-  RUVLLM_ASSIGN(
-      cache::KvCache kv_cache,
-      cache::KvCache::create({.shape = shape, .num_pages = static_cast<uint32_t>(pages)}));
+  RUVLLM_ASSIGN(cache::KvCache kv_cache,
+                cache::KvCache::create(
+                    {.shape = page_shape(config), .num_pages = static_cast<uint32_t>(pages)}));
   RUVLLM_ASSIGN(auto workspace, model::Workspace::create(
                                     device, config, model.weights(),
                                     {.max_rows = static_cast<int32_t>(limits.max_rows),

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/system/memory_info.h"
-#include "cache/kv_cache.h"
+#include "engine/loop/cache_plan.h"
 #include "model/workspace.h"
 
 namespace ruvllm::api {
@@ -20,16 +20,12 @@ uint64_t weight_bytes(const model::Model& model) {
   return bytes;
 }
 
-cache::PageShape page_shape(const model::ModelConfig& config) {
-  return {config.num_layers, config.num_kv_heads, config.head_dim};
-}
-
 BatchNeeds needs_of(const EngineOptions& options, uint64_t available, const BatchModels& models) {
   const model::ModelConfig& config = models.model.config();
   BatchNeeds needs;
   needs.available = available;
   needs.weights = weight_bytes(models.model);
-  needs.sequence = sequence_bytes(page_shape(config), models.store, models.context_length) +
+  needs.sequence = sequence_bytes(engine::page_shape(config), models.store, models.context_length) +
                    static_cast<uint64_t>(config.vocab_size) * sizeof(float);
   const auto workspace = [&](const model::Model& model) {
     return model::Workspace::required_bytes(
@@ -43,8 +39,8 @@ BatchNeeds needs_of(const EngineOptions& options, uint64_t available, const Batc
   if (models.draft != nullptr) {
     needs.weights += weight_bytes(*models.draft);
     needs.workspace += workspace(*models.draft);
-    needs.sequence +=
-        sequence_bytes(page_shape(models.draft->config()), KvStoreOptions{}, models.context_length);
+    needs.sequence += sequence_bytes(engine::page_shape(models.draft->config()), KvStoreOptions{},
+                                     models.context_length);
   }
   needs.adapter = models.adapter_bytes;
   return needs;

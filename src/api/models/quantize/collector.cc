@@ -18,6 +18,7 @@
 #include "base/core/error.h"
 #include "cache/kv_cache.h"
 #include "device/cpu_device.h"
+#include "engine/loop/cache_plan.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/gguf_writer.h"
 #include "model/activation_tap.h"
@@ -244,8 +245,7 @@ Result<ImportanceCollector> ImportanceCollector::create(const ImportanceOptions&
                 model::Workspace::create(*impl->device, config, impl->model->weights(), limits));
   const uint32_t num_pages = cache::pages_for_tokens(options.context_length);
   RUVLLM_ASSIGN(impl->pool, cache::KvCache::create(
-                                {.shape = {config.num_layers, config.num_kv_heads, config.head_dim},
-                                 .num_pages = num_pages}));
+                                {.shape = engine::page_shape(config), .num_pages = num_pages}));
   impl->block_table.resize(num_pages);
   for (uint32_t& page : impl->block_table) {
     if (!impl->pool->take(cache::Tier::kBinary16, page)) {
