@@ -31,7 +31,7 @@ struct InstantOptions {
   // A fast head that has cost more than this against the base, over all it has learned from, starts
   // anew; nats.
   double max_harm = 64;
-  KtoOptions kto;
+  KtoOptions kto = {};
   double dpo_beta = 0.1;
 };
 
