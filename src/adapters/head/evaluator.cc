@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adapters/head/probability.h"
 #include "base/core/check.h"
 
 namespace ruvllm::adapters {
@@ -12,14 +13,6 @@ namespace {
 constexpr float kMaxShift = 40;
 
 int32_t padded(int32_t hidden_dim) { return (hidden_dim + kBlock32 - 1) / kBlock32 * kBlock32; }
-
-// Float exponentials are exact enough for small probabilities; those that make up 1 - sum are not.
-double base_probability(float logit, double log_sum_exp) {
-  constexpr float kLarge = 1e-3f;
-  const double exponent = static_cast<double>(logit) - log_sum_exp;
-  const float rough = std::exp(static_cast<float>(exponent));
-  return rough > kLarge || rough < 1e-30f ? std::exp(exponent) : static_cast<double>(rough);
-}
 
 }  // namespace
 

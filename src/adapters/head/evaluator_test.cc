@@ -81,7 +81,7 @@ class HeadEvaluatorTest : public testing::Test {
       for (size_t i = 0; i < hidden.size(); ++i) hidden[i] = hidden_[i] + noise[i];
       adapter_.features->unit(hidden, unit);
       const int32_t place = adapter_.memory.num_in_last_chunk++;
-      encode_row_q8(unit, chunk->rows.get() + place * (padded / kBlock32));
+      encode_row_q8(unit, chunk->rows.get() + static_cast<ptrdiff_t>(place) * (padded / kBlock32));
       chunk->targets[static_cast<size_t>(place)] = numbers_.below(kVocab);
     }
     adapter_.memory_experts = {{20, 0.95f}, {8, 0.5f}};

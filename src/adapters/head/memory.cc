@@ -79,7 +79,7 @@ const MemoryMatches& MemorySearch::find(const MemoryView& view, RowProducts& pro
          is_last ? view.num_in_last_chunk : MemoryChunk::kCapacity, products);
   }
   rank_lists(view, products);
-  int32_t num_reads = 0;
+  int32_t num_reads = std::min(static_cast<int32_t>(matches_.targets.size()), max_reads_ / 2);
   for (const List& list : lists_) {
     const MemorySegment& segment = *view.segments[static_cast<size_t>(list.segment)];
     const size_t first = static_cast<size_t>(segment.list_begin[static_cast<size_t>(list.list)]);

@@ -20,7 +20,7 @@ namespace ruvllm::adapters {
 
 // States that are not sealed yet, in the order they came.
 struct MemoryChunk {
-  static constexpr int32_t kCapacity = 1024;
+  static constexpr int32_t kCapacity = 512;
 
   explicit MemoryChunk(int32_t blocks_per_row);
 
@@ -64,8 +64,9 @@ struct MemoryMatches {
 // A workspace: one a thread, not thread-safe.
 class MemorySearch {
  public:
-  // Lists are read, the nearest first, until so many states have been: all of them up to here.
-  static constexpr int32_t kDefaultReads = 1024;
+  // Lists are read, the nearest first, until so many states have been, those of chunks among them;
+  // half as many are read of lists whatever the chunks hold.
+  static constexpr int32_t kDefaultReads = 512;
 
   explicit MemorySearch(int32_t max_reads = kDefaultReads) : max_reads_(max_reads) {}
 

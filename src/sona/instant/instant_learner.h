@@ -13,10 +13,10 @@
 #include "adapters/head/head_adapter.h"
 #include "adapters/head/row_products.h"
 #include "kernels/cpu/kernel_table.h"
-#include "sona/instant/fast_head_learner.h"
-#include "sona/instant/memory_writer.h"
+#include "sona/instant/head/fast_head_learner.h"
+#include "sona/instant/head/row_table.h"
+#include "sona/instant/memory/memory_writer.h"
 #include "sona/instant/preference.h"
-#include "sona/instant/row_table.h"
 #include "sona/instant/token_evidence.h"
 
 namespace ruvllm::sona {

@@ -1,10 +1,10 @@
-#include "sona/instant/memory_writer.h"
+#include "sona/instant/memory/memory_writer.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <utility>
 
-#include "sona/instant/memory_lists.h"
+#include "sona/instant/memory/memory_lists.h"
 
 namespace ruvllm::sona {
 

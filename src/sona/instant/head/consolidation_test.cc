@@ -1,4 +1,4 @@
-#include "sona/instant/consolidation.h"
+#include "sona/instant/head/consolidation.h"
 
 #include <cmath>
 #include <vector>

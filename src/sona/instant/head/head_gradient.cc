@@ -1,9 +1,11 @@
-#include "sona/instant/head_gradient.h"
+#include "sona/instant/head/head_gradient.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <utility>
+
+#include "adapters/head/probability.h"
 
 namespace ruvllm::sona {
 
@@ -20,16 +22,16 @@ void head_gradient(const TokenEvidence& token, std::span<const RowTable::Entry> 
     }
     if (candidate == token.candidate_tokens.size()) break;
     if (token.candidate_tokens[candidate] != entry.token) continue;
-    const double log_base =
-        static_cast<double>(token.candidate_logits[candidate]) - token.log_sum_exp;
-    const double shift = static_cast<double>(shifts[static_cast<size_t>(entry.slot)]);
-    const double shifted = std::exp(log_base + shift);
-    base_mass += std::exp(log_base);
+    const float logit = token.candidate_logits[candidate];
+    const float shift = shifts[static_cast<size_t>(entry.slot)];
+    const double base = adapters::base_probability(logit, token.log_sum_exp);
+    const double shifted = base * static_cast<double>(std::exp(shift));
+    base_mass += base;
     mass += shifted;
     gradient.rows.push_back({entry.slot, shifted, 0});
     if (entry.token != token.target) continue;
-    gradient.base_loss = -log_base;
-    gradient.loss = -log_base - shift;
+    gradient.base_loss = token.log_sum_exp - static_cast<double>(logit);
+    gradient.loss = gradient.base_loss - static_cast<double>(shift);
     std::swap(gradient.rows.front(), gradient.rows.back());
   }
   const double total = std::max(1.0 - base_mass, 0.0) + mass;

@@ -11,10 +11,10 @@
 
 #include "adapters/head/head_adapter.h"
 #include "adapters/head/row_products.h"
-#include "sona/instant/consolidation.h"
-#include "sona/instant/harm_meter.h"
-#include "sona/instant/head_gradient.h"
-#include "sona/instant/row_table.h"
+#include "sona/instant/head/consolidation.h"
+#include "sona/instant/head/harm_meter.h"
+#include "sona/instant/head/head_gradient.h"
+#include "sona/instant/head/row_table.h"
 #include "sona/instant/token_evidence.h"
 
 namespace ruvllm::sona {
@@ -77,6 +77,7 @@ class FastHeadLearner {
   std::vector<float> weights_;      // [slots, width]
   std::vector<BlockQ8_0> served_;   // [slots, padded_dim / 32]
   std::vector<float> shifts_;       // [batch, slots]: d
+  std::vector<float> biases_;       // [slots]: what the constant adds to d
   std::vector<float> sums_;         // [touched, width]: the batch's gradient
   std::vector<int32_t> touched_;    // slots, in the order of sums_
   std::vector<int32_t> place_;      // by slot: its index in touched_, or -1

@@ -1,4 +1,4 @@
-#include "sona/instant/head_gradient.h"
+#include "sona/instant/head/head_gradient.h"
 
 #include <cmath>
 #include <vector>

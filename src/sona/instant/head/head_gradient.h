@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "sona/instant/row_table.h"
+#include "sona/instant/head/row_table.h"
 #include "sona/instant/token_evidence.h"
 
 namespace ruvllm::sona {

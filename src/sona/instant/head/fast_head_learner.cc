@@ -1,4 +1,4 @@
-#include "sona/instant/fast_head_learner.h"
+#include "sona/instant/head/fast_head_learner.h"
 
 #include <algorithm>
 #include <cmath>
@@ -68,9 +68,12 @@ void FastHeadLearner::predict(const FeatureBatch& batch, adapters::RowProducts& 
   shifts_.resize(batch.tokens.size() * num_slots);
   products.multiply(served_.data(), batch.num_slots, static_cast<int32_t>(batch.tokens.size()),
                     shifts_.data(), num_slots);
+  biases_.resize(num_slots);
   for (size_t slot = 0; slot < num_slots; ++slot) {
-    const float bias = adapters::HeadFeatures::kBias * weights_[slot * width_ + width_ - 1];
-    for (size_t t = 0; t < batch.tokens.size(); ++t) shifts_[t * num_slots + slot] += bias;
+    biases_[slot] = adapters::HeadFeatures::kBias * weights_[slot * width_ + width_ - 1];
+  }
+  for (size_t t = 0; t < batch.tokens.size(); ++t) {
+    for (size_t slot = 0; slot < num_slots; ++slot) shifts_[t * num_slots + slot] += biases_[slot];
   }
 }
 

@@ -1,4 +1,4 @@
-#include "sona/instant/row_table.h"
+#include "sona/instant/head/row_table.h"
 
 #include <algorithm>
 #include <cstddef>

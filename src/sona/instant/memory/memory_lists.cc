@@ -1,4 +1,4 @@
-#include "sona/instant/memory_lists.h"
+#include "sona/instant/memory/memory_lists.h"
 
 #include <algorithm>
 #include <cmath>

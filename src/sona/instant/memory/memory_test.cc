@@ -8,8 +8,8 @@
 
 #include "base/numeric/random_stream.h"
 #include "device/cpu_device.h"
-#include "sona/instant/memory_lists.h"
-#include "sona/instant/memory_writer.h"
+#include "sona/instant/memory/memory_lists.h"
+#include "sona/instant/memory/memory_writer.h"
 
 namespace ruvllm::sona {
 namespace {
@@ -71,11 +71,11 @@ float dot(const std::vector<float>& a, const std::vector<float>& b) {
   return sum;
 }
 
-TEST_F(MemoryTest, ReadsEveryStateWhileThereAreFew) {
+TEST_F(MemoryTest, ReadsEveryStateIfItMay) {
   fill(2000);
   for (const bool is_sealed : {false, true}) {
     if (is_sealed) writer_.seal();
-    MemorySearch search;
+    MemorySearch search(is_sealed ? 4000 : MemorySearch::kDefaultReads);
     const std::vector<float> query = subjects_.draw();
     products_.set_input(0, query);
     const MemoryMatches& matches = search.find(writer_.view(), products_);
@@ -111,11 +111,11 @@ TEST_F(MemoryTest, FindsNearlyAllOfTheNearestAmongMany) {
     const MemoryMatches& matches = search.find(view, products_);
     // The rest is counted, and a fraction of the states is read.
     int64_t counted = static_cast<int64_t>(matches.targets.size());
-    EXPECT_LT(counted, 2600);
+    EXPECT_LT(counted, 1000);
     for (const auto& list : matches.unread) counted += list.count;
     EXPECT_EQ(counted, view.num_states());
     for (size_t i = 0; i < kNearest; ++i) {
-      num_found += std::ranges::count(matches.targets, exact[i].second) > 0 ? 1 : 0;
+      num_found += std::ranges::count(matches.targets, exact[i].second) > 0 ? 1U : 0U;
     }
   }
   EXPECT_GE(static_cast<double>(num_found) / (kQueries * kNearest), 0.95);
