@@ -14,6 +14,12 @@ constexpr float kMaxShift = 40;
 
 int32_t padded(int32_t hidden_dim) { return (hidden_dim + kBlock32 - 1) / kBlock32 * kBlock32; }
 
+// What float holds, in float: as exact as the logit that it is added to.
+float log_ratio(double ratio) {
+  if (ratio > 1e-30 && ratio < 1e30) return std::log(static_cast<float>(ratio));
+  return static_cast<float>(std::log(ratio));
+}
+
 }  // namespace
 
 HeadEvaluator::HeadEvaluator(const kernels::KernelTable& kernels, int32_t hidden_dim,
@@ -37,9 +43,16 @@ void HeadEvaluator::reserve(const HeadAdapter& adapter) {
 }
 
 // The kNearest states read, by token; those of equal similarity in the order of their tokens.
-void HeadEvaluator::select_near(const MemoryMatches& matches) {
+void HeadEvaluator::select_near(const HeadAdapter& adapter, const MemoryMatches& matches) {
   near_.clear();
+  highest_ = -1;
+  for (const float similarity : matches.similarities) highest_ = std::max(highest_, similarity);
+  float lowest = highest_;
+  for (const MemoryExpert& memory : adapter.memory_experts) {
+    lowest = std::min(lowest, highest_ - kWindow / memory.sharpness);
+  }
   for (size_t i = 0; i < matches.targets.size(); ++i) {
+    if (matches.similarities[i] < lowest) continue;
     near_.push_back({matches.targets[i], matches.similarities[i]});
   }
   if (near_.size() > static_cast<size_t>(kNearest)) {
@@ -58,20 +71,19 @@ void HeadEvaluator::collect_candidates(const HeadAdapter& adapter) {
   candidates_.clear();
   row_candidates_.clear();
   size_t next = 0;
-  const auto take_near_below = [&](int64_t limit) {
-    for (; next < near_.size() && near_[next].token < limit; ++next) {
+  const auto take_near = [&](int64_t last) {
+    for (; next < near_.size() && near_[next].token <= last; ++next) {
       if (candidates_.empty() || candidates_.back() != near_[next].token) {
         candidates_.push_back(near_[next].token);
       }
     }
   };
   for (const int32_t token : adapter.row_tokens) {
-    take_near_below(token);
-    row_candidates_.push_back(candidates_.size());
-    candidates_.push_back(token);
-    take_near_below(static_cast<int64_t>(token) + 1);
+    if (next < near_.size() && near_[next].token <= token) take_near(token);
+    if (candidates_.empty() || candidates_.back() != token) candidates_.push_back(token);
+    row_candidates_.push_back(candidates_.size() - 1);
   }
-  take_near_below(INT64_MAX);
+  take_near(INT64_MAX);
 }
 
 void HeadEvaluator::add_fast_head(const FastHeadRows& head, size_t expert) {
@@ -96,10 +108,8 @@ void HeadEvaluator::add_fast_head(const FastHeadRows& head, size_t expert) {
 
 void HeadEvaluator::add_memory(const MemoryExpert& memory, const MemoryMatches& matches,
                                size_t expert) {
-  float highest = -1;
-  for (const Near& state : near_) highest = std::max(highest, state.similarity);
   const auto kernel = [&](float similarity) {
-    return static_cast<double>(std::exp(memory.sharpness * (similarity - highest)));
+    return static_cast<double>(std::exp(memory.sharpness * (similarity - highest_)));
   };
   double all = 0;
   for (const float similarity : matches.similarities) all += kernel(similarity);
@@ -135,7 +145,7 @@ bool HeadEvaluator::evaluate(const HeadAdapter& adapter, std::span<const float> 
   }
   products_.set_input(0, unit_);
   const MemoryMatches& matches = search_.find(adapter.memory, products_);
-  select_near(matches);
+  select_near(adapter, matches);
   collect_candidates(adapter);
   base_.resize(candidates_.size());
   for (size_t i = 0; i < candidates_.size(); ++i) {
@@ -169,7 +179,7 @@ void HeadEvaluator::adjust(const ExpertWeights& weights, std::span<float> logits
       ratio += weights.weight(k) * ratio_[k * candidates_.size() + i];
     }
     float& logit = logits[static_cast<size_t>(candidates_[i])];
-    logit = static_cast<float>(static_cast<double>(logit) + std::log(ratio / tail));
+    logit += log_ratio(ratio / tail);
   }
 }
 

@@ -28,6 +28,8 @@ class HeadEvaluator {
  public:
   // States of the memory whose tokens become candidates.
   static constexpr int32_t kNearest = 256;
+  // States with less than e^-8 of the nearest one's weight do not.
+  static constexpr float kWindow = 8;
 
   HeadEvaluator(const kernels::KernelTable& kernels, int32_t hidden_dim,
                 int32_t max_memory_reads = MemorySearch::kDefaultReads);
@@ -54,7 +56,7 @@ class HeadEvaluator {
     int32_t token;
     float similarity;
   };
-  void select_near(const MemoryMatches& matches);
+  void select_near(const HeadAdapter& adapter, const MemoryMatches& matches);
   void collect_candidates(const HeadAdapter& adapter);
   void add_fast_head(const FastHeadRows& head, size_t expert);
   void add_memory(const MemoryExpert& memory, const MemoryMatches& matches, size_t expert);
@@ -64,6 +66,7 @@ class HeadEvaluator {
   size_t num_experts_ = 1;
   std::vector<float> unit_;             // [padded_dim]
   std::vector<Near> near_;              // by token
+  float highest_ = 0;                   // similarity of the nearest state
   std::vector<int32_t> candidates_;     // S
   std::vector<size_t> row_candidates_;  // [num_rows]: where a row's token lies in S
   std::vector<double> base_;            // [|S|]: p_0

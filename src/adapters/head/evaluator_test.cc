@@ -146,13 +146,18 @@ class HeadEvaluatorTest : public testing::Test {
     }
     std::ranges::sort(states,
                       [](const State& a, const State& b) { return a.similarity > b.similarity; });
+    double lowest = states.front().similarity;
+    for (const MemoryExpert& other : adapter_.memory_experts) {
+      lowest = std::min(lowest, states.front().similarity -
+                                    static_cast<double>(HeadEvaluator::kWindow / other.sharpness));
+    }
     std::vector<double> p(kVocab);
     double all = 0;
     double near = 0;
     for (size_t s = 0; s < states.size(); ++s) {
       const double weight = std::exp(static_cast<double>(memory.sharpness) * states[s].similarity);
       all += weight;
-      if (s >= HeadEvaluator::kNearest) continue;
+      if (s >= HeadEvaluator::kNearest || states[s].similarity < lowest) continue;
       near += weight;
       p[static_cast<size_t>(states[s].token)] += weight;
     }
