@@ -226,11 +226,11 @@ TEST_F(HeadEvaluatorTest, AdjustedLogitsAreTheMixture) {
   const std::vector<std::vector<double>> experts = reference();
   const double lse = log_sum_exp(adjusted);
   size_t num_changed = 0;
-  for (size_t i = 0; i < kVocab; ++i) {
+  for (size_t i = 0; i < adjusted.size(); ++i) {
     double p = 0;
     for (size_t k = 0; k < experts.size(); ++k) p += weights.weight(k) * experts[k][i];
     EXPECT_NEAR(static_cast<double>(adjusted[i]) - lse, std::log(p), 3e-4) << i;
-    num_changed += adjusted[i] != logits_[i] ? 1 : 0;
+    num_changed += adjusted[i] != logits_[i] ? 1U : 0U;
   }
   EXPECT_LE(num_changed, evaluator.candidates().size());
   EXPECT_LT(evaluator.candidates().size(), size_t{kVocab});

@@ -1,6 +1,6 @@
-// The feature of a position that everything learned at the head reads (notes of the fast head in
-// docs/learning.md): phi(h) = [0.5, u(h)], u(h) = (h - mean) / |h - mean|, h the final hidden state
-// after the last norm and mean its average over ordinary text.
+// The feature of a position that everything learned at the head reads: phi(h) = [0.5, u(h)],
+// u(h) = (h - mean) / |h - mean|, h the final hidden state after the last norm and mean its average
+// over ordinary text.
 //
 // Immutable; shared by all generations of a model's head adapters.
 #pragma once

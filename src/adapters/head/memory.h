@@ -66,7 +66,7 @@ class MemorySearch {
  public:
   // Lists are read, the nearest first, until so many states have been, those of chunks among them;
   // half as many are read of lists whatever the chunks hold.
-  static constexpr int32_t kDefaultReads = 512;
+  static constexpr int32_t kDefaultReads = 384;
 
   explicit MemorySearch(int32_t max_reads = kDefaultReads) : max_reads_(max_reads) {}
 

@@ -23,8 +23,8 @@ struct FastHeadOptions {
   double rate = 1;
   // Rows beside the target that a token moves.
   int32_t most_probable = 32;
-  // |d_i| <= max_shift: then KL(p_0 | p') <= max_shift^2 / 2 whatever was learned, by Hoeffding's
-  // lemma. For a cap of K nats choose sqrt(2 K).
+  // |d_i| <= max_shift, up to the rounding of rows to 8 bits: then KL(p_0 | p') <= max_shift^2 / 2
+  // whatever was learned, by Hoeffding's lemma. For a cap of K nats choose sqrt(2 K).
   double max_shift = 16;
   double ewc_lambda = 0;
 };

@@ -31,7 +31,7 @@ void head_gradient(const TokenEvidence& token, std::span<const RowTable::Entry> 
                    std::span<const float> shifts, HeadGradient& gradient);
 
 // Moves the `count` most probable rows behind the first one to the front and returns how many rows
-// are kept; the rest of the gradient is negligible (notes in docs/learning.md).
+// are kept; the rest of the gradient is negligible.
 size_t keep_most_probable(HeadGradient& gradient, size_t count);
 
 }  // namespace ruvllm::sona

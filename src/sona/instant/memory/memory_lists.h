@@ -17,7 +17,7 @@ struct MemoryStates {
 };
 
 // States to a list, on average.
-inline constexpr int32_t kStatesPerList = 64;
+inline constexpr int32_t kStatesPerList = 128;
 
 // At least one state. Deterministic. Centroids are the means of their lists; lists may be empty.
 std::shared_ptr<const adapters::MemorySegment> build_lists(const kernels::KernelTable& kernels,
