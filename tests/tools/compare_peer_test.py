@@ -150,7 +150,7 @@ class FakePrograms(Programs):
 class WholeRun(unittest.TestCase):
     def measured(self) -> tuple[Bench, FakePrograms]:
         programs = FakePrograms()
-        bench = Bench(programs, "m.gguf", ModelResults("m", 1000))
+        bench = Bench(programs, __file__, ModelResults("m", 1000))
         order = schedule.plan(2, tuple(schedule.CASES_OF_GROUP), 1)
         schedule.run_plan(order, [bench], lambda: 1e9, lambda *_: None)
         return bench, programs

@@ -7,7 +7,7 @@ namespace ruvllm {
 // Nothing that is in the file may keep an engine from starting: what cannot be used is said.
 Status Engine::Impl::restore_cache(const EngineOptions& options) {
   if (options.cache_dir.empty() || !model->config().generates_text()) return {};
-  cache_fingerprint = api::cache_fingerprint(model->file(), loop->options());
+  cache_fingerprint = api::cache_fingerprint(model->file(), loop->options(), device->isa());
   max_cache_file_bytes = options.max_cache_file_bytes;
   RUVLLM_ASSIGN(cache_file, api::prefix_file_path(options.cache_dir, cache_fingerprint));
   const auto report = loop->restore_cache(cache_file, cache_fingerprint);

@@ -26,9 +26,11 @@ void add_sample(SipHasher& hasher, std::span<const std::byte> data) {
 
 }  // namespace
 
-Hash128 cache_fingerprint(const formats::GgufFile& file, const engine::StepLoopOptions& options) {
+Hash128 cache_fingerprint(const formats::GgufFile& file, const engine::StepLoopOptions& options,
+                          std::string_view isa) {
   SipHasher hasher(kFingerprintKey);
   hasher.add_text(version());
+  hasher.add_text(isa);
   hasher.add_value(options.kv_store);
   hasher.add_value(options.kv_tiers.tail_tokens);
   hasher.add_value(options.kv_tiers.batch_tokens);

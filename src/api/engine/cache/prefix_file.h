@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/core/error.h"
 #include "base/numeric/siphash.h"
@@ -11,9 +12,10 @@
 namespace ruvllm::api {
 
 // Of all that makes keys and values: the model's metadata, the names, types and shapes of its
-// tensors with a sample of their content (all of small ones), the form of the cache and this
-// program's version.
-Hash128 cache_fingerprint(const formats::GgufFile& file, const engine::StepLoopOptions& options);
+// tensors with a sample of their content (all of small ones), the form of the cache, the
+// instruction set, in whose order floats are added, and this program's version.
+Hash128 cache_fingerprint(const formats::GgufFile& file, const engine::StepLoopOptions& options,
+                          std::string_view isa);
 
 // Its place in `folder`, which is created for its owner alone.
 Result<std::string> prefix_file_path(const std::string& folder, Hash128 fingerprint);
