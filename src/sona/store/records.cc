@@ -16,6 +16,13 @@ RowChecksum bytes_of(Hash128 hash) {
   return std::bit_cast<RowChecksum>(std::array<uint64_t, 2>{hash.low, hash.high});
 }
 
+SipHasher hasher_for(const Tenant& tenant, std::string_view user) {
+  SipHasher hasher(kChecksumKey);
+  hasher.add_text(tenant.name());
+  hasher.add_text(user);
+  return hasher;
+}
+
 void add_optional(SipHasher& hasher, const std::optional<double>& value) {
   hasher.add_value(uint8_t{value.has_value()});
   hasher.add_value(std::bit_cast<uint64_t>(value.value_or(0.0)));
@@ -103,8 +110,8 @@ Status check(const Provenance& provenance) {
   return {};
 }
 
-RowChecksum checksum_of(const NewFeedback& feedback) {
-  SipHasher hasher(kChecksumKey);
+RowChecksum checksum_of(const Tenant& tenant, std::string_view user, const NewFeedback& feedback) {
+  SipHasher hasher = hasher_for(tenant, user);
   hasher.add_text(feedback.idempotency_key);
   hasher.add_text(feedback.response_id);
   hasher.add_value(feedback.kind);
@@ -113,8 +120,8 @@ RowChecksum checksum_of(const NewFeedback& feedback) {
   return bytes_of(hasher.finish());
 }
 
-RowChecksum checksum_of(const Trajectory& trajectory) {
-  SipHasher hasher(kChecksumKey);
+RowChecksum checksum_of(const Owner& owner, const Trajectory& trajectory) {
+  SipHasher hasher = hasher_for(owner.tenant(), owner.user());
   hasher.add_text(trajectory.response_id);
   hasher.add_value(trajectory.generation);
   hasher.add_value(trajectory.time_us);
@@ -122,8 +129,8 @@ RowChecksum checksum_of(const Trajectory& trajectory) {
   return bytes_of(hasher.finish());
 }
 
-RowChecksum checksum_of(uint64_t number, const Provenance& provenance) {
-  SipHasher hasher(kChecksumKey);
+RowChecksum checksum_of(const Owner& owner, uint64_t number, const Provenance& provenance) {
+  SipHasher hasher = hasher_for(owner.tenant(), owner.user());
   hasher.add_value(number);
   hasher.add_value(provenance.parent);
   hasher.add_value(provenance.first_feedback);

@@ -4,6 +4,7 @@
 // bytes that the store does not look into.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -186,11 +187,12 @@ Status check_role(std::string_view role);
 // 1 to kMaxNameBytes bytes (or none, if it may be empty) without control characters.
 Status check_name(std::string_view what, std::string_view name, bool may_be_empty = false);
 
-// Finds damage of what is in a row; not secret. Any change of a field changes it.
+// Finds damage of what is in a row and of whose it is; not secret. Any change of a field changes
+// it.
 using RowChecksum = std::array<std::byte, 16>;
-RowChecksum checksum_of(const NewFeedback& feedback);
-RowChecksum checksum_of(const Trajectory& trajectory);
-RowChecksum checksum_of(uint64_t number, const Provenance& provenance);
+RowChecksum checksum_of(const Tenant& tenant, std::string_view user, const NewFeedback& feedback);
+RowChecksum checksum_of(const Owner& owner, const Trajectory& trajectory);
+RowChecksum checksum_of(const Owner& owner, uint64_t number, const Provenance& provenance);
 
 Sha256 tombstone_digest(const Owner& owner);
 

@@ -61,7 +61,7 @@ class Database {
  public:
   struct Options {
     std::string path;
-    std::string vfs;  // name of an SQLite file system; empty: the system's own
+    std::string vfs = {};  // name of an SQLite file system; empty: the system's own
     bool is_created = false;
     bool is_read_only = false;
     int busy_ms = 10'000;

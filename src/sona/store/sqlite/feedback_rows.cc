@@ -17,13 +17,13 @@ bool matches(const RowChecksum& checksum, std::span<const std::byte> stored) {
 }
 
 Result<std::optional<Appended>> find_key(Database& database, int64_t owner,
-                                         const NewFeedback& feedback) {
+                                         const NewFeedback& feedback, const RowChecksum& checksum) {
   RUVLLM_ASSIGN(Statement find, database.prepare("SELECT id, checksum FROM feedback WHERE owner=?1 "
                                                  "AND idempotency_key=?2"));
   find.bind(owner).bind(std::string_view(feedback.idempotency_key));
   RUVLLM_ASSIGN(const bool is_there, find.step());
   if (!is_there) return std::nullopt;
-  if (!matches(checksum_of(feedback), find.bytes(1))) {
+  if (!matches(checksum, find.bytes(1))) {
     return fail(ErrorCode::kInvalidArgument,
                 "idempotency key {}: it stands for other feedback already; take a new key",
                 feedback.idempotency_key);
@@ -32,7 +32,7 @@ Result<std::optional<Appended>> find_key(Database& database, int64_t owner,
 }
 
 // Columns: id, user, key, response, kind, time, payload, checksum.
-Result<FeedbackPage> read_page(Statement& select, int64_t after_id) {
+Result<FeedbackPage> read_page(Statement& select, const Tenant& tenant, int64_t after_id) {
   FeedbackPage page;
   page.last_id = after_id;
   while (true) {
@@ -47,7 +47,7 @@ Result<FeedbackPage> read_page(Statement& select, int64_t after_id) {
                    .time_us = select.count(5),
                    .payload = select.text(6)};
     page.last_id = row.id;
-    if (matches(checksum_of(row.content), select.bytes(7))) {
+    if (matches(checksum_of(tenant, row.user, row.content), select.bytes(7))) {
       page.rows.push_back(std::move(row));
     } else {
       page.damaged_ids.push_back(row.id);
@@ -56,12 +56,12 @@ Result<FeedbackPage> read_page(Statement& select, int64_t after_id) {
 }
 
 // Columns: response, generation, time, payload, checksum, from `first` on.
-std::optional<Trajectory> read_trajectory(const Statement& select, int first) {
+std::optional<Trajectory> read_trajectory(const Owner& owner, const Statement& select, int first) {
   Trajectory out{.response_id = select.text(first),
                  .generation = select.count(first + 1),
                  .time_us = select.count(first + 2),
                  .payload = select.text(first + 3)};
-  if (!matches(checksum_of(out), select.bytes(first + 4))) return std::nullopt;
+  if (!matches(checksum_of(owner, out), select.bytes(first + 4))) return std::nullopt;
   return out;
 }
 
@@ -69,13 +69,14 @@ std::optional<Trajectory> read_trajectory(const Statement& select, int first) {
 
 Result<Appended> append_feedback_row(Database& database, const Owner& owner,
                                      const NewFeedback& feedback) {
+  const RowChecksum checksum = checksum_of(owner.tenant(), owner.user(), feedback);
   RUVLLM_ASSIGN(const OwnerRow row, find_or_add_owner(database, owner));
-  RUVLLM_ASSIGN(const std::optional<Appended> known, find_key(database, row.id, feedback));
+  RUVLLM_ASSIGN(const std::optional<Appended> known,
+                find_key(database, row.id, feedback, checksum));
   if (known) return *known;
   RUVLLM_ASSIGN(Statement insert,
                 database.prepare("INSERT INTO feedback(owner, idempotency_key, response_id, kind, "
                                  "time_us, payload, checksum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
-  const RowChecksum checksum = checksum_of(feedback);
   insert.bind(row.id)
       .bind(std::string_view(feedback.idempotency_key))
       .bind(std::string_view(feedback.response_id))
@@ -98,7 +99,7 @@ Result<FeedbackPage> read_feedback_rows(Database& database, const Owner& owner, 
       .bind(std::string_view(owner.user()))
       .bind(after_id)
       .bind(uint64_t{limit});
-  return read_page(select, after_id);
+  return read_page(select, owner.tenant(), after_id);
 }
 
 Result<FeedbackPage> read_feedback_rows(Database& database, const Tenant& tenant, int64_t after_id,
@@ -110,7 +111,7 @@ Result<FeedbackPage> read_feedback_rows(Database& database, const Tenant& tenant
                        "checksum FROM feedback f CROSS JOIN owners o ON o.id=f.owner "
                        "WHERE o.tenant=?1 AND f.id>?2 ORDER BY f.id LIMIT ?3"));
   select.bind(std::string_view(tenant.name())).bind(after_id).bind(uint64_t{limit});
-  return read_page(select, after_id);
+  return read_page(select, tenant, after_id);
 }
 
 Status put_trajectory_row(Database& database, const Owner& owner, const Trajectory& trajectory,
@@ -121,7 +122,7 @@ Status put_trajectory_row(Database& database, const Owner& owner, const Trajecto
                 database.prepare("INSERT OR REPLACE INTO trajectories(owner, response_id, "
                                  "generation, time_us, payload, checksum) "
                                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
-  const RowChecksum checksum = checksum_of(trajectory);
+  const RowChecksum checksum = checksum_of(owner, trajectory);
   insert.bind(row.id)
       .bind(std::string_view(trajectory.response_id))
       .bind(trajectory.generation)
@@ -150,7 +151,7 @@ Result<Trajectory> find_trajectory_row(Database& database, const Owner& owner,
     return fail(ErrorCode::kNotFound,
                 "response {}: nothing is kept of it; only the newest responses are", response_id);
   }
-  std::optional<Trajectory> out = read_trajectory(select, 0);
+  std::optional<Trajectory> out = read_trajectory(owner, select, 0);
   if (!out) {
     return fail(ErrorCode::kCorrupt,
                 "{}: the trajectory of response {} does not match its checksum", database.path(),
@@ -171,7 +172,7 @@ Result<std::optional<TrajectoryRow>> next_trajectory_row(Database& database, con
       .bind(after_id);
   RUVLLM_ASSIGN(const bool is_there, select.step());
   if (!is_there) return std::nullopt;
-  return TrajectoryRow{select.integer(0), read_trajectory(select, 1)};
+  return TrajectoryRow{select.integer(0), read_trajectory(owner, select, 1)};
 }
 
 }  // namespace ruvllm::sona

@@ -75,7 +75,7 @@ Status check_blobs(const std::vector<BlobInput>& blobs) {
   return {};
 }
 
-Status insert_generation(Database& database, int64_t owner, uint64_t number,
+Status insert_generation(Database& database, const Owner& owner, int64_t id, uint64_t number,
                          const Provenance& from) {
   RUVLLM_ASSIGN(
       Statement insert,
@@ -83,8 +83,8 @@ Status insert_generation(Database& database, int64_t owner, uint64_t number,
                        "last_feedback, loss_before, loss_after, interval_low, interval_high, "
                        "num_tokens, program, model, strategy, time_us, checksum) "
                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"));
-  const RowChecksum checksum = checksum_of(number, from);
-  insert.bind(owner)
+  const RowChecksum checksum = checksum_of(owner, number, from);
+  insert.bind(id)
       .bind(number)
       .bind(from.parent)
       .bind(from.first_feedback)
@@ -136,10 +136,10 @@ Result<std::vector<BlobReference>> blobs_of(Database& database, int64_t owner, u
 }
 
 // The first one from `number` on, or nothing.
-Result<std::optional<Generation>> next_generation(Database& database, int64_t owner,
-                                                  uint64_t number) {
+Result<std::optional<Generation>> next_generation(Database& database, const Owner& owner,
+                                                  int64_t id, uint64_t number) {
   RUVLLM_ASSIGN(Statement select, database.prepare(kColumns));
-  RUVLLM_ASSIGN(const bool is_row, select.bind(owner).bind(number).step());
+  RUVLLM_ASSIGN(const bool is_row, select.bind(id).bind(number).step());
   if (!is_row) return std::nullopt;
   Generation out;
   out.number = select.count(0);
@@ -155,12 +155,12 @@ Result<std::optional<Generation>> next_generation(Database& database, int64_t ow
                     .model = select.text(10),
                     .strategy = select.text(11),
                     .time_us = select.count(12)};
-  if (!std::ranges::equal(checksum_of(out.number, out.provenance), select.bytes(13))) {
+  if (!std::ranges::equal(checksum_of(owner, out.number, out.provenance), select.bytes(13))) {
     return fail(ErrorCode::kCorrupt, "{}: the row of generation {} does not match its checksum",
                 database.path(), out.number);
   }
   out.is_tainted = select.integer(14) != 0;
-  RUVLLM_ASSIGN(out.blobs, blobs_of(database, owner, out.number));
+  RUVLLM_ASSIGN(out.blobs, blobs_of(database, id, out.number));
   return std::optional<Generation>(std::move(out));
 }
 
@@ -170,7 +170,7 @@ Status add_numbered_generation(Database& database, const Owner& owner, uint64_t 
                                const NewGeneration& generation) {
   RUVLLM_TRY(check_blobs(generation.blobs));
   RUVLLM_ASSIGN(const OwnerRow row, find_or_add_owner(database, owner));
-  RUVLLM_TRY(insert_generation(database, row.id, number, generation.provenance));
+  RUVLLM_TRY(insert_generation(database, owner, row.id, number, generation.provenance));
   for (const BlobInput& blob : generation.blobs) {
     RUVLLM_ASSIGN(const int64_t id, blob.existing
                                         ? find_blob(database, owner, *blob.existing)
@@ -202,7 +202,7 @@ Result<uint64_t> add_generation(Database& database, const Owner& owner,
 Result<Generation> find_generation_row(Database& database, const Owner& owner, uint64_t number) {
   RUVLLM_ASSIGN(const std::optional<OwnerRow> row, find_owner(database, owner));
   if (!row) return no_generation(owner, number);
-  RUVLLM_ASSIGN(std::optional<Generation> found, next_generation(database, row->id, number));
+  RUVLLM_ASSIGN(std::optional<Generation> found, next_generation(database, owner, row->id, number));
   if (!found || found->number != number) return no_generation(owner, number);
   return *std::move(found);
 }
@@ -212,7 +212,7 @@ Result<std::vector<Generation>> list_generation_rows(Database& database, const O
   RUVLLM_ASSIGN(const std::optional<OwnerRow> row, find_owner(database, owner));
   while (row) {
     const uint64_t next = out.empty() ? 0 : out.back().number + 1;
-    RUVLLM_ASSIGN(std::optional<Generation> found, next_generation(database, row->id, next));
+    RUVLLM_ASSIGN(std::optional<Generation> found, next_generation(database, owner, row->id, next));
     if (!found) break;
     out.push_back(*std::move(found));
   }

@@ -123,6 +123,14 @@ Status check_integrity(Database& database) {
       return fail(ErrorCode::kCorrupt, "{}: damaged: {}", database.path(), verdict);
     }
   }
+  {
+    RUVLLM_ASSIGN(Statement check, database.prepare("PRAGMA foreign_key_check"));
+    RUVLLM_ASSIGN(const bool is_row, check.step());
+    if (is_row) {
+      return fail(ErrorCode::kCorrupt, "{}: damaged: row {} of {} refers to nothing",
+                  database.path(), check.integer(1), check.text(0));
+    }
+  }
   RUVLLM_ASSIGN(const int64_t id, database.integer_of("PRAGMA application_id"));
   if (id != kApplicationId) {
     return fail(ErrorCode::kCorrupt, "{}: its header names application {}, not this one ({})",

@@ -18,7 +18,7 @@ struct SqliteStoreOptions {
   std::string folder;              // made if it is not there, for its owner alone
   size_t num_trajectories = 1024;  // kept of each owner
   int wait_ms = 10'000;            // at most, for other processes
-  std::string vfs;                 // SQLite's file system, for tests; empty: the system's own
+  std::string vfs = {};            // SQLite's file system, for tests; empty: the system's own
 };
 
 struct OpenedStore {

@@ -153,7 +153,9 @@ TEST_F(Archive, ReadsNothingBeyondARecord) {
 }
 
 TEST_F(Archive, LeavesNothingOfAnUnfinishedOne) {
-  { ArchiveWriter writer = ArchiveWriter::create(path("folder-archive")).value(); }
+  {
+    ArchiveWriter writer = ArchiveWriter::create(path("folder-archive")).value();
+  }
   EXPECT_FALSE(std::filesystem::exists(path("folder-archive")));
   EXPECT_TRUE(std::filesystem::is_empty(path("")));
 }

@@ -104,10 +104,9 @@ TEST_F(SqliteStore, RefusesWhatCannotBe) {
 TEST_F(SqliteStore, KeepsTheNewestTrajectories) {
   auto store = open();  // four of each owner
   for (int i = 0; i < 6; ++i) {
-    ASSERT_TRUE(store->put_trajectory(kAnn, {.response_id = std::to_string(i),
-                                             .generation = 3,
-                                             .time_us = 7,
-                                             .payload = "trace"}));
+    ASSERT_TRUE(store->put_trajectory(
+        kAnn,
+        {.response_id = std::to_string(i), .generation = 3, .time_us = 7, .payload = "trace"}));
   }
   ASSERT_TRUE(store->put_trajectory(kAnn, {.response_id = "2", .payload = "again"}));
   EXPECT_EQ(store->find_trajectory(kAnn, "1").error().code(), ErrorCode::kNotFound);
