@@ -17,8 +17,9 @@ Result<int64_t> schema_version(Database& database);
 // after a crash it is the old or the new one. kUnsupported: the file is of a later program.
 Status migrate(Database& database, int64_t version = kSchemaVersion);
 
-// kCorrupt with the first thing that is wrong: pages that contradict each other, tables that are
-// missing, or what is none of ours (triggers, views). Reads the whole file.
+// kCorrupt with the first thing that is wrong: pages that contradict each other, an index that does
+// not match its table (a key could then count twice), rows that refer to nothing, or tables,
+// triggers and views that are not those of its version. Reads the whole file.
 Status check_integrity(Database& database);
 
 }  // namespace ruvllm::sona

@@ -1,8 +1,8 @@
-// A file system for SQLite's tests, over the system's own: writes and syncs that fail on demand, and
-// what a disk may hold after a power loss.
+// A file system for SQLite's tests, over the system's own: writes and syncs that fail on demand,
+// and what a disk may hold after a power loss.
 //
-// Power loss: of each file, what was synced is there; of each sector of 512 bytes written since, the
-// old or the new content; of its size, the old or the new one. Not thread-safe; one at a time.
+// Power loss: of each file, what was synced is there; of each sector of 512 bytes written since,
+// the old or the new content; of its size, the old or the new one. Not thread-safe; one at a time.
 #pragma once
 
 #include <algorithm>
@@ -187,10 +187,25 @@ class FaultVfs {
     return real_of(f)->pMethods->xShmUnmap(real_of(f), is_deleted);
   }
 
-  static constexpr sqlite3_io_methods kMethods{
-      2,           close,       read,            write,      truncate,    sync,    file_size,
-      lock,        unlock,      check_lock,      control,    sector_size, characteristics,
-      map_shared,  lock_shared, barrier,         unmap_shared, nullptr,   nullptr};
+  static constexpr sqlite3_io_methods kMethods{2,
+                                               close,
+                                               read,
+                                               write,
+                                               truncate,
+                                               sync,
+                                               file_size,
+                                               lock,
+                                               unlock,
+                                               check_lock,
+                                               control,
+                                               sector_size,
+                                               characteristics,
+                                               map_shared,
+                                               lock_shared,
+                                               barrier,
+                                               unmap_shared,
+                                               nullptr,
+                                               nullptr};
 
   sqlite3_vfs* real_;
   sqlite3_vfs vfs_;

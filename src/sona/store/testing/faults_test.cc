@@ -98,7 +98,8 @@ TEST_F(Faults, HoldsWhatItAcknowledgedThroughPowerLoss) {
       moments.push_back({vfs.after_power_loss(num_calls), num_acked, current});
     });
     for (int i = 0; i < 60; ++i) {
-      ASSERT_TRUE(store->append_feedback(kAnn, feedback_of(std::to_string(i), std::string(900, 'x'))));
+      ASSERT_TRUE(
+          store->append_feedback(kAnn, feedback_of(std::to_string(i), std::string(900, 'x'))));
       ++num_acked;
       if (i % 20 != 19) continue;
       ASSERT_TRUE(store->put_generation(kAnn, generation_of(current, std::string(300'000, 'a'))));

@@ -134,7 +134,8 @@ TEST_F(Recovery, LetsNoDamageThroughSilently) {
       continue;
     }
     num_restored += opened->recovery.restored_from.empty() ? 0 : 1;
-    EXPECT_EQ(opened->recovery.message.empty(), opened->recovery.quarantined.empty());
+    EXPECT_EQ(opened->recovery.message.empty(), opened->recovery.quarantined.empty())
+        << opened->recovery.message << " round " << round;
     const Result<FeedbackPage> page_read = opened->store->read_feedback(kAnn, 0, 1000);
     if (!page_read) continue;  // found while reading
     num_reported += page_read->damaged_ids.size();
