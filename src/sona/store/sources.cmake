@@ -5,12 +5,12 @@ set(store_sources
   store/records.cc
   store/sha256.cc
   store/sqlite/database.cc
-  store/sqlite/export_import.cc
-  store/sqlite/feedback_rows.cc
-  store/sqlite/forget.cc
-  store/sqlite/generation_rows.cc
   store/sqlite/open_database.cc
-  store/sqlite/owner_rows.cc
+  store/sqlite/rows/export_import.cc
+  store/sqlite/rows/feedback_rows.cc
+  store/sqlite/rows/forget.cc
+  store/sqlite/rows/generation_rows.cc
+  store/sqlite/rows/owner_rows.cc
   store/sqlite/schema.cc
   store/sqlite/sqlite_store.cc
   store/sqlite/write_queue.cc)

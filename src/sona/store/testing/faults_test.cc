@@ -72,7 +72,7 @@ TEST_F(Faults, SurvivesEachFailingOperation) {
       EXPECT_EQ(keys_of(*opened->store), sent);
       opened.reset();
       EXPECT_EQ(keys_of(*open()), sent);
-      num_failed += vfs.has_failed() ? 1 : 0;
+      if (vfs.has_failed()) ++num_failed;
     }
     EXPECT_GT(num_failed, 5u);
   }

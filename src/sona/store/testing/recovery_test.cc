@@ -133,7 +133,7 @@ TEST_F(Recovery, LetsNoDamageThroughSilently) {
       fs::remove(database());
       continue;
     }
-    num_restored += opened->recovery.restored_from.empty() ? 0 : 1;
+    if (!opened->recovery.restored_from.empty()) ++num_restored;
     EXPECT_EQ(opened->recovery.message.empty(), opened->recovery.quarantined.empty())
         << opened->recovery.message << " round " << round;
     const Result<FeedbackPage> page_read = opened->store->read_feedback(kAnn, 0, 1000);

@@ -1,4 +1,4 @@
-#include "sona/store/sqlite/owner_rows.h"
+#include "sona/store/sqlite/rows/owner_rows.h"
 
 namespace ruvllm::sona {
 

@@ -1,4 +1,4 @@
-#include "sona/store/sqlite/export_import.h"
+#include "sona/store/sqlite/rows/export_import.h"
 
 #include <algorithm>
 #include <iterator>
@@ -10,10 +10,10 @@
 #include <variant>
 #include <vector>
 
-#include "sona/store/sqlite/feedback_rows.h"
-#include "sona/store/sqlite/forget.h"
-#include "sona/store/sqlite/generation_rows.h"
-#include "sona/store/sqlite/owner_rows.h"
+#include "sona/store/sqlite/rows/feedback_rows.h"
+#include "sona/store/sqlite/rows/forget.h"
+#include "sona/store/sqlite/rows/generation_rows.h"
+#include "sona/store/sqlite/rows/owner_rows.h"
 
 namespace ruvllm::sona {
 namespace {

@@ -1,9 +1,9 @@
-#include "sona/store/sqlite/forget.h"
+#include "sona/store/sqlite/rows/forget.h"
 
 #include <algorithm>
 
-#include "sona/store/sqlite/generation_rows.h"
-#include "sona/store/sqlite/owner_rows.h"
+#include "sona/store/sqlite/rows/generation_rows.h"
+#include "sona/store/sqlite/rows/owner_rows.h"
 
 namespace ruvllm::sona {
 namespace {

@@ -1,10 +1,10 @@
-#include "sona/store/sqlite/generation_rows.h"
+#include "sona/store/sqlite/rows/generation_rows.h"
 
 #include <algorithm>
 #include <set>
 #include <string_view>
 
-#include "sona/store/sqlite/owner_rows.h"
+#include "sona/store/sqlite/rows/owner_rows.h"
 
 namespace ruvllm::sona {
 namespace {

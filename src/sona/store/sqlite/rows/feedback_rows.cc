@@ -1,9 +1,9 @@
-#include "sona/store/sqlite/feedback_rows.h"
+#include "sona/store/sqlite/rows/feedback_rows.h"
 
 #include <algorithm>
 #include <string>
 
-#include "sona/store/sqlite/owner_rows.h"
+#include "sona/store/sqlite/rows/owner_rows.h"
 
 namespace ruvllm::sona {
 namespace {
