@@ -45,8 +45,8 @@ void Model::make_ropes() {
   if (is_long_rope) long_ropes_ = make(weights_.rope_factors_long);
 }
 
-const std::vector<ops::RopeAngles>& Model::ropes(const Workspace& workspace) const {
-  const bool is_long = workspace.context_length() > config_.rope_original_context;
+const std::vector<ops::RopeAngles>& Model::ropes(int32_t context_length) const {
+  const bool is_long = context_length > config_.rope_original_context;
   return is_long && !long_ropes_.empty() ? long_ropes_ : ropes_;
 }
 
@@ -71,7 +71,7 @@ uint64_t Model::bytes_per_token() const {
 void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,
                  const ops::KvView& kv, std::span<const int32_t> logit_rows, RowsAfter rows_after,
                  ActivationTap* tap) const noexcept {
-  const PassContext pass{config_, weights_, ropes(workspace),    device.kernels(), workspace,
+  const PassContext pass{config_, weights_, ropes(workspace.context_length()),    device.kernels(), workspace,
                          kv,      tap,      ops::has_lora(batch)};
   const bool narrows = rows_after == RowsAfter::kDone && config_.causal && tap == nullptr &&
                        logit_rows.size() < static_cast<size_t>(batch.num_rows);
@@ -85,14 +85,14 @@ void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::Bat
 
 void Model::final_states(device::CpuDevice& device, Workspace& workspace,
                          std::span<const int32_t> rows) const noexcept {
-  const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
+  const PassContext pass{config_,   weights_, ropes(workspace.context_length()), device.kernels(),
                          workspace, {},       nullptr,          false};
   device.team().run([&](ThreadTeam::Worker& worker) { run_final_states(pass, worker, rows); });
 }
 
 void Model::logits(device::CpuDevice& device, Workspace& workspace,
                    std::span<const int32_t> rows) const noexcept {
-  const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
+  const PassContext pass{config_,   weights_, ropes(workspace.context_length()), device.kernels(),
                          workspace, {},       nullptr,          false};
   device.team().run([&](ThreadTeam::Worker& worker) { run_logits(pass, worker, rows); });
 }

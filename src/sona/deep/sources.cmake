@@ -1,0 +1,17 @@
+list(APPEND sona_sources
+  deep/gradients/attention_gradient.cc
+  deep/gradients/float_product.cc
+  deep/gradients/lora_product.cc
+  deep/gradients/row_gradients.cc
+  deep/gradients/transposed_product.cc
+  deep/pass/backward.cc
+  deep/pass/forward.cc
+  deep/pass/head_loss.cc
+  deep/pass/lora_parameters.cc
+  deep/pass/trainable.cc
+  deep/pass/training_pass.cc
+  deep/training/adamw.cc
+  deep/training/deep_trainer.cc)
+list(APPEND sona_tests
+  deep/pass/training_pass_test.cc
+  deep/training/deep_trainer_test.cc)
