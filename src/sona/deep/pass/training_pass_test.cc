@@ -105,11 +105,11 @@ TEST_P(GradientTest, AgreesWithFiniteDifferencesInEveryGroup) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, GradientTest,
-    testing::Values(Case{"qwen2-tiny", false, AttentionForm::kFloat, 1e-4},
-                    Case{"qwen2-tiny", true, AttentionForm::kFloat, 1e-4},
-                    Case{"llama-odd", false, AttentionForm::kFloat, 1e-4},
-                    Case{"hf/qwen3", false, AttentionForm::kFloat, 1e-4},
-                    Case{"hf/mistral", false, AttentionForm::kFloat, 1e-4},
+    testing::Values(Case{"qwen2-tiny", false, AttentionForm::kFloat, 2e-5},
+                    Case{"qwen2-tiny", true, AttentionForm::kFloat, 2e-5},
+                    Case{"llama-odd", false, AttentionForm::kFloat, 2e-5},
+                    Case{"hf/qwen3", false, AttentionForm::kFloat, 2e-5},
+                    Case{"hf/mistral", false, AttentionForm::kFloat, 2e-5},
                     Case{"qwen2-tiny", false, AttentionForm::kServed, 4e-3},
                     Case{"qwen2-k256-mixed", false, AttentionForm::kServed, 1e-1},
                     Case{"llama-k256-q4_k_m", false, AttentionForm::kServed, 1e-1}));

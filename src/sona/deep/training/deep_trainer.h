@@ -24,8 +24,8 @@
 namespace ruvllm::sona {
 
 struct DeepTrainingConfig {
-  LoraShape lora;
-  AdamWConfig optimizer;
+  LoraShape lora = {};
+  AdamWConfig optimizer = {};
   int32_t num_steps = 60;           // at most
   int32_t examples_per_step = 8;    // whose gradients are added up
   int32_t validation_interval = 5;  // steps between validations
