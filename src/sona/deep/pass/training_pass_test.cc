@@ -116,7 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 // What the engine's perplexity computes (engine/loop/committer.cc): the model's own step over the
 // cache, then the sampler's log-probability.
-std::vector<double> engine_nll(const TestModel& opened, const std::vector<int32_t>& tokens) {
+std::vector<double> engine_nll(const TestModel& opened, const std::vector<int32_t>& tokens,
+                               const ops::LoraView* lora = nullptr) {
   const model::ModelConfig& config = opened.model->config();
   const auto count = static_cast<int32_t>(tokens.size());
   auto workspace =
@@ -128,7 +129,7 @@ std::vector<double> engine_nll(const TestModel& opened, const std::vector<int32_
   const std::vector<uint32_t> table = {2, 0, 3, 1};
   std::vector<int32_t> positions(tokens.size()), spans(tokens.size(), 0);
   std::iota(positions.begin(), positions.end(), 0);
-  const ops::SpanView span{0, count, 0, table.data()};
+  const ops::SpanView span{0, count, 0, table.data(), lora};
   opened.model->step(*opened.device, **workspace,
                      {count, tokens.data(), positions.data(), 1, &span, spans.data()},
                      cache->view(), positions);
@@ -163,6 +164,31 @@ INSTANTIATE_TEST_SUITE_P(Models, ServedLossTest,
                          testing::Values("qwen2-tiny", "llama-tiny", "llama-odd", "llama-rope3",
                                          "qwen2-k256-mixed", "llama-k256-q4_k_m", "hf/qwen3",
                                          "hf/mistral", "hf/smollm3"));
+
+// What was trained in float32 is served from binary16 factors: 2^-12 off at most each, which the
+// layers amplify a few times. Without the adapter the losses are far off.
+TEST(TrainingPassTest, TheAdapterServesWhatWasTrained) {
+  for (const char* name : {"qwen2-tiny", "llama-tiny", "hf/qwen3"}) {
+    const TestModel opened = open_test_model(golden(name), 2);
+    const LoraParameters parameters = random_parameters(*opened.model, 5);
+    TrainingExample example = random_example(opened.model->config(), 50, 3);
+    std::fill(example.token_weights.begin() + 1, example.token_weights.end(), 1.0f);
+    auto pass = TrainingPass::create(*opened.model, *opened.device, {.max_tokens = 50});
+    ASSERT_TRUE((*pass)->loss(example, &parameters).has_value());
+    const auto adapter = parameters.to_adapter("trained");
+    ASSERT_TRUE(adapter.has_value()) << adapter.error().message();
+    const auto set = adapters::AdapterSet::create({{*adapter}});
+    ASSERT_TRUE(set.has_value());
+    const std::vector<double> served = engine_nll(opened, example.tokens, &(*set)->view());
+    const std::vector<double> alone = engine_nll(opened, example.tokens);
+    double difference = 0.0;
+    for (size_t i = 0; i < served.size(); ++i) {
+      EXPECT_NEAR((*pass)->token_nll()[i], served[i], 1e-2) << name << " " << i;
+      difference += std::abs(served[i] - alone[i]) / static_cast<double>(served.size());
+    }
+    EXPECT_GT(difference, 0.1) << name;
+  }
+}
 
 TEST(TrainingPassTest, GradientsHaveTheSameBitsForAnyNumberOfThreads) {
   for (const char* name : {"llama-k256-q4_k_m", "hf/qwen3"}) {
@@ -238,13 +264,13 @@ TEST(TrainingPassTest, MemoryGrowsAsStated) {
   const auto bytes = [&](int32_t tokens) {
     return (*TrainingPass::create(*opened.model, *opened.device, {.max_tokens = tokens}))->bytes();
   };
-  const uint64_t per_layer = 4ull * static_cast<uint64_t>(2 * c.hidden_dim + 2 * c.q_dim() +
-                                                          2 * c.kv_dim() + 2 * c.ffn_dim);
+  const uint64_t per_layer = uint64_t{4} * static_cast<uint64_t>(2 * c.hidden_dim + 2 * c.q_dim() +
+                                                                 2 * c.kv_dim() + 2 * c.ffn_dim);
   const uint64_t growth = (bytes(129) - bytes(65)) / 64;
   EXPECT_GE(growth, per_layer * static_cast<uint64_t>(c.num_layers));
   // One layer's gradients, work rows, logits twice, 4 + 1 KiB of products' tiles, activations.
   const uint64_t shared =
-      2 * per_layer + 4ull * 2 * static_cast<uint64_t>(c.vocab_size) + 8192 + 8192;
+      2 * per_layer + uint64_t{4} * 2 * static_cast<uint64_t>(c.vocab_size) + 8192 + 8192;
   EXPECT_LE(growth, per_layer * static_cast<uint64_t>(c.num_layers) + shared);
 }
 
