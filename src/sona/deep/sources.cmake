@@ -1,5 +1,6 @@
 list(APPEND sona_sources
   deep/gradients/attention_gradient.cc
+  deep/gradients/float_attention.cc
   deep/gradients/float_product.cc
   deep/gradients/lora_product.cc
   deep/gradients/row_gradients.cc
@@ -13,5 +14,6 @@ list(APPEND sona_sources
   deep/training/adamw.cc
   deep/training/deep_trainer.cc)
 list(APPEND sona_tests
+  deep/gradients/attention_gradient_test.cc
   deep/pass/training_pass_test.cc
   deep/training/deep_trainer_test.cc)

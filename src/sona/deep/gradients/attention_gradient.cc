@@ -1,173 +1,260 @@
 #include "sona/deep/gradients/attention_gradient.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 
+#include "sona/deep/gradients/float_product.h"
 #include "sona/deep/gradients/parallel.h"
 
 namespace ruvllm::sona {
 namespace {
 
-constexpr int32_t kTile = 32;  // keys whose scores are held at a time, and rows or keys of a piece
-
-// In eight sums, which compilers keep in vectors; their order is fixed.
-float dot(const float* a, const float* b, int32_t n) {
-  std::array<float, 8> sums = {};
-  int32_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int32_t lane = 0; lane < 8; ++lane) {
-      sums[static_cast<size_t>(lane)] += a[i + lane] * b[i + lane];
-    }
-  }
-  for (; i < n; ++i) sums[0] += a[i] * b[i];
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
-void add_scaled(float factor, const float* x, int32_t n, float* dst) {
-  for (int32_t i = 0; i < n; ++i) dst[i] += factor * x[i];
-}
-
-struct Layout {
-  const ops::AttentionShape& shape;
-
-  size_t query(int64_t row, int32_t head) const {
-    return (static_cast<size_t>(row) * static_cast<size_t>(shape.num_heads) +
-            static_cast<size_t>(head)) *
-           static_cast<size_t>(shape.head_dim);
-  }
-  size_t key(int64_t row, int32_t kv_head) const {
-    return (static_cast<size_t>(row) * static_cast<size_t>(shape.num_kv_heads) +
-            static_cast<size_t>(kv_head)) *
-           static_cast<size_t>(shape.head_dim);
-  }
-  size_t sums(int64_t row, int32_t head) const { return query(row, head) / dim() * 2; }
-  size_t dim() const { return static_cast<size_t>(shape.head_dim); }
-  int64_t first_key(int64_t row) const {
-    return shape.window > 0 ? std::max<int64_t>(0, row - shape.window + 1) : 0;
-  }
-  // One behind the last row that sees the key.
-  int64_t end_row(int64_t key, int64_t num_rows) const {
-    return shape.window > 0 ? std::min(num_rows, key + shape.window) : num_rows;
-  }
+// Keys [begin, end) that a row sees; rows [begin, end) that see a key.
+struct Range {
+  int64_t begin, end;
 };
-
-// Calls use(first_key, scores) for the row's keys, kTile at a time.
-template <typename Use>
-void for_scores(const Layout& at, const AttentionRows& rows, int64_t row, int32_t head,
-                const Use& use) {
-  const float* q = rows.q + at.query(row, head);
-  const int32_t kv_head = head / at.shape.group();
-  std::array<float, kTile> scores;
-  for (int64_t first = at.first_key(row); first <= row; first += kTile) {
-    const auto count = static_cast<int32_t>(std::min<int64_t>(kTile, row + 1 - first));
-    for (int32_t j = 0; j < count; ++j) {
-      scores[static_cast<size_t>(j)] =
-          at.shape.scale * dot(q, rows.k + at.key(first + j, kv_head), at.shape.head_dim);
-    }
-    use(first, count, scores.data());
-  }
+Range keys_of(const ops::AttentionShape& shape, int64_t row) {
+  return {shape.window > 0 ? std::max<int64_t>(0, row - shape.window + 1) : 0, row + 1};
 }
-
-float log_sum_exp(const Layout& at, const AttentionRows& rows, int64_t row, int32_t head) {
-  float max = -std::numeric_limits<float>::infinity();
-  double sum = 0.0;
-  for_scores(at, rows, row, head, [&](int64_t, int32_t count, const float* scores) {
-    const float tile_max = *std::max_element(scores, scores + count);
-    if (tile_max > max) {
-      sum *= std::exp(static_cast<double>(max - tile_max));
-      max = tile_max;
-    }
-    for (int32_t j = 0; j < count; ++j) sum += static_cast<double>(std::exp(scores[j] - max));
-  });
-  return max + static_cast<float>(std::log(sum));
-}
-
-void attend_row(const Layout& at, const AttentionRows& rows, int64_t row, int32_t head,
-                float* mixed) {
-  const float lse = log_sum_exp(at, rows, row, head);
-  float* out = mixed + at.query(row, head);
-  std::fill_n(out, at.dim(), 0.0f);
-  for_scores(at, rows, row, head, [&](int64_t first, int32_t count, const float* scores) {
-    for (int32_t j = 0; j < count; ++j) {
-      const float* v = rows.v + at.key(first + j, head / at.shape.group());
-      add_scaled(std::exp(scores[j] - lse), v, at.shape.head_dim, out);
-    }
-  });
-}
-
-void query_gradient(const Layout& at, const AttentionRows& rows, const AttentionGradients& g,
-                    int64_t row, int32_t head) {
-  const float* d_mixed = g.d_mixed + at.query(row, head);
-  const float lse = log_sum_exp(at, rows, row, head);
-  const float along = dot(d_mixed, g.mixed + at.query(row, head), at.shape.head_dim);
-  float* sums = g.row_sums + at.sums(row, head);
-  sums[0] = lse;
-  sums[1] = along;
-  float* dq = g.dq + at.query(row, head);
-  std::fill_n(dq, at.dim(), 0.0f);
-  for_scores(at, rows, row, head, [&](int64_t first, int32_t count, const float* scores) {
-    for (int32_t j = 0; j < count; ++j) {
-      const size_t key = at.key(first + j, head / at.shape.group());
-      const float d_probability = dot(d_mixed, rows.v + key, at.shape.head_dim) - along;
-      const float d_score = std::exp(scores[j] - lse) * d_probability;
-      add_scaled(at.shape.scale * d_score, rows.k + key, at.shape.head_dim, dq);
-    }
-  });
-}
-
-void key_gradient(const Layout& at, const AttentionRows& rows, const AttentionGradients& g,
-                  int64_t key_idx, int32_t kv_head) {
-  const size_t key = at.key(key_idx, kv_head);
-  const float* k = rows.k + key;
-  const float* v = rows.v + key;
-  float* dk = g.dk + key;
-  float* dv = g.dv + key;
-  std::fill_n(dk, at.dim(), 0.0f);
-  std::fill_n(dv, at.dim(), 0.0f);
-  const int32_t dim = at.shape.head_dim, group = at.shape.group();
-  for (int64_t row = key_idx; row < at.end_row(key_idx, rows.num_rows); ++row) {
-    for (int32_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-      const float* q = rows.q + at.query(row, head);
-      const float* d_mixed = g.d_mixed + at.query(row, head);
-      const float* sums = g.row_sums + at.sums(row, head);
-      const float probability = std::exp(at.shape.scale * dot(q, k, dim) - sums[0]);
-      const float d_score = probability * (dot(d_mixed, v, dim) - sums[1]);
-      add_scaled(at.shape.scale * d_score, q, dim, dk);
-      add_scaled(probability, d_mixed, dim, dv);
-    }
-  }
-}
-
-// Calls body(row, head) for all rows and heads, by tiles of a head.
-template <typename Body>
-void for_heads(ThreadTeam& team, int64_t num_rows, int32_t num_heads, const Body& body) {
-  const int64_t tiles = (num_rows + kTile - 1) / kTile;
-  for_pieces(team, tiles * num_heads, 1, [&](int64_t index, int64_t, uint32_t) {
-    const int64_t first = index / num_heads * kTile;
-    for (int64_t row = first; row < std::min(num_rows, first + kTile); ++row) {
-      body(row, static_cast<int32_t>(index % num_heads));
-    }
-  });
+Range rows_of(const ops::AttentionShape& shape, int64_t key, int64_t num_rows) {
+  return {key, shape.window > 0 ? std::min(num_rows, key + shape.window) : num_rows};
 }
 
 }  // namespace
 
-void attend_in_float(ThreadTeam& team, const ops::AttentionShape& shape, const AttentionRows& rows,
-                     float* mixed) noexcept {
-  const Layout at = {shape};
-  for_heads(team, rows.num_rows, shape.num_heads,
-            [&](int64_t row, int32_t head) { attend_row(at, rows, row, head, mixed); });
+void AttentionGradient::HeadCopies::plan(Arena& arena, size_t count, bool has_transpose) {
+  rows_slot = arena.add<float>(count);
+  if (has_transpose) transposed_slot = arena.add<float>(count);
 }
 
-void attention_gradient(ThreadTeam& team, const ops::AttentionShape& shape,
-                        const AttentionRows& rows, const AttentionGradients& gradients) noexcept {
-  const Layout at = {shape};
-  for_heads(team, rows.num_rows, shape.num_heads,
-            [&](int64_t row, int32_t head) { query_gradient(at, rows, gradients, row, head); });
-  for_heads(team, rows.num_rows, shape.num_kv_heads, [&](int64_t key_idx, int32_t kv_head) {
-    key_gradient(at, rows, gradients, key_idx, kv_head);
+void AttentionGradient::HeadCopies::bind(const Arena& arena, bool has_transpose) {
+  rows = arena.at(rows_slot);
+  if (has_transpose) transposed = arena.at(transposed_slot);
+}
+
+void AttentionGradient::plan(Arena& arena, const kernels::KernelTable& kernels,
+                             const ops::AttentionShape& shape, int32_t max_rows,
+                             uint32_t num_threads) {
+  kernels_ = &kernels;
+  max_rows_ = max_rows;
+  head_dim_ = shape.head_dim;
+  kernel_bytes_ = float_product_scratch_bytes(kernels, std::max(max_rows, shape.head_dim));
+  const auto rows = static_cast<size_t>(max_rows), heads = static_cast<size_t>(shape.num_heads);
+  const auto dim = static_cast<size_t>(shape.head_dim);
+  const size_t kv_count = rows * static_cast<size_t>(shape.num_kv_heads) * dim;
+  q_.plan(arena, rows * heads * dim, true);
+  k_.plan(arena, kv_count, true);
+  v_.plan(arena, kv_count, false);
+  d_mixed_.plan(arena, rows * heads * dim, true);
+  num_sums_ = heads * rows;
+  sums_slot_ = arena.add<float>(2 * num_sums_);
+  scores_slot_ = arena.add<float>(num_threads * size_t{kTile} * rows);
+  d_probability_slot_ = arena.add<float>(num_threads * size_t{kTile} * rows);
+  result_slot_ = arena.add<float>(num_threads * size_t{kTile} * dim);
+  kernel_slot_ = arena.add<std::byte>(num_threads * kernel_bytes_);
+}
+
+void AttentionGradient::bind(const Arena& arena) {
+  q_.bind(arena, true);
+  k_.bind(arena, true);
+  v_.bind(arena, false);
+  d_mixed_.bind(arena, true);
+  lse_ = arena.at(sums_slot_);
+  along_ = lse_ + num_sums_;
+  scores_ = arena.at(scores_slot_);
+  d_probability_ = arena.at(d_probability_slot_);
+  result_ = arena.at(result_slot_);
+  kernel_scratch_ = arena.at(kernel_slot_);
+}
+
+AttentionGradient::Scratch AttentionGradient::scratch(uint32_t thread_idx) const {
+  const size_t tile = thread_idx * size_t{kTile};
+  return {scores_ + tile * static_cast<size_t>(max_rows_),
+          d_probability_ + tile * static_cast<size_t>(max_rows_),
+          result_ + tile * static_cast<size_t>(head_dim_),
+          kernel_scratch_ + thread_idx * kernel_bytes_};
+}
+
+// from: [rows, heads, head_dim]; the copies of a head follow each other.
+void AttentionGradient::copy_heads(ThreadTeam& team, const float* from, int32_t num_heads,
+                                   int32_t num_rows, const HeadCopies& to) const noexcept {
+  const int64_t dim = head_dim_;
+  for_pieces(team, num_heads, 1, [&](int64_t head, int64_t, uint32_t) {
+    const int64_t first = head * num_rows * dim;
+    for (int64_t row = 0; row < num_rows; ++row) {
+      const float* source = from + (row * num_heads + head) * dim;
+      std::copy_n(source, dim, to.rows + first + row * dim);
+      if (to.transposed == nullptr) continue;
+      for (int64_t i = 0; i < dim; ++i) to.transposed[first + i * num_rows + row] = source[i];
+    }
+  });
+}
+
+// dq of a tile's rows, and their log-sum-exp and D for key_tile().
+void AttentionGradient::query_tile(const Pass& pass, int64_t first_row, int32_t head,
+                                   uint32_t thread_idx) const noexcept {
+  const ops::AttentionShape& shape = pass.shape;
+  const Scratch work = scratch(thread_idx);
+  const int64_t num_rows = pass.rows.num_rows, dim = head_dim_;
+  const auto count = static_cast<int32_t>(std::min<int64_t>(kTile, num_rows - first_row));
+  const int64_t first_key = keys_of(shape, first_row).begin;
+  const auto num_keys = static_cast<int32_t>(first_row + count - first_key);
+  const int64_t keys = (int64_t{head / shape.group()} * num_rows + first_key) * dim;
+  const int64_t queries = (int64_t{head} * num_rows + first_row) * dim;
+  const auto width = static_cast<size_t>(num_keys);
+  run_float_product(*kernels_,
+                    {.weights = k_.rows + keys,
+                     .num_weight_rows = num_keys,
+                     .num_cols = head_dim_,
+                     .x = q_.rows + queries,
+                     .num_x_rows = count,
+                     .dst = work.scores,
+                     .dst_stride = width},
+                    work.kernel);
+  run_float_product(*kernels_,
+                    {.weights = v_.rows + keys,
+                     .num_weight_rows = num_keys,
+                     .num_cols = head_dim_,
+                     .x = d_mixed_.rows + queries,
+                     .num_x_rows = count,
+                     .dst = work.d_probability,
+                     .dst_stride = width},
+                    work.kernel);
+  for (int32_t r = 0; r < count; ++r) {
+    const int64_t row = first_row + r;
+    float* scores = work.scores + int64_t{r} * num_keys;
+    const float* d_probability = work.d_probability + int64_t{r} * num_keys;
+    const Range seen = {keys_of(shape, row).begin - first_key, row + 1 - first_key};
+    const auto num_seen = static_cast<int32_t>(seen.end - seen.begin);
+    kernels_->elementwise.scale(shape.scale, num_seen, scores + seen.begin);
+    const float max = kernels_->elementwise.row_max(scores + seen.begin, num_seen);
+    const double sum = kernels_->elementwise.sum_exp(scores + seen.begin, num_seen, max);
+    const float lse = max + static_cast<float>(std::log(sum));
+    double along = 0.0;
+    const int64_t place = (row * shape.num_heads + head) * dim;
+    for (int64_t i = place; i < place + dim; ++i) {
+      along += static_cast<double>(pass.gradients.d_mixed[i]) *
+               static_cast<double>(pass.gradients.mixed[i]);
+    }
+    lse_[int64_t{head} * num_rows + row] = lse;
+    along_[int64_t{head} * num_rows + row] = static_cast<float>(along);
+    std::fill(scores, scores + seen.begin, 0.0f);
+    std::fill(scores + seen.end, scores + num_keys, 0.0f);
+    for (int64_t j = seen.begin; j < seen.end; ++j) {
+      scores[j] =
+          shape.scale * std::exp(scores[j] - lse) * (d_probability[j] - static_cast<float>(along));
+    }
+  }
+  const int64_t transposed = int64_t{head / shape.group()} * num_rows * dim + first_key;
+  run_float_product(*kernels_,
+                    {.weights = k_.transposed + transposed,
+                     .num_weight_rows = head_dim_,
+                     .num_cols = num_keys,
+                     .weight_stride = static_cast<size_t>(num_rows),
+                     .x = work.scores,
+                     .num_x_rows = count,
+                     .dst = pass.gradients.dq + (first_row * shape.num_heads + head) * dim,
+                     .dst_stride = static_cast<size_t>(shape.num_heads * dim)},
+                    work.kernel);
+}
+
+// Adds to dk and dv of a tile's keys what one head's rows make of them.
+void AttentionGradient::key_tile_of_head(const Pass& pass, int64_t first_key, int32_t head,
+                                         const Scratch& work) const noexcept {
+  const ops::AttentionShape& shape = pass.shape;
+  const int64_t num_rows = pass.rows.num_rows, dim = head_dim_;
+  const int32_t kv_head = head / shape.group();
+  const auto count = static_cast<int32_t>(std::min<int64_t>(kTile, num_rows - first_key));
+  const int64_t end_row = rows_of(shape, first_key + count - 1, num_rows).end;
+  const auto num_seeing = static_cast<int32_t>(end_row - first_key);
+  const int64_t keys = (int64_t{kv_head} * num_rows + first_key) * dim;
+  const int64_t queries = (int64_t{head} * num_rows + first_key) * dim;
+  const int64_t transposed = int64_t{head} * num_rows * dim + first_key;
+  const auto width = static_cast<size_t>(num_seeing);
+  const auto multiply_rows = [&](const float* weights, const float* x, float* dst) {
+    run_float_product(*kernels_,
+                      {.weights = weights,
+                       .num_weight_rows = num_seeing,
+                       .num_cols = head_dim_,
+                       .x = x,
+                       .num_x_rows = count,
+                       .dst = dst,
+                       .dst_stride = width},
+                      work.kernel);
+  };
+  const auto add_columns = [&](const float* weights, float* dst) {
+    run_float_product(*kernels_,
+                      {.weights = weights,
+                       .num_weight_rows = head_dim_,
+                       .num_cols = num_seeing,
+                       .weight_stride = static_cast<size_t>(num_rows),
+                       .x = work.scores,
+                       .num_x_rows = count,
+                       .dst = work.result,
+                       .dst_stride = static_cast<size_t>(dim)},
+                      work.kernel);
+    for (int32_t c = 0; c < count; ++c) {
+      kernels_->elementwise.add(work.result + c * dim, head_dim_,
+                                dst + ((first_key + c) * shape.num_kv_heads + kv_head) * dim);
+    }
+  };
+  multiply_rows(q_.rows + queries, k_.rows + keys, work.scores);
+  multiply_rows(d_mixed_.rows + queries, v_.rows + keys, work.d_probability);
+  const float* lse = lse_ + int64_t{head} * num_rows + first_key;
+  const float* along = along_ + int64_t{head} * num_rows + first_key;
+  for (int32_t c = 0; c < count; ++c) {
+    float* scores = work.scores + int64_t{c} * num_seeing;
+    const Range seeing = rows_of(shape, first_key + c, num_rows);
+    const int64_t end = seeing.end - first_key;
+    std::fill(scores, scores + c, 0.0f);
+    std::fill(scores + end, scores + num_seeing, 0.0f);
+    for (int64_t i = c; i < end; ++i) scores[i] = std::exp(shape.scale * scores[i] - lse[i]);
+  }
+  add_columns(d_mixed_.transposed + transposed, pass.gradients.dv);
+  for (int32_t c = 0; c < count; ++c) {
+    float* scores = work.scores + int64_t{c} * num_seeing;
+    const float* d_probability = work.d_probability + int64_t{c} * num_seeing;
+    for (int32_t i = 0; i < num_seeing; ++i) {
+      scores[i] *= shape.scale * (d_probability[i] - along[i]);
+    }
+  }
+  add_columns(q_.transposed + transposed, pass.gradients.dk);
+}
+
+void AttentionGradient::key_tile(const Pass& pass, int64_t first_key, int32_t kv_head,
+                                 uint32_t thread_idx) const noexcept {
+  const ops::AttentionShape& shape = pass.shape;
+  const int64_t end = std::min<int64_t>(first_key + kTile, pass.rows.num_rows);
+  for (int64_t key = first_key; key < end; ++key) {
+    const int64_t place = (key * shape.num_kv_heads + kv_head) * head_dim_;
+    std::fill_n(pass.gradients.dk + place, head_dim_, 0.0f);
+    std::fill_n(pass.gradients.dv + place, head_dim_, 0.0f);
+  }
+  const int32_t group = shape.group();
+  for (int32_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+    key_tile_of_head(pass, first_key, head, scratch(thread_idx));
+  }
+}
+
+void AttentionGradient::run(ThreadTeam& team, const ops::AttentionShape& shape,
+                            const AttentionRows& rows,
+                            const AttentionGradients& gradients) noexcept {
+  copy_heads(team, rows.q, shape.num_heads, rows.num_rows, q_);
+  copy_heads(team, gradients.d_mixed, shape.num_heads, rows.num_rows, d_mixed_);
+  copy_heads(team, rows.k, shape.num_kv_heads, rows.num_rows, k_);
+  copy_heads(team, rows.v, shape.num_kv_heads, rows.num_rows, v_);
+  const Pass pass = {shape, rows, gradients};
+  const int64_t num_tiles = (int64_t{rows.num_rows} + kTile - 1) / kTile;
+  const auto for_tiles = [&](int32_t num_heads, const auto& body) {
+    for_pieces(team, num_tiles * num_heads, 1, [&](int64_t index, int64_t, uint32_t thread_idx) {
+      body(index / num_heads * kTile, static_cast<int32_t>(index % num_heads), thread_idx);
+    });
+  };
+  for_tiles(shape.num_heads, [&](int64_t first, int32_t head, uint32_t thread_idx) {
+    query_tile(pass, first, head, thread_idx);
+  });
+  for_tiles(shape.num_kv_heads, [&](int64_t first, int32_t kv_head, uint32_t thread_idx) {
+    key_tile(pass, first, kv_head, thread_idx);
   });
 }
 

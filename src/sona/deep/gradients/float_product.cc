@@ -15,7 +15,9 @@ void run_float_product(const kernels::KernelTable& kernels, const FloatProduct& 
                        std::byte* scratch) noexcept {
   const kernels::MatmulKernel& kernel = float_kernel(kernels);
   kernels::MatmulArgs args;
-  args.weight_row_stride = static_cast<size_t>(product.num_cols) * sizeof(float);
+  const size_t stride =
+      product.weight_stride > 0 ? product.weight_stride : static_cast<size_t>(product.num_cols);
+  args.weight_row_stride = stride * sizeof(float);
   args.num_cols = product.num_cols;
   args.x.f32 = product.x;
   args.num_x_rows = product.num_x_rows;

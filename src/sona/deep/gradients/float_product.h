@@ -14,6 +14,7 @@ struct FloatProduct {
   const float* weights = nullptr;  // [num_weight_rows, num_cols]
   int32_t num_weight_rows = 0;
   int32_t num_cols = 0;
+  size_t weight_stride = 0;  // elements from a row to the next; 0: num_cols
   const float* x = nullptr;  // [num_x_rows, num_cols]
   int32_t num_x_rows = 0;
   float* dst = nullptr;

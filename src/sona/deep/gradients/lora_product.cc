@@ -52,19 +52,29 @@ float* LoraProduct::result(uint32_t thread_idx) const {
   return result_ + thread_idx * size_t{kBlockRows} * static_cast<size_t>(limits_.max_dim);
 }
 
+// dst [num_x_rows, num_weight_rows] = x weights^T.
+void LoraProduct::multiply(const float* weights, int32_t num_weight_rows, int32_t num_cols,
+                           const float* x, int32_t num_x_rows, float* dst,
+                           uint32_t thread_idx) const noexcept {
+  run_float_product(*kernels_,
+                    {.weights = weights,
+                     .num_weight_rows = num_weight_rows,
+                     .num_cols = num_cols,
+                     .x = x,
+                     .num_x_rows = num_x_rows,
+                     .dst = dst,
+                     .dst_stride = static_cast<size_t>(num_weight_rows)},
+                    kernel_scratch_ + thread_idx * kernel_bytes_);
+}
+
 void LoraProduct::add(ThreadTeam& team, const LoraFactors& f, const float* x, int32_t num_rows,
                       float* y) noexcept {
   for_pieces(team, num_rows, kBlockRows, [&](int64_t begin, int64_t end, uint32_t thread_idx) {
     const auto count = static_cast<int32_t>(end - begin);
     float* inner = inner_ + begin * f.rank;
     float* added = result(thread_idx);
-    run_float_product(
-        *kernels_,
-        {f.a, f.rank, f.in_dim, x + begin * f.in_dim, count, inner, static_cast<size_t>(f.rank)},
-        kernel_scratch(thread_idx));
-    run_float_product(*kernels_,
-                      {f.b, f.out_dim, f.rank, inner, count, added, static_cast<size_t>(f.out_dim)},
-                      kernel_scratch(thread_idx));
+    multiply(f.a, f.rank, f.in_dim, x + begin * f.in_dim, count, inner, thread_idx);
+    multiply(f.b, f.out_dim, f.rank, inner, count, added, thread_idx);
     add_scaled(f.scale, added, int64_t{count} * f.out_dim, y + begin * f.out_dim);
   });
 }
@@ -79,23 +89,14 @@ void LoraProduct::backpropagate_rows(ThreadTeam& team, const LoraFactors& f, con
                                      const float* dy, int32_t num_rows, float* dx) noexcept {
   for_pieces(team, num_rows, kBlockRows, [&](int64_t begin, int64_t end, uint32_t thread_idx) {
     const auto count = static_cast<int32_t>(end - begin);
-    const auto rank = static_cast<size_t>(f.rank);
     float* d_inner = d_inner_ + begin * f.rank;
-    std::byte* scratch = kernel_scratch(thread_idx);
-    run_float_product(
-        *kernels_,
-        {f.a, f.rank, f.in_dim, x + begin * f.in_dim, count, inner_ + begin * f.rank, rank},
-        scratch);
-    run_float_product(
-        *kernels_, {b_transposed_, f.rank, f.out_dim, dy + begin * f.out_dim, count, d_inner, rank},
-        scratch);
+    multiply(f.a, f.rank, f.in_dim, x + begin * f.in_dim, count, inner_ + begin * f.rank,
+             thread_idx);
+    multiply(b_transposed_, f.rank, f.out_dim, dy + begin * f.out_dim, count, d_inner, thread_idx);
     for (int64_t i = 0; i < int64_t{count} * f.rank; ++i) d_inner[i] *= f.scale;
     if (dx == nullptr) return;
     float* added = result(thread_idx);
-    run_float_product(
-        *kernels_,
-        {a_transposed_, f.in_dim, f.rank, d_inner, count, added, static_cast<size_t>(f.in_dim)},
-        scratch);
+    multiply(a_transposed_, f.in_dim, f.rank, d_inner, count, added, thread_idx);
     add_scaled(1.0f, added, int64_t{count} * f.in_dim, dx + begin * f.in_dim);
   });
 }

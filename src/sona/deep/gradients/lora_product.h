@@ -51,9 +51,8 @@ class LoraProduct {
                      int32_t num_rows, const LoraGradients& gradients, float* dx) noexcept;
 
  private:
-  std::byte* kernel_scratch(uint32_t thread_idx) const {
-    return kernel_scratch_ + thread_idx * kernel_bytes_;
-  }
+  void multiply(const float* weights, int32_t num_weight_rows, int32_t num_cols, const float* x,
+                int32_t num_x_rows, float* dst, uint32_t thread_idx) const noexcept;
   float* result(uint32_t thread_idx) const;
   void transpose_factors(const LoraFactors& factors) noexcept;
   void backpropagate_rows(ThreadTeam& team, const LoraFactors& factors, const float* x,

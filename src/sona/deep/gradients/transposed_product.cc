@@ -66,8 +66,13 @@ void TransposedProduct::add_tile(const Tile& tile, const float* dy, int32_t num_
   float* result = result_ + thread * static_cast<size_t>(max_rows_) * kMaxStripCols;
   decode_transposed(tile, decoded_ + thread * kDecodedRows * kMaxStripCols, panel);
   run_float_product(*kernels_,
-                    {panel, tile.num_cols, tile.num_weight_rows, dy, num_rows, result,
-                     static_cast<size_t>(tile.num_cols)},
+                    {.weights = panel,
+                     .num_weight_rows = tile.num_cols,
+                     .num_cols = tile.num_weight_rows,
+                     .x = dy,
+                     .num_x_rows = num_rows,
+                     .dst = result,
+                     .dst_stride = static_cast<size_t>(tile.num_cols)},
                     kernel_scratch_ + thread * kernel_bytes_);
   for (int32_t m = 0; m < num_rows; ++m) {
     float* out = dx + static_cast<size_t>(m) * tile.weight.num_cols + tile.first_col;

@@ -2,7 +2,6 @@
 // last layer's output down to the first layer's factors.
 #include <algorithm>
 
-#include "sona/deep/gradients/attention_gradient.h"
 #include "sona/deep/gradients/parallel.h"
 #include "sona/deep/gradients/row_gradients.h"
 #include "sona/deep/pass/training_pass.h"
@@ -155,8 +154,8 @@ void TrainingPass::backward_attention(int32_t layer_idx, const LoraParameters& p
   std::fill_n(b.d_mixed, int64_t{num_rows_} * config().q_dim(), 0.0f);
   backward_product(layer_idx, LoraTarget::kAttnOutput, s.mixed, b.d_stream, parameters, gradients,
                    b.d_mixed);
-  attention_gradient(device_.team(), attention_shape(layer_idx), {s.q, s.k, s.v, num_rows_},
-                     {s.mixed, b.d_mixed, b.d_q, b.d_k, b.d_v, b.row_sums});
+  attention_.run(device_.team(), attention_shape(layer_idx), {s.q, s.k, s.v, num_rows_},
+                 {s.mixed, b.d_mixed, b.d_q, b.d_k, b.d_v});
   turn_gradients_back(layer_idx);
   const std::vector<float>& norm = weights(layer_idx).attn_norm;
   renorm_rows(s.input, norm);

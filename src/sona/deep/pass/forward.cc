@@ -7,7 +7,7 @@
 #include "base/numeric/half.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
-#include "sona/deep/gradients/attention_gradient.h"
+#include "sona/deep/gradients/float_attention.h"
 #include "sona/deep/gradients/parallel.h"
 #include "sona/deep/pass/training_pass.h"
 #include "tensor/codec.h"

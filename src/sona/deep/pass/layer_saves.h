@@ -38,7 +38,6 @@ struct PassBuffers {
   float* d_k = nullptr;  // [rows, kv_heads * head_dim]
   float* d_v = nullptr;
   float* d_mixed = nullptr;       // [rows, heads * head_dim]
-  float* row_sums = nullptr;      // [rows, heads, 2]
   float* head_scratch = nullptr;  // [threads, head_dim]
 };
 

@@ -63,12 +63,14 @@ Status TrainingPass::allocate() {
   target_rows_.reserve(rows);
   plan_saves();
   transposed_.plan(arena_, device_.kernels(), max_rows_, threads);
+  attention_.plan(arena_, device_.kernels(), attention_shape(0), max_rows_, threads);
   const int32_t max_dim =
       std::max({config().hidden_dim, config().q_dim(), config().kv_dim(), config().ffn_dim});
   lora_.plan(arena_, device_.kernels(), {max_rows_, options_.max_rank, max_dim, threads});
   RUVLLM_TRY(arena_.commit(HugePages::kNo, "training pass"));
   bind_saves();
   transposed_.bind(arena_);
+  attention_.bind(arena_);
   lora_.bind(arena_);
   fill_rope();
   return {};
@@ -99,7 +101,7 @@ void TrainingPass::plan_saves() {
   add(head_rows_, c.vocab_size);
   add(head_rows_, c.hidden_dim);
   for (const int32_t dim : {c.hidden_dim, c.hidden_dim, c.ffn_dim, c.ffn_dim, c.q_dim(), c.kv_dim(),
-                            c.kv_dim(), c.q_dim(), 2 * c.num_heads}) {
+                            c.kv_dim(), c.q_dim()}) {
     add(max_rows_, dim);
   }
   add(device_.team().num_threads(), c.head_dim);
@@ -118,11 +120,9 @@ void TrainingPass::bind_saves() {
     if (!has_norms) s.raw_q = s.raw_k = nullptr;
   }
   PassBuffers& b = buffers_;
-  for (float** each :
-       {&b.output,   &b.block,        &b.normed,         &b.gated,          &b.cos,
-        &b.sin,      &b.negative_sin, &b.teacher_states, &b.teacher_logits, &b.d_states,
-        &b.d_stream, &b.d_normed,     &b.d_gate,         &b.d_up,           &b.d_q,
-        &b.d_k,      &b.d_v,          &b.d_mixed,        &b.row_sums,       &b.head_scratch}) {
+  for (float** each : {&b.output, &b.block, &b.normed, &b.gated, &b.cos, &b.sin, &b.negative_sin,
+                       &b.teacher_states, &b.teacher_logits, &b.d_states, &b.d_stream, &b.d_normed,
+                       &b.d_gate, &b.d_up, &b.d_q, &b.d_k, &b.d_v, &b.d_mixed, &b.head_scratch}) {
     *each = take();
   }
 }

@@ -24,6 +24,7 @@
 #include "model/model.h"
 #include "model/workspace.h"
 #include "ops/attention.h"
+#include "sona/deep/gradients/attention_gradient.h"
 #include "sona/deep/gradients/lora_product.h"
 #include "sona/deep/gradients/transposed_product.h"
 #include "sona/deep/pass/example.h"
@@ -142,6 +143,7 @@ class TrainingPass {
   std::vector<LayerSaves> saves_;
   PassBuffers buffers_;
   TransposedProduct transposed_;
+  AttentionGradient attention_;
   LoraProduct lora_;
 };
 
