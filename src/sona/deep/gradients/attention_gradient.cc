@@ -90,7 +90,52 @@ void AttentionGradient::copy_heads(ThreadTeam& team, const float* from, int32_t 
   });
 }
 
-// dq of a tile's rows, and their log-sum-exp and D for key_tile().
+// dst [num_x_rows, num_weight_rows] = x weights^T over a head's dimensions.
+void AttentionGradient::multiply_heads(const float* weights, int32_t num_weight_rows,
+                                       const float* x, int32_t num_x_rows, float* dst,
+                                       const Scratch& work) const noexcept {
+  run_float_product(*kernels_,
+                    {.weights = weights,
+                     .num_weight_rows = num_weight_rows,
+                     .num_cols = head_dim_,
+                     .x = x,
+                     .num_x_rows = num_x_rows,
+                     .dst = dst,
+                     .dst_stride = static_cast<size_t>(num_weight_rows)},
+                    work.kernel);
+}
+
+// The scores q . k of a row's keys from first_key on become their gradients, 0 where the row does
+// not see the key. Leaves the row's log-sum-exp and D for key_tile().
+void AttentionGradient::differentiate_row(const Pass& pass, int64_t row, int32_t head,
+                                          int64_t first_key, int64_t num_keys,
+                                          const float* d_probability,
+                                          float* scores) const noexcept {
+  const ops::AttentionShape& shape = pass.shape;
+  const kernels::ElementwiseKernels& elementwise = kernels_->elementwise;
+  const int64_t begin = keys_of(shape, row).begin - first_key, end = row + 1 - first_key;
+  const auto num_seen = static_cast<int32_t>(end - begin);
+  elementwise.scale(shape.scale, num_seen, scores + begin);
+  const float max = elementwise.row_max(scores + begin, num_seen);
+  const double sum = elementwise.sum_exp(scores + begin, num_seen, max);
+  const float lse = max + static_cast<float>(std::log(sum));
+  double products = 0.0;
+  const int64_t place = (row * shape.num_heads + head) * head_dim_;
+  for (int64_t i = place; i < place + head_dim_; ++i) {
+    products += static_cast<double>(pass.gradients.d_mixed[i]) *
+                static_cast<double>(pass.gradients.mixed[i]);
+  }
+  const auto along = static_cast<float>(products);
+  lse_[int64_t{head} * pass.rows.num_rows + row] = lse;
+  along_[int64_t{head} * pass.rows.num_rows + row] = along;
+  std::fill(scores, scores + begin, 0.0f);
+  std::fill(scores + end, scores + num_keys, 0.0f);
+  for (int64_t j = begin; j < end; ++j) {
+    scores[j] = shape.scale * std::exp(scores[j] - lse) * (d_probability[j] - along);
+  }
+}
+
+// dq of a tile's rows.
 void AttentionGradient::query_tile(const Pass& pass, int64_t first_row, int32_t head,
                                    uint32_t thread_idx) const noexcept {
   const ops::AttentionShape& shape = pass.shape;
@@ -99,55 +144,19 @@ void AttentionGradient::query_tile(const Pass& pass, int64_t first_row, int32_t 
   const auto count = static_cast<int32_t>(std::min<int64_t>(kTile, num_rows - first_row));
   const int64_t first_key = keys_of(shape, first_row).begin;
   const auto num_keys = static_cast<int32_t>(first_row + count - first_key);
-  const int64_t keys = (int64_t{head / shape.group()} * num_rows + first_key) * dim;
+  const int64_t kv_head = head / shape.group();
+  const int64_t keys = (kv_head * num_rows + first_key) * dim;
   const int64_t queries = (int64_t{head} * num_rows + first_row) * dim;
-  const auto width = static_cast<size_t>(num_keys);
-  run_float_product(*kernels_,
-                    {.weights = k_.rows + keys,
-                     .num_weight_rows = num_keys,
-                     .num_cols = head_dim_,
-                     .x = q_.rows + queries,
-                     .num_x_rows = count,
-                     .dst = work.scores,
-                     .dst_stride = width},
-                    work.kernel);
-  run_float_product(*kernels_,
-                    {.weights = v_.rows + keys,
-                     .num_weight_rows = num_keys,
-                     .num_cols = head_dim_,
-                     .x = d_mixed_.rows + queries,
-                     .num_x_rows = count,
-                     .dst = work.d_probability,
-                     .dst_stride = width},
-                    work.kernel);
+  multiply_heads(k_.rows + keys, num_keys, q_.rows + queries, count, work.scores, work);
+  multiply_heads(v_.rows + keys, num_keys, d_mixed_.rows + queries, count, work.d_probability,
+                 work);
   for (int32_t r = 0; r < count; ++r) {
-    const int64_t row = first_row + r;
-    float* scores = work.scores + int64_t{r} * num_keys;
-    const float* d_probability = work.d_probability + int64_t{r} * num_keys;
-    const Range seen = {keys_of(shape, row).begin - first_key, row + 1 - first_key};
-    const auto num_seen = static_cast<int32_t>(seen.end - seen.begin);
-    kernels_->elementwise.scale(shape.scale, num_seen, scores + seen.begin);
-    const float max = kernels_->elementwise.row_max(scores + seen.begin, num_seen);
-    const double sum = kernels_->elementwise.sum_exp(scores + seen.begin, num_seen, max);
-    const float lse = max + static_cast<float>(std::log(sum));
-    double along = 0.0;
-    const int64_t place = (row * shape.num_heads + head) * dim;
-    for (int64_t i = place; i < place + dim; ++i) {
-      along += static_cast<double>(pass.gradients.d_mixed[i]) *
-               static_cast<double>(pass.gradients.mixed[i]);
-    }
-    lse_[int64_t{head} * num_rows + row] = lse;
-    along_[int64_t{head} * num_rows + row] = static_cast<float>(along);
-    std::fill(scores, scores + seen.begin, 0.0f);
-    std::fill(scores + seen.end, scores + num_keys, 0.0f);
-    for (int64_t j = seen.begin; j < seen.end; ++j) {
-      scores[j] =
-          shape.scale * std::exp(scores[j] - lse) * (d_probability[j] - static_cast<float>(along));
-    }
+    const int64_t at = int64_t{r} * num_keys;
+    differentiate_row(pass, first_row + r, head, first_key, num_keys, work.d_probability + at,
+                      work.scores + at);
   }
-  const int64_t transposed = int64_t{head / shape.group()} * num_rows * dim + first_key;
   run_float_product(*kernels_,
-                    {.weights = k_.transposed + transposed,
+                    {.weights = k_.transposed + kv_head * num_rows * dim + first_key,
                      .num_weight_rows = head_dim_,
                      .num_cols = num_keys,
                      .weight_stride = static_cast<size_t>(num_rows),
@@ -158,67 +167,59 @@ void AttentionGradient::query_tile(const Pass& pass, int64_t first_row, int32_t 
                     work.kernel);
 }
 
+// dst, dk or dv, += what a tile's keys [count] get from the rows that see them, [num_seeing], with
+// the factors in work.scores.
+void AttentionGradient::add_to_keys(const Pass& pass, const KeyTile& tile, const float* transposed,
+                                    float* dst, const Scratch& work) const noexcept {
+  run_float_product(*kernels_,
+                    {.weights = transposed,
+                     .num_weight_rows = head_dim_,
+                     .num_cols = tile.num_seeing,
+                     .weight_stride = static_cast<size_t>(pass.rows.num_rows),
+                     .x = work.scores,
+                     .num_x_rows = tile.count,
+                     .dst = work.result,
+                     .dst_stride = static_cast<size_t>(head_dim_)},
+                    work.kernel);
+  for (int64_t c = 0; c < tile.count; ++c) {
+    const int64_t place = (tile.first_key + c) * pass.shape.num_kv_heads + tile.kv_head;
+    kernels_->elementwise.add(work.result + c * head_dim_, head_dim_, dst + place * head_dim_);
+  }
+}
+
 // Adds to dk and dv of a tile's keys what one head's rows make of them.
 void AttentionGradient::key_tile_of_head(const Pass& pass, int64_t first_key, int32_t head,
                                          const Scratch& work) const noexcept {
   const ops::AttentionShape& shape = pass.shape;
   const int64_t num_rows = pass.rows.num_rows, dim = head_dim_;
-  const int32_t kv_head = head / shape.group();
   const auto count = static_cast<int32_t>(std::min<int64_t>(kTile, num_rows - first_key));
   const int64_t end_row = rows_of(shape, first_key + count - 1, num_rows).end;
-  const auto num_seeing = static_cast<int32_t>(end_row - first_key);
-  const int64_t keys = (int64_t{kv_head} * num_rows + first_key) * dim;
+  const KeyTile tile = {first_key, head / shape.group(), count,
+                        static_cast<int32_t>(end_row - first_key)};
+  const int64_t keys = (int64_t{tile.kv_head} * num_rows + first_key) * dim;
   const int64_t queries = (int64_t{head} * num_rows + first_key) * dim;
   const int64_t transposed = int64_t{head} * num_rows * dim + first_key;
-  const auto width = static_cast<size_t>(num_seeing);
-  const auto multiply_rows = [&](const float* weights, const float* x, float* dst) {
-    run_float_product(*kernels_,
-                      {.weights = weights,
-                       .num_weight_rows = num_seeing,
-                       .num_cols = head_dim_,
-                       .x = x,
-                       .num_x_rows = count,
-                       .dst = dst,
-                       .dst_stride = width},
-                      work.kernel);
-  };
-  const auto add_columns = [&](const float* weights, float* dst) {
-    run_float_product(*kernels_,
-                      {.weights = weights,
-                       .num_weight_rows = head_dim_,
-                       .num_cols = num_seeing,
-                       .weight_stride = static_cast<size_t>(num_rows),
-                       .x = work.scores,
-                       .num_x_rows = count,
-                       .dst = work.result,
-                       .dst_stride = static_cast<size_t>(dim)},
-                      work.kernel);
-    for (int32_t c = 0; c < count; ++c) {
-      kernels_->elementwise.add(work.result + c * dim, head_dim_,
-                                dst + ((first_key + c) * shape.num_kv_heads + kv_head) * dim);
-    }
-  };
-  multiply_rows(q_.rows + queries, k_.rows + keys, work.scores);
-  multiply_rows(d_mixed_.rows + queries, v_.rows + keys, work.d_probability);
+  multiply_heads(q_.rows + queries, tile.num_seeing, k_.rows + keys, count, work.scores, work);
+  multiply_heads(d_mixed_.rows + queries, tile.num_seeing, v_.rows + keys, count,
+                 work.d_probability, work);
   const float* lse = lse_ + int64_t{head} * num_rows + first_key;
   const float* along = along_ + int64_t{head} * num_rows + first_key;
-  for (int32_t c = 0; c < count; ++c) {
-    float* scores = work.scores + int64_t{c} * num_seeing;
-    const Range seeing = rows_of(shape, first_key + c, num_rows);
-    const int64_t end = seeing.end - first_key;
+  for (int64_t c = 0; c < count; ++c) {
+    float* scores = work.scores + c * tile.num_seeing;
+    const int64_t end = rows_of(shape, first_key + c, num_rows).end - first_key;
     std::fill(scores, scores + c, 0.0f);
-    std::fill(scores + end, scores + num_seeing, 0.0f);
+    std::fill(scores + end, scores + tile.num_seeing, 0.0f);
     for (int64_t i = c; i < end; ++i) scores[i] = std::exp(shape.scale * scores[i] - lse[i]);
   }
-  add_columns(d_mixed_.transposed + transposed, pass.gradients.dv);
-  for (int32_t c = 0; c < count; ++c) {
-    float* scores = work.scores + int64_t{c} * num_seeing;
-    const float* d_probability = work.d_probability + int64_t{c} * num_seeing;
-    for (int32_t i = 0; i < num_seeing; ++i) {
+  add_to_keys(pass, tile, d_mixed_.transposed + transposed, pass.gradients.dv, work);
+  for (int64_t c = 0; c < count; ++c) {
+    float* scores = work.scores + c * tile.num_seeing;
+    const float* d_probability = work.d_probability + c * tile.num_seeing;
+    for (int64_t i = 0; i < tile.num_seeing; ++i) {
       scores[i] *= shape.scale * (d_probability[i] - along[i]);
     }
   }
-  add_columns(q_.transposed + transposed, pass.gradients.dk);
+  add_to_keys(pass, tile, q_.transposed + transposed, pass.gradients.dk, work);
 }
 
 void AttentionGradient::key_tile(const Pass& pass, int64_t first_key, int32_t kv_head,

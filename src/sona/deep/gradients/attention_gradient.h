@@ -56,6 +56,11 @@ class AttentionGradient {
     const AttentionRows& rows;
     const AttentionGradients& gradients;
   };
+  struct KeyTile {
+    int64_t first_key;
+    int32_t kv_head, count;
+    int32_t num_seeing;  // rows from first_key on that see one of the keys
+  };
   struct Scratch {
     float* scores;         // [kTile, rows]: probabilities, then gradients of scores
     float* d_probability;  // [kTile, rows]
@@ -70,8 +75,15 @@ class AttentionGradient {
                   uint32_t thread_idx) const noexcept;
   void key_tile(const Pass& pass, int64_t first_key, int32_t kv_head,
                 uint32_t thread_idx) const noexcept;
+  void multiply_heads(const float* weights, int32_t num_weight_rows, const float* x,
+                      int32_t num_x_rows, float* dst, const Scratch& work) const noexcept;
+  void differentiate_row(const Pass& pass, int64_t row, int32_t head, int64_t first_key,
+                         int64_t num_keys, const float* d_probability,
+                         float* scores) const noexcept;
+  void add_to_keys(const Pass& pass, const KeyTile& tile, const float* transposed, float* dst,
+                   const Scratch& work) const noexcept;
   void key_tile_of_head(const Pass& pass, int64_t first_key, int32_t head,
-                        const Scratch& scratch) const noexcept;
+                        const Scratch& work) const noexcept;
 
   const kernels::KernelTable* kernels_ = nullptr;
   int32_t max_rows_ = 0;

@@ -111,11 +111,13 @@ void TrainingPass::head_chunk(const TrainingExample& example, size_t first, size
   const auto stream_row = [&](int64_t i) {
     return int64_t{target_rows_[first + static_cast<size_t>(i)]} * hidden;
   };
-  for (int64_t i = 0; i < states; ++i) {
-    device_.kernels().elementwise.rms_norm(
-        buffers_.output + stream_row(i), norm.data(), config().norm_epsilon, hidden,
-        workspace_->logits_in.row(static_cast<int32_t>(i), hidden));
-  }
+  for_pieces(team, states, 16, [&](int64_t begin, int64_t end, uint32_t) {
+    for (int64_t i = begin; i < end; ++i) {
+      device_.kernels().elementwise.rms_norm(
+          buffers_.output + stream_row(i), norm.data(), config().norm_epsilon, hidden,
+          workspace_->logits_in.row(static_cast<int32_t>(i), hidden));
+    }
+  });
   run_output(count);
   for_pieces(team, states, 1, [&](int64_t i, int64_t, uint32_t) {
     head_row(example, first, static_cast<size_t>(i), factor, wants_gradient);

@@ -3,7 +3,8 @@
 // what it returns, and stops asking to cancel.
 //
 // Deterministic: the same inputs and seed give the same bits for any number of threads. To run at
-// low priority, give it a device of its own, made on a thread of that priority: threads inherit it.
+// low priority, call lower_thread_priority() (base/threads) on a thread of its own and make a
+// device for it there: the device's threads inherit the priority.
 #pragma once
 
 #include <cstdint>
