@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/core/error.h"
@@ -52,7 +53,7 @@ class TrainingPass {
                                                       device::CpuDevice& device,
                                                       const TrainingPassOptions& options);
 
-  // kInvalidArgument for an example that does not fit, kResourceExhausted never.
+  // kInvalidArgument for an example that does not fit: lengths, ids, weights.
   Status check(const TrainingExample& example) const;
   // The loss alone. A loss that is not finite is an error. `parameters` must be of this model's
   // shape and at most max_rank; null: the model alone.
