@@ -45,8 +45,8 @@ void Model::make_ropes() {
   if (is_long_rope) long_ropes_ = make(weights_.rope_factors_long);
 }
 
-const std::vector<ops::RopeAngles>& Model::ropes(const Workspace& workspace) const {
-  const bool is_long = workspace.context_length() > config_.rope_original_context;
+const std::vector<ops::RopeAngles>& Model::ropes(int32_t context_length) const {
+  const bool is_long = context_length > config_.rope_original_context;
   return is_long && !long_ropes_.empty() ? long_ropes_ : ropes_;
 }
 
@@ -71,8 +71,14 @@ uint64_t Model::bytes_per_token() const {
 void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::BatchView& batch,
                  const ops::KvView& kv, std::span<const int32_t> logit_rows, RowsAfter rows_after,
                  ActivationTap* tap) const noexcept {
-  const PassContext pass{config_, weights_, ropes(workspace),    device.kernels(), workspace,
-                         kv,      tap,      ops::has_lora(batch)};
+  const PassContext pass{config_,
+                         weights_,
+                         ropes(workspace.context_length()),
+                         device.kernels(),
+                         workspace,
+                         kv,
+                         tap,
+                         ops::has_lora(batch)};
   const bool narrows = rows_after == RowsAfter::kDone && config_.causal && tap == nullptr &&
                        logit_rows.size() < static_cast<size_t>(batch.num_rows);
   if (narrows) workspace.narrowed.narrow(batch, logit_rows);
@@ -85,15 +91,17 @@ void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::Bat
 
 void Model::final_states(device::CpuDevice& device, Workspace& workspace,
                          std::span<const int32_t> rows) const noexcept {
-  const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
-                         workspace, {},       nullptr,          false};
+  const PassContext pass{config_,          weights_,  ropes(workspace.context_length()),
+                         device.kernels(), workspace, {},
+                         nullptr,          false};
   device.team().run([&](ThreadTeam::Worker& worker) { run_final_states(pass, worker, rows); });
 }
 
 void Model::logits(device::CpuDevice& device, Workspace& workspace,
                    std::span<const int32_t> rows) const noexcept {
-  const PassContext pass{config_,   weights_, ropes(workspace), device.kernels(),
-                         workspace, {},       nullptr,          false};
+  const PassContext pass{config_,          weights_,  ropes(workspace.context_length()),
+                         device.kernels(), workspace, {},
+                         nullptr,          false};
   device.team().run([&](ThreadTeam::Worker& worker) { run_logits(pass, worker, rows); });
 }
 

@@ -53,6 +53,8 @@ class Model {
   uint64_t num_parameters() const;
   // Weight bytes that one decoded token reads: every layer, the output matrix, one embedding row.
   uint64_t bytes_per_token() const;
+  // The rotations of steps with a workspace for `context_length` tokens: [config.ropes].
+  const std::vector<ops::RopeAngles>& ropes(int32_t context_length) const;
   // Packed copies of matrices, as far as they are made.
   uint64_t packed_bytes() const { return packer_ == nullptr ? 0 : packer_->bytes_packed(); }
   MemoryRange packed_range() const { return packer_ == nullptr ? MemoryRange{} : packer_->range(); }
@@ -80,7 +82,6 @@ class Model {
 
   Status pack_weights(const ModelOptions& options);
   void make_ropes();
-  const std::vector<ops::RopeAngles>& ropes(const Workspace& workspace) const;
 
   formats::GgufFile file_;
   ModelConfig config_;

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adapters/files/formats.h"
+#include "adapters/files/peft_modules.h"
 #include "adapters/files/values.h"
 
 namespace ruvllm::adapters {
@@ -20,24 +21,6 @@ using formats::JsonFields;
 using formats::SafeTensor;
 using nlohmann::json;
 using ops::LoraTarget;
-
-// A module of Hugging Face's models, and the products that its rows hold one after the other.
-struct Module {
-  std::string_view name;
-  std::array<LoraTarget, 3> targets;
-  size_t num_targets;
-};
-constexpr Module kModules[] = {
-    {"self_attn.q_proj", {LoraTarget::kQ}, 1},
-    {"self_attn.k_proj", {LoraTarget::kK}, 1},
-    {"self_attn.v_proj", {LoraTarget::kV}, 1},
-    {"self_attn.o_proj", {LoraTarget::kAttnOutput}, 1},
-    {"self_attn.qkv_proj", {LoraTarget::kQ, LoraTarget::kK, LoraTarget::kV}, 3},
-    {"mlp.gate_proj", {LoraTarget::kGate}, 1},
-    {"mlp.up_proj", {LoraTarget::kUp}, 1},
-    {"mlp.down_proj", {LoraTarget::kDown}, 1},
-    {"mlp.gate_up_proj", {LoraTarget::kGate, LoraTarget::kUp}, 2},
-};
 
 struct Config {
   double alpha = 0.0;
@@ -129,28 +112,8 @@ std::optional<TensorName> split_name(std::string_view name) {
   return {};
 }
 
-const Module* find_module(std::string_view name) {
-  for (const Module& module : kModules) {
-    if (module.name == name) return &module;
-  }
-  return nullptr;
-}
-
-// Rows of one head from the half-split order of Hugging Face, [2, head_dim / 2], to the interleaved
-// order of llama files, [head_dim / 2, 2].
-void interleave_rows(std::vector<float>& b, size_t rank, size_t head_dim) {
-  const std::vector<float> source = b;
-  const size_t half = head_dim / 2, num_rows = b.size() / rank;
-  for (size_t row = 0; row < num_rows; ++row) {
-    const size_t head = row / head_dim, within = row % head_dim;
-    const size_t from = head * head_dim + (within % 2) * half + within / 2;
-    std::copy_n(source.begin() + static_cast<ptrdiff_t>(from * rank), rank,
-                b.begin() + static_cast<ptrdiff_t>(row * rank));
-  }
-}
-
 // One pair becomes the matrices of each product that the module holds.
-Status add_matrices(const Module& module, const FactorPair& pair, float scale,
+Status add_matrices(const PeftModule& module, const FactorPair& pair, float scale,
                     const BaseShape& base, const std::string& path,
                     std::vector<Adapter::Matrices>& out) {
   uint64_t rows = 0;
@@ -176,7 +139,7 @@ Status add_matrices(const Module& module, const FactorPair& pair, float scale,
                                 pair.b.begin() + static_cast<ptrdiff_t>(first + count)}};
     const bool rotated = target == LoraTarget::kQ || target == LoraTarget::kK;
     if (rotated && base.interleaved_rope) {
-      interleave_rows(matrices.b, pair.rank, static_cast<size_t>(base.head_dim));
+      matrices.b = interleaved_rows(matrices.b, pair.rank, static_cast<size_t>(base.head_dim));
     }
     out.push_back(std::move(matrices));
     first += count;
@@ -193,7 +156,7 @@ Result<std::vector<Adapter::Matrices>> read_peft(const JsonFields& config_fields
   PairCollector collector(file.path());
   for (const SafeTensor& tensor : file.tensors()) {
     const std::optional<TensorName> name = split_name(tensor.name);
-    if (!name || find_module(name->module) == nullptr) {
+    if (!name || find_peft_module(name->module) == nullptr) {
       return fail(ErrorCode::kUnsupported,
                   "{}: tensor {}: only attention and feed-forward products of layers can carry "
                   "an adapter; merge it with PEFT (merge_and_unload) and convert the result",
@@ -210,7 +173,7 @@ Result<std::vector<Adapter::Matrices>> read_peft(const JsonFields& config_fields
   RUVLLM_ASSIGN(const std::vector<FactorPair> pairs, std::move(collector).finish());
   std::vector<Adapter::Matrices> matrices;
   for (const FactorPair& pair : pairs) {
-    RUVLLM_TRY(add_matrices(*find_module(pair.weight), pair,
+    RUVLLM_TRY(add_matrices(*find_peft_module(pair.weight), pair,
                             scale_of(config, pair.weight, pair.rank), base, file.path(), matrices));
   }
   return matrices;

@@ -1,4 +1,4 @@
-set(instant_sources
+list(APPEND sona_sources
   instant/head/consolidation.cc
   instant/head/fast_head_learner.cc
   instant/head/head_gradient.cc
@@ -7,7 +7,7 @@ set(instant_sources
   instant/memory/memory_lists.cc
   instant/memory/memory_writer.cc
   instant/preference.cc)
-set(instant_tests
+list(APPEND sona_tests
   instant/head/consolidation_test.cc
   instant/head/head_gradient_test.cc
   instant/instant_learner_test.cc

@@ -1,4 +1,4 @@
-set(store_sources
+list(APPEND sona_sources
   store/archive/archive_reader.cc
   store/archive/archive_writer.cc
   store/files/durable_files.cc
@@ -14,7 +14,7 @@ set(store_sources
   store/sqlite/schema.cc
   store/sqlite/sqlite_store.cc
   store/sqlite/write_queue.cc)
-set(store_tests
+list(APPEND sona_tests
   store/testing/archive_test.cc
   store/testing/crash_test.cc
   store/testing/faults_test.cc
