@@ -119,32 +119,6 @@ void store_b(std::span<const float> b, size_t rank, int exponent, uint16_t* dst)
 
 }  // namespace
 
-int32_t BaseShape::in_dim(LoraTarget target) const {
-  switch (target) {
-    case LoraTarget::kAttnOutput:
-      return num_heads * head_dim;
-    case LoraTarget::kDown:
-      return ffn_dim;
-    default:
-      return hidden_dim;
-  }
-}
-
-int32_t BaseShape::out_dim(LoraTarget target) const {
-  switch (target) {
-    case LoraTarget::kQ:
-      return num_heads * head_dim;
-    case LoraTarget::kK:
-    case LoraTarget::kV:
-      return num_kv_heads * head_dim;
-    case LoraTarget::kGate:
-    case LoraTarget::kUp:
-      return ffn_dim;
-    default:
-      return hidden_dim;
-  }
-}
-
 std::string_view lora_target_name(LoraTarget target) {
   constexpr std::string_view kNames[ops::kNumLoraTargets] = {
       "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};

@@ -21,26 +21,11 @@
 #include "base/memory/buffer.h"
 #include "base/numeric/siphash.h"
 #include "ops/lora.h"
+#include "ops/lora_base.h"
 
 namespace ruvllm::adapters {
 
-// What an adapter must fit: the shape of the model that it was trained for.
-struct BaseShape {
-  std::string architecture;  // as GGUF names it
-  int32_t num_layers = 0;
-  int32_t hidden_dim = 0;
-  int32_t ffn_dim = 0;
-  int32_t num_heads = 0;
-  int32_t num_kv_heads = 0;
-  int32_t head_dim = 0;
-  // Rows of q and k lie in the interleaved order of llama files: adapters in Hugging Face's order
-  // are permuted when they are read.
-  bool interleaved_rope = false;
-  bool has_experts = false;  // in place of gate, up and down, which adapters then cannot add to
-
-  int32_t in_dim(ops::LoraTarget target) const;
-  int32_t out_dim(ops::LoraTarget target) const;
-};
+using BaseShape = ops::LoraBase;  // what an adapter must fit
 
 // "attn_q", ... as GGUF names the weight.
 std::string_view lora_target_name(ops::LoraTarget target);

@@ -304,4 +304,16 @@ Result<ModelConfig> read_config(const formats::GgufFile& file, const Architectur
   return config;
 }
 
+ops::LoraBase ModelConfig::lora_base() const {
+  return {.architecture = architecture,
+          .num_layers = num_layers,
+          .hidden_dim = hidden_dim,
+          .ffn_dim = ffn_dim,
+          .num_heads = num_heads,
+          .num_kv_heads = num_kv_heads,
+          .head_dim = head_dim,
+          .interleaved_rope = rope_style == RopeStyle::kInterleaved,
+          .has_experts = experts.has_value()};
+}
+
 }  // namespace ruvllm::model

@@ -10,6 +10,7 @@
 #include "base/core/error.h"
 #include "formats/gguf/gguf.h"
 #include "model/arch/architecture.h"
+#include "ops/lora_base.h"
 #include "ops/moe/moe.h"
 #include "ops/rope.h"
 
@@ -84,6 +85,7 @@ struct ModelConfig {
 
   int32_t q_dim() const { return num_heads * head_dim; }
   int32_t kv_dim() const { return num_kv_heads * head_dim; }
+  ops::LoraBase lora_base() const;  // what adapters for the model must fit
   bool generates_text() const { return causal && has_output; }
   const LayerConfig& layer(int32_t layer_idx) const {
     return layers[static_cast<size_t>(layer_idx)];

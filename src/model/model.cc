@@ -82,6 +82,9 @@ void Model::step(device::CpuDevice& device, Workspace& workspace, const ops::Bat
   const bool narrows = rows_after == RowsAfter::kDone && config_.causal && tap == nullptr &&
                        logit_rows.size() < static_cast<size_t>(batch.num_rows);
   if (narrows) workspace.narrowed.narrow(batch, logit_rows);
+  if (pass.has_adapters) {
+    workspace.lora.prepare(batch, narrows ? &workspace.narrowed.view() : nullptr);
+  }
   const std::span<const int32_t> rows = narrows ? workspace.narrowed.rows() : logit_rows;
   device.team().run([&](ThreadTeam::Worker& worker) {
     run_layers(pass, worker, batch, narrows ? &workspace.narrowed : nullptr);

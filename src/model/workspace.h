@@ -54,10 +54,11 @@ class Workspace {
   ops::ActivationBuffer ffn_in;     // gated rows: input of down
   ops::AttentionParts attn_parts;
   ops::LoraScratch lora;
-  uint64_t lora_ns = 0;             // time spent on adapters, added up; the caller resets it
-  ops::ActivationBuffer logits_in;  // final normed rows: input of output
-  ops::MoeWorkspace experts;        // in place of gate, up and ffn_in
-  NarrowedBatch narrowed;           // rows of the step that get logits
+  uint64_t lora_ns = 0;  // time spent on adapters, added up; the caller resets it
+  // Final normed rows: input of output. Row i stays, as floats, as long as logits[i].
+  ops::ActivationBuffer logits_in;
+  ops::MoeWorkspace experts;  // in place of gate, up and ffn_in
+  NarrowedBatch narrowed;     // rows of the step that get logits
 
   std::byte* thread_scratch(uint32_t thread_idx) const {
     return scratch_ + thread_idx * scratch_stride_;

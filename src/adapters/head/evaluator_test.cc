@@ -285,6 +285,109 @@ TEST_F(HeadEvaluatorTest, LeavesWhatIsNotFiniteAlone) {
   EXPECT_TRUE(evaluator.candidates().empty());
 }
 
+// q is the softmax over the taught states that speak, whether or not their tokens have rows.
+TEST_F(HeadEvaluatorTest, CorrectionsSpeakAboveTheMixture) {
+  add_rows({1, 2, 3, 7}, 1);
+  adapter_.prior = {0.5, 0.5};
+  const size_t num_blocks = static_cast<size_t>(adapter_.features->padded_dim()) / kBlock32;
+  auto memory = std::make_shared<CorrectionMemory>();
+  std::vector<float> unit(num_blocks * kBlock32);
+  for (const int32_t token : {7, 9, 7, 300}) {
+    std::vector<float> near = hidden_;
+    const float noise = token == 300 ? 1.0f : 0.02f * static_cast<float>(memory->num_states());
+    for (float& x : near) x += noise * static_cast<float>(2 * numbers_.uniform() - 1);
+    adapter_.features->unit(near, unit);
+    memory->rows.resize(memory->rows.size() + num_blocks);
+    encode_row_q8(unit, memory->rows.data() + memory->rows.size() - num_blocks);
+    memory->targets.push_back(token);
+    memory->thresholds.push_back(0.98f);
+  }
+  adapter_.corrections = {memory};
+  adapter_.features->unit(hidden_, unit);
+  std::vector<double> taught(kVocab);
+  double gate = 0;
+  double sum = 0;
+  for (size_t s = 0; s < 4; ++s) {
+    const double similarity = dot(memory->rows.data() + s * num_blocks, unit);
+    const double open = static_cast<double>(correction_gate(static_cast<float>(similarity), 0.98f));
+    EXPECT_EQ(open > 0, s < 3);
+    const double weight = open * std::exp(static_cast<double>(memory->sharpness) * similarity);
+    taught[static_cast<size_t>(memory->targets[s])] += weight;
+    sum += weight;
+    gate = std::max(gate, open);
+  }
+  HeadEvaluator evaluator(kernels_.table, kHidden);
+  ASSERT_TRUE(evaluate(evaluator));
+  EXPECT_NEAR(evaluator.correction(9).gate, gate, 1e-4);
+  const ExpertWeights weights(adapter_.prior);
+  std::vector<float> adjusted = logits_;
+  evaluator.adjust(weights, adjusted);
+  const std::vector<std::vector<double>> experts = reference();
+  const double lse = log_sum_exp(adjusted);
+  const double open = weights.trust() * gate;
+  for (size_t i = 0; i < adjusted.size(); ++i) {
+    const double mixture = weights.weight(0) * experts[0][i] + weights.weight(1) * experts[1][i];
+    const double expected = (1 - open) * mixture + open * taught[i] / sum;
+    const double p = std::exp(static_cast<double>(adjusted[i]) - lse);
+    ASSERT_NEAR(p, expected, 2e-3 * expected + 1e-9) << i;
+    ExpertWeights updated(adapter_.prior);
+    const double gain = evaluator.update(updated, static_cast<int32_t>(i));
+    ASSERT_NEAR(std::exp(gain) * experts[0][i], expected, 2e-3 * expected + 1e-9) << i;
+  }
+}
+
+TEST_F(HeadEvaluatorTest, CorrectionsToWhatIsImpossibleAreSilent) {
+  auto memory = std::make_shared<CorrectionMemory>();
+  std::vector<float> unit(static_cast<size_t>(adapter_.features->padded_dim()));
+  adapter_.features->unit(hidden_, unit);
+  memory->rows.resize(unit.size() / kBlock32);
+  encode_row_q8(unit, memory->rows.data());
+  memory->targets = {7};
+  memory->thresholds = {0.9f};
+  adapter_.corrections = {memory};
+  adapter_.prior = {1};
+  logits_[7] = -std::numeric_limits<float>::infinity();
+  HeadEvaluator evaluator(kernels_.table, kHidden);
+  ASSERT_TRUE(evaluate(evaluator));
+  std::vector<float> adjusted = logits_;
+  evaluator.adjust(ExpertWeights(adapter_.prior), adjusted);
+  EXPECT_EQ(adjusted, logits_);
+}
+
+TEST_F(HeadEvaluatorTest, HiddenSpacesMoveTheTokensWithRows) {
+  add_rows({1, 2, 3, 7}, 0);
+  adapter_.prior = {0.5, 0.5};
+  HiddenSpaceAdapter& space = adapter_.hidden_spaces.emplace_back();
+  const size_t width = static_cast<size_t>(adapter_.features->padded_dim()) + 1;
+  space.rank = 3;
+  space.down = numbers_.row(3 * width, 1);
+  space.projected = numbers_.row(3 * 4, 2);
+  std::vector<float> unit(width - 1), features(3);
+  adapter_.features->unit(hidden_, unit);
+  hidden_features(space, unit, features);
+  double squares = 0;
+  for (const float x : features) squares += static_cast<double>(x * x);
+  EXPECT_NEAR(squares, 1, 1e-5);
+  std::vector<double> expected = base();
+  double sum = 0;
+  for (size_t r = 0; r < 4; ++r) {
+    double shift = 0;
+    for (size_t k = 0; k < 3; ++k) {
+      shift += static_cast<double>(features[k]) * static_cast<double>(space.projected[k * 4 + r]);
+    }
+    expected[static_cast<size_t>(adapter_.row_tokens[r])] *= std::exp(shift);
+  }
+  for (const double p : expected) sum += p;
+  HeadEvaluator evaluator(kernels_.table, kHidden);
+  ASSERT_TRUE(evaluate(evaluator));
+  const std::vector<double> base_probability = base();
+  for (size_t i = 0; i < kVocab; ++i) {
+    std::vector<double> ratio(2);
+    evaluator.ratios(static_cast<int32_t>(i), ratio);
+    ASSERT_NEAR(ratio[1] * base_probability[i], expected[i] / sum, 1e-5 * expected[i] + 1e-12);
+  }
+}
+
 // A conversation's tokens must not depend on the machine.
 TEST_F(HeadEvaluatorTest, GivesTheSameBitsOnEveryInstructionSet) {
   add_rows({1, 5, 9, 33, 200}, 1);

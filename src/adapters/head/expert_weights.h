@@ -7,6 +7,11 @@
 // while the inner mixture, which has the base among its experts, falls behind the base so slowly
 // that v never leads by more than that.
 //
+// Corrections are a specialist (Freund et al. 1997): where they are silent they say what the
+// mixture says, so that the trust in them, their weight w above the mixture, stays as it is. They
+// add at most ln(1 / (1 - w)) to the loss of a stream, w the trust that it begins with, and a share
+// of that for each token on which they speak.
+//
 // Expert 0 is the base. One object a conversation, reset at its start; not thread-safe.
 #pragma once
 
@@ -18,9 +23,16 @@ namespace ruvllm::adapters {
 
 inline constexpr size_t kMaxHeadExperts = 8;
 
+// What the corrections say of one token (HeadEvaluator::correction).
+struct CorrectionSays {
+  double gate = 0;   // g: 0 where they are silent
+  double ratio = 0;  // q(token) / p_base(token)
+};
+
 class ExpertWeights {
  public:
   static constexpr double kDefaultShare = 0.002;
+  static constexpr double kDefaultTrust = 0.98;
 
   // prior: positive, of 1 to kMaxHeadExperts experts; normalised here.
   explicit ExpertWeights(std::span<const double> prior, double share = kDefaultShare);
@@ -32,15 +44,18 @@ class ExpertWeights {
   double weight(size_t expert) const {
     return (1.0 - outer_) * inner_[expert] + (expert == 0 ? outer_ : 0.0);
   }
+  // The weight of the corrections above the mixture where their gate is open.
+  double trust() const { return trust_; }
   // ratio[k] = p_k(token) / p_base(token) for the token that came; ratio[0] is 1. Returns
   // log(p_mixture / p_base) as it was before the update. Ratios that are not finite or all zero are
   // ignored: 0 is returned.
-  double update(std::span<const double> ratio);
+  double update(std::span<const double> ratio, const CorrectionSays& correction = {});
 
  private:
   size_t num_experts_;
   double share_;
   double outer_ = 0;  // v
+  double trust_ = kDefaultTrust;
   std::array<double, kMaxHeadExperts> prior_ = {};
   std::array<double, kMaxHeadExperts> inner_ = {};
 };

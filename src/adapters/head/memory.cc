@@ -42,6 +42,7 @@ void MemorySearch::reserve(const MemoryView& view) {
                        static_cast<size_t>(max_reads_) + static_cast<size_t>(longest);
   matches_.similarities.reserve(reads);
   matches_.targets.reserve(reads);
+  matches_.masses.reserve(reads);
 }
 
 void MemorySearch::rank_lists(const MemoryView& view, RowProducts& products) {
@@ -61,21 +62,26 @@ void MemorySearch::rank_lists(const MemoryView& view, RowProducts& products) {
   });
 }
 
-void MemorySearch::read(const BlockQ8_0* rows, const int32_t* targets, int32_t count,
-                        RowProducts& products) {
+void MemorySearch::read(const BlockQ8_0* rows, const int32_t* targets, const float* masses,
+                        int32_t count, RowProducts& products) {
   const size_t first = matches_.targets.size();
   matches_.similarities.resize(first + static_cast<size_t>(count));
   matches_.targets.insert(matches_.targets.end(), targets, targets + count);
+  matches_.masses.resize(first + static_cast<size_t>(count), 1.0f);
+  if (masses != nullptr) {
+    std::copy_n(masses, count, matches_.masses.begin() + static_cast<ptrdiff_t>(first));
+  }
   products.multiply(rows, count, matches_.similarities.data() + first);
 }
 
 const MemoryMatches& MemorySearch::find(const MemoryView& view, RowProducts& products) {
   matches_.similarities.clear();
   matches_.targets.clear();
+  matches_.masses.clear();
   matches_.unread.clear();
   for (size_t c = 0; c < view.chunks.size(); ++c) {
     const bool is_last = c + 1 == view.chunks.size();
-    read(view.chunks[c]->rows.get(), view.chunks[c]->targets.get(),
+    read(view.chunks[c]->rows.get(), view.chunks[c]->targets.get(), nullptr,
          is_last ? view.num_in_last_chunk : MemoryChunk::kCapacity, products);
   }
   rank_lists(view, products);
@@ -86,11 +92,12 @@ const MemoryMatches& MemorySearch::find(const MemoryView& view, RowProducts& pro
     const int32_t count =
         segment.list_begin[static_cast<size_t>(list.list) + 1] - static_cast<int32_t>(first);
     if (num_reads >= max_reads_) {
-      matches_.unread.push_back({list.similarity, count});
+      matches_.unread.push_back({list.similarity, count, segment.mean_mass});
       continue;
     }
     read(segment.rows.data() + first * static_cast<size_t>(products.blocks_per_row()),
-         segment.targets.data() + first, count, products);
+         segment.targets.data() + first,
+         segment.masses.empty() ? nullptr : segment.masses.data() + first, count, products);
     num_reads += count;
   }
   return matches_;

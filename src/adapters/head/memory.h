@@ -6,6 +6,8 @@
 //
 // A chunk is written by one thread beyond what any view counts, and read below it; a segment never
 // changes. Views share both, so a new generation copies pointers only.
+//
+// A state may stand for several of the same token that were merged: its mass is their number.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +36,8 @@ struct MemorySegment {
   std::vector<int32_t> list_begin;   // [num_lists + 1]
   std::vector<BlockQ8_0> rows;       // [num_states, blocks_per_row], by list
   std::vector<int32_t> targets;      // [num_states]
+  std::vector<float> masses;         // [num_states], at least 1; empty: all 1
+  float mean_mass = 1;               // of masses
 
   int32_t num_lists() const { return static_cast<int32_t>(list_begin.size()) - 1; }
   int32_t num_states() const { return static_cast<int32_t>(targets.size()); }
@@ -55,9 +59,11 @@ struct MemoryMatches {
   struct Unread {
     float similarity;  // of the query and the list's mean
     int32_t count;
+    float mean_mass;
   };
   std::vector<float> similarities;  // cosine, in [-1, 1] up to rounding
   std::vector<int32_t> targets;
+  std::vector<float> masses;
   std::vector<Unread> unread;
 };
 
@@ -82,7 +88,9 @@ class MemorySearch {
     int32_t list;
   };
   void rank_lists(const MemoryView& view, RowProducts& products);
-  void read(const BlockQ8_0* rows, const int32_t* targets, int32_t count, RowProducts& products);
+  // masses: null for all 1.
+  void read(const BlockQ8_0* rows, const int32_t* targets, const float* masses, int32_t count,
+            RowProducts& products);
 
   int32_t max_reads_;
   std::vector<float> centroid_similarities_;

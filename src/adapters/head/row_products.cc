@@ -21,8 +21,11 @@ RowProducts::RowProducts(const kernels::KernelTable& kernels, int32_t num_cols, 
       scratch_(kernel_.scratch_bytes(num_cols) + kScratchAlignment) {
   RUVLLM_CHECK(num_cols % kBlock32 == 0 &&
                kernel_.activation == kernels::ActivationKind::kQ16Group32);
+}
+
+std::byte* RowProducts::aligned_scratch() {
   const size_t offset = reinterpret_cast<uintptr_t>(scratch_.data()) % kScratchAlignment;
-  aligned_scratch_ = scratch_.data() + (kScratchAlignment - offset) % kScratchAlignment;
+  return scratch_.data() + (kScratchAlignment - offset) % kScratchAlignment;
 }
 
 void RowProducts::set_input(int32_t index, std::span<const float> x) {
@@ -49,7 +52,7 @@ void RowProducts::multiply(const BlockQ8_0* rows, int32_t num_rows, int32_t num_
     args.num_x_rows = num_inputs;
     args.dst = dst + first;
     args.dst_stride = dst_stride;
-    args.scratch = aligned_scratch_;
+    args.scratch = aligned_scratch();
     (use_gemm ? kernel_.gemm : kernel_.gemv)(args);
   }
 }

@@ -33,13 +33,14 @@ class RowProducts {
   }
 
  private:
+  std::byte* aligned_scratch();
+
   const kernels::KernelTable& kernels_;
   const kernels::MatmulKernel& kernel_;
   int32_t num_cols_;
   std::vector<int16_t> inputs_;  // [max_inputs, num_cols]
   std::vector<float> scales_;    // [max_inputs, num_cols / 32]
   std::vector<std::byte> scratch_;
-  std::byte* aligned_scratch_;
 };
 
 // x [a whole number of blocks] as Q8_0.

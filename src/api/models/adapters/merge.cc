@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "adapters/files/loader.h"
-#include "api/models/adapters/base_shape.h"
 #include "api/models/checkpoint/open_model.h"
 #include "formats/gguf/gguf.h"
 #include "formats/gguf/gguf_writer.h"
@@ -142,7 +141,7 @@ Result<Merger> Merger::create(const MergeOptions& options) {
   RUVLLM_ASSIGN(const model::Architecture* architecture, model::find_architecture(file));
   RUVLLM_ASSIGN(const model::ModelConfig config, model::read_config(file, *architecture));
   auto impl = std::make_unique<Impl>(std::move(file), options.output_path);
-  impl->base = api::base_shape(config);
+  impl->base = config.lora_base();
   std::vector<adapters::ScaledAdapter> scaled;
   for (const AdapterSource& source : options.adapters) {
     RUVLLM_ASSIGN(auto adapter, adapters::load_adapter(source.path, source.name, impl->base));
