@@ -138,6 +138,31 @@ void run_attention(benchmark::State& state, const Setup& setup, const api::Synth
   state.SetLabel(kernels.name);
 }
 
+// Rows of one KV head that all see `num_keys` keys: arguments but for the cache.
+struct HeadRows {
+  HeadRows(int32_t num_rows, int32_t head_dim, int32_t num_keys, size_t scratch_bytes)
+      : q(static_cast<size_t>(num_rows) * static_cast<size_t>(head_dim), 0.01f),
+        dst(q.size()),
+        visible(static_cast<size_t>(num_rows), num_keys),
+        scratch(Buffer::allocate(scratch_bytes, HugePages::kNo, "scratch").value()) {
+    args.q = q.data();
+    args.q_stride = args.dst_stride = static_cast<size_t>(head_dim);
+    args.num_rows = num_rows;
+    args.num_visible = visible.data();
+    args.head_dim = head_dim;
+    args.scale = 0.1f;
+    args.dst = dst.data();
+    args.scratch = scratch.data();
+  }
+  HeadRows(const HeadRows&) = delete;  // args points into the rest
+  HeadRows& operator=(const HeadRows&) = delete;
+
+  std::vector<float> q, dst;
+  std::vector<int32_t> visible;
+  Buffer scratch;
+  kernels::AttentionArgs args;
+};
+
 // One KV head of 128 dimensions; pages in the caches and in order.
 void run_kernel(benchmark::State& state, const Setup& setup, bool standard, int32_t num_rows,
                 int32_t num_keys) {
@@ -149,24 +174,13 @@ void run_kernel(benchmark::State& state, const Setup& setup, bool standard, int3
   fill_halves({pool.data(), pool.size()});
   std::vector<uint32_t> block_table(num_pages);
   std::iota(block_table.begin(), block_table.end(), 0u);
-  std::vector<float> q(static_cast<size_t>(num_rows * kHeadDim), 0.01f), dst(q.size());
-  const std::vector<int32_t> visible(static_cast<size_t>(num_rows), num_keys);
   const size_t scratch_bytes = standard ? kernels.standard_scratch_bytes(kHeadDim, num_keys)
                                         : kernels.scratch_bytes(kHeadDim);
-  const Buffer scratch = Buffer::allocate(scratch_bytes, HugePages::kNo, "scratch").value();
-  kernels::AttentionArgs args;
-  args.q = q.data();
-  args.q_stride = args.dst_stride = kHeadDim;
-  args.num_rows = num_rows;
-  args.num_visible = visible.data();
-  args.head_dim = kHeadDim;
-  args.scale = 0.1f;
-  args.kv = {pool.data(), 2 * kHalfBytes, 0, kHalfBytes, block_table.data()};
-  args.dst = dst.data();
-  args.scratch = scratch.data();
+  HeadRows rows(num_rows, kHeadDim, num_keys, scratch_bytes);
+  rows.args.kv = {pool.data(), 2 * kHalfBytes, 0, kHalfBytes, block_table.data()};
   for (auto _ : state) {
     const uint64_t begin = thread_cpu_ns();
-    (standard ? kernels.standard : kernels.paged)(args);
+    (standard ? kernels.standard : kernels.paged)(rows.args);
     state.SetIterationTime(static_cast<double>(thread_cpu_ns() - begin) / 1e9);
   }
   report_work(state, setup,
@@ -199,25 +213,14 @@ void run_store(benchmark::State& state, const Setup& setup, KvStoreFormat format
       Buffer::allocate(4 * dim * kernels::kPageTokens, HugePages::kNo, "first page").value();
   fill_halves({first_page.data(), first_page.size()});
   const uint32_t first_table = 0;
-  std::vector<float> q(dim * static_cast<size_t>(num_rows), 0.01f), dst(q.size());
-  const std::vector<int32_t> visible(static_cast<size_t>(num_rows), num_keys);
-  const Buffer scratch =
-      Buffer::allocate(kernels.scratch_bytes(head_dim), HugePages::kNo, "scratch").value();
-  kernels::AttentionArgs args;
-  args.q = q.data();
-  args.q_stride = args.dst_stride = dim;
-  args.num_rows = num_rows;
-  args.num_visible = visible.data();
-  args.head_dim = head_dim;
-  args.scale = 0.1f;
-  args.dst = dst.data();
-  args.scratch = scratch.data();
+  HeadRows rows(num_rows, head_dim, num_keys, kernels.scratch_bytes(head_dim));
+  kernels::AttentionArgs& args = rows.args;
   const bool in_store = format != KvStoreFormat::kF16;
   if (in_store) {
     args.kv = {first_page.data(), 4 * dim * kernels::kPageTokens, 0, 2 * dim * kernels::kPageTokens,
                &first_table};
     args.stored = {pool.data(), page_bytes, 0, k_bytes, nullptr, format};
-    args.store_end = visible.data();
+    args.store_end = rows.visible.data();
   } else {
     args.kv = {pool.data(), page_bytes, 0, k_bytes, nullptr};
   }

@@ -3,64 +3,37 @@
 //   e2e/prefill/TOKENS
 //   e2e/decode/batch:B/depth:D      tok_s: of all sequences together
 //
-// The model is --model=FILE (or RUVLLM_BENCH_MODEL), or one of random weights in the shape of
-// --shape (default: qwen2.5-0.5b) and type --type (default: q4_k_m), which is written and removed
-// again.
+// The model is --model=FILE (or RUVLLM_BENCH_MODEL), or one of random weights
+// (support/random_model.h).
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "api/models/checkpoint/open_model.h"
 #include "base/core/error.h"
 #include "support/harness.h"
+#include "support/random_model.h"
 #include <ruvllm/engine.h>
-#include <ruvllm/synth.h>
 
 namespace ruvllm::bench {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Model {
-  ~Model() {
-    engine.reset();
-    std::error_code ignored;
-    if (is_ours) fs::remove(path, ignored);
-  }
-
-  std::string path;
-  bool is_ours = false;
+  ModelFile file;
   std::unique_ptr<Engine> engine;
   double prefill_multiply_adds = 0.0;  // of the layers' matrices, a token
   double decode_bytes = 0.0;           // of weights that a step reads
 };
 
-Status write_random(const Setup& setup, Model& model) {
-  model.path = (fs::temp_directory_path() / fmt::format("e2e_bench.{}.gguf", ::getpid())).string();
-  SynthOptions options;
-  options.shape = setup.shape;
-  if (setup.shape.empty()) options.shape = setup.tiny ? "demo" : "qwen2.5-0.5b";
-  options.type = setup.type.empty() ? "q4_k_m" : setup.type;
-  options.output_path = model.path;
-  RUVLLM_ASSIGN(Synthesizer synthesizer, Synthesizer::create(options));
-  model.is_ours = true;
-  while (true) {
-    RUVLLM_ASSIGN(const bool more, synthesizer.step());
-    if (!more) return {};
-  }
-}
-
 Status count_work(Model& model) {
   RUVLLM_ASSIGN(const api::OpenedModel opened,
-                api::open_model(model.path, api::OpenScope::kLayout));
+                api::open_model(model.file.path(), api::OpenScope::kLayout));
   const bool has_output = opened.file.find_tensor("output.weight") != nullptr;
   for (const formats::GgufTensor& tensor : opened.file.tensors()) {
     const bool is_matrix = tensor.dims[1] > 1;
@@ -75,11 +48,10 @@ Status count_work(Model& model) {
 }
 
 Status open(const Setup& setup, uint32_t context, uint32_t max_batch, Model& model) {
-  model.path = setup.model;
-  if (model.path.empty()) RUVLLM_TRY(write_random(setup, model));
+  RUVLLM_TRY(model.file.open(setup, "e2e_bench"));
   RUVLLM_TRY(count_work(model));
   EngineOptions options;
-  options.model_path = model.path;
+  options.model_path = model.file.path();
   options.num_threads = setup.num_threads;
   options.cpu_isa = setup.device->isa();
   options.context_length = context;

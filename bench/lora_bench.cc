@@ -189,6 +189,7 @@ class Products {
   }
 
   double seconds(const Step& step, bool with_adapters) {
+    lora_.prepare(step.batch, nullptr);
     return team_seconds(setup_.device->team(), [&](ThreadTeam::Worker& worker) {
       for (int32_t layer = 0; layer < dims_.num_layers; ++layer) {
         for (size_t i = 0; i < groups_.size(); ++i) run(worker, step, layer, i, with_adapters);

@@ -17,7 +17,8 @@ namespace ruvllm {
 // RUVLLM_SPECULATE and `speculate`, RUVLLM_DRAFT and `draft`, RUVLLM_CACHE_DIR and `cache_dir`,
 // RUVLLM_CACHE_MIB and `cache_mib`, RUVLLM_PREFILL_BATCH and `prefill_batch`, RUVLLM_DECODE_BATCH
 // and `decode_batch`, RUVLLM_LORA_BATCH and `lora_batch`, RUVLLM_BATCH_FOR_MEMORY and
-// `batch_for_memory` (gigabytes, or "auto"); RUVLLM_CONFIG names the file.
+// `batch_for_memory` (gigabytes, or "auto"), RUVLLM_MAX_STEP_MS and `max_step_ms`; RUVLLM_CONFIG
+// names the file.
 struct Settings {
   std::optional<std::string> model;
   std::optional<uint32_t> threads;
@@ -37,6 +38,7 @@ struct Settings {
   std::optional<uint32_t> decode_batch;
   std::optional<uint32_t> lora_batch;
   std::optional<std::string> batch_for_memory;
+  std::optional<uint32_t> max_step_ms;
   bool no_color = false;  // NO_COLOR is set and not empty (https://no-color.org)
 };
 

@@ -35,15 +35,10 @@ void share_page(KvCache& cache, Tier tier, uint32_t block_idx, uint32_t& own) {
   own = known;
 }
 
-// A beginning of tokens with which a sequence can go on.
-struct Cut {
-  int32_t num_tokens = 0;
-  int32_t num_stored = kFirstStored;  // pages [1, num_stored) from the store, the others binary16
-  uint32_t partial = PrefixIndex::kNone;  // the block whose page is copied
-};
+}  // namespace
 
 // Which pages of a chain of blocks are there, block by block.
-class ChainPages {
+class SequencePages::ChainPages {
  public:
   explicit ChainPages(const KvCache& cache) : cache_(cache) {}
 
@@ -62,7 +57,7 @@ class ChainPages {
     const int32_t num_stored = std::min(cache_.stored_pages(num_tokens), num_stored_);
     const bool is_possible = has_first_ && first_half_ <= num_stored &&
                              num_stored >= cache_.stored_pages(std::max(num_tokens - 1, 0));
-    if (is_possible) cut = {num_tokens, num_stored};
+    if (is_possible) cut = {num_tokens, num_stored, PrefixIndex::kNone};
     return is_possible;
   }
 
@@ -73,8 +68,6 @@ class ChainPages {
   int32_t first_half_ = 0;             // pages [first_half_, num_blocks_) are in binary16
   int32_t num_stored_ = kFirstStored;  // pages [1, num_stored_) are in the store
 };
-
-}  // namespace
 
 void SequencePages::plan(uint32_t max_tokens) {
   for (std::vector<uint32_t>* table : {&block_table_, &store_table_, &block_idx_}) {
@@ -92,7 +85,8 @@ Hash128 SequencePages::parent_hash(const KvCache& cache) const {
   return block_idx_.empty() ? root_ : cache.index().block(block_idx_.back()).hash;
 }
 
-int32_t SequencePages::adopt(KvCache& cache, std::span<const int32_t> tokens) {
+SequencePages::Cut SequencePages::find_beginning(const KvCache& cache,
+                                                 std::span<const int32_t> tokens) {
   RUVLLM_CHECK(has_root_ && block_table_.empty() && block_idx_.empty());
   const PrefixIndex& index = cache.index();
   ChainPages chain(cache);
@@ -112,11 +106,31 @@ int32_t SequencePages::adopt(KvCache& cache, std::span<const int32_t> tokens) {
     cut.partial = match.block_idx;
   }
   block_idx_.resize(static_cast<size_t>(cut.num_tokens / kTokens));
+  return cut;
+}
+
+PagesInUse SequencePages::count_in_use(const KvCache& cache, std::span<const int32_t> tokens) {
+  const Cut cut = find_beginning(cache, tokens);
+  PagesInUse found;
+  for (int32_t i = 0; i < count_of(block_idx_.size()); ++i) {
+    const PrefixBlock& block = cache.index().block(block_idx_[static_cast<size_t>(i)]);
+    const Tier tier = cut.is_stored(i) ? Tier::kStored : Tier::kBinary16;
+    if (cache.pool(tier).num_references(block.page(tier)) == 0) continue;
+    ++(cut.is_stored(i) ? found.stored : found.half);
+  }
+  block_idx_.clear();
+  return found;
+}
+
+int32_t SequencePages::adopt(KvCache& cache, std::span<const int32_t> tokens) {
+  const PrefixIndex& index = cache.index();
+  const Cut cut = find_beginning(cache, tokens);
   if (cut.num_tokens == 0) return 0;
   first_kept_ = num_stored_ = num_shared_stored_ = cut.num_stored;
-  for (int32_t i = 0; i < count_of(block_idx_.size()); ++i) {
+  const int32_t num_blocks = count_of(block_idx_.size());
+  for (int32_t i = 0; i < num_blocks; ++i) {
     const PrefixBlock& block = index.block(block_idx_[static_cast<size_t>(i)]);
-    const bool is_stored = i >= kFirstStored && i < num_stored_;
+    const bool is_stored = cut.is_stored(i);
     block_table_.push_back(is_stored ? 0 : block.page(Tier::kBinary16));
     if (!is_stored) cache.pages().share(block_table_.back());
     if (cache.has_store() && i < num_stored_) {

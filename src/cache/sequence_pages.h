@@ -15,6 +15,12 @@
 
 namespace ruvllm::cache {
 
+// Of both tiers.
+struct PagesInUse {
+  int64_t half = 0;
+  int64_t stored = 0;
+};
+
 class SequencePages {
  public:
   // Room for the tables of a sequence of up to max_tokens: nothing is allocated later.
@@ -28,6 +34,10 @@ class SequencePages {
   // Takes over the longest beginning of `tokens` that is in the cache and with which a sequence
   // finds all that later rows read; 0: none. The sequence has a root and no pages.
   int32_t adopt(KvCache& cache, std::span<const int32_t> tokens);
+
+  // Of the pages that adopt() would share, those that somebody holds now: taking them over leaves
+  // as many pages for others as before.
+  PagesInUse count_in_use(const KvCache& cache, std::span<const int32_t> tokens);
 
   // Begins with the first num_tokens of `source`, all computed: shares its full pages and copies
   // the last one. This sequence is new. False: a pool is empty, and nothing is held.
@@ -66,6 +76,20 @@ class SequencePages {
   size_t num_store_pages() const { return store_table_.size(); }
 
  private:
+  // A beginning of tokens with which a sequence can go on.
+  struct Cut {
+    int32_t num_tokens = 0;
+    int32_t num_stored = ops::KvTiers::kFirstStoredPage;  // pages [1, num_stored) from the store,
+                                                          // the others binary16
+    uint32_t partial = PrefixIndex::kNone;                // the block whose page is copied
+    bool is_stored(int32_t page_idx) const {
+      return page_idx >= ops::KvTiers::kFirstStoredPage && page_idx < num_stored;
+    }
+  };
+  class ChainPages;
+
+  // The longest one in the cache; block_idx_ then has its full blocks.
+  Cut find_beginning(const KvCache& cache, std::span<const int32_t> tokens);
   Hash128 parent_hash(const KvCache& cache) const;  // of the next block to share
   void share_full_pages(KvCache& cache, std::span<const int32_t> tokens);
   void share_stored_pages(KvCache& cache);

@@ -9,30 +9,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "engine/step_loop.h"
-#include "formats/gguf/gguf.h"
+#include "engine/step_loop_testing.h"
 
 namespace ruvllm::engine {
 namespace {
 
 namespace fs = std::filesystem;
 using kernels::KvStoreFormat;
-
-struct Answer {
-  std::vector<int32_t> ids;
-  std::vector<float> logprobs;
-  uint32_t cached = 0;
-
-  bool same_as(const Answer& other) const { return ids == other.ids && logprobs == other.logprobs; }
-};
-
-std::vector<int32_t> make_prompt(size_t length, int32_t salt) {
-  std::vector<int32_t> prompt(length);
-  for (size_t i = 0; i < length; ++i) {
-    prompt[i] = static_cast<int32_t>((i * 37 + static_cast<size_t>(salt) * 101) % 250);
-  }
-  return prompt;
-}
 
 // The first `shared` tokens of one prompt, then those of another.
 std::vector<int32_t> branch(size_t shared, size_t length, int32_t salt) {
@@ -56,10 +39,8 @@ class PrefixSharing : public testing::TestWithParam<KvStoreFormat> {
  protected:
   PrefixSharing()
       : device_(std::move(*device::CpuDevice::create(1, ""))),
-        model_(std::move(*model::Model::load(
-            std::move(*formats::GgufFile::open(std::string(RUVLLM_SOURCE_DIR) +
-                                               "/tests/golden/qwen2-k256-mixed.gguf")),
-            *device_))) {}
+        model_(load(std::string(RUVLLM_SOURCE_DIR) + "/tests/golden/qwen2-k256-mixed.gguf",
+                    *device_)) {}
 
   std::unique_ptr<StepLoop> start(StepLoopOptions options = {}) {
     options.context_length = 400;
@@ -74,20 +55,7 @@ class PrefixSharing : public testing::TestWithParam<KvStoreFormat> {
     return loop.submit(std::move(request)).value();
   }
 
-  static Answer read(SequenceChannel& channel) {
-    Answer answer;
-    for (;;) {
-      events::TokenEvent event;
-      channel.ring.pop_wait(event);
-      if (event.end != events::EndReason::kNone) break;
-      answer.ids.push_back(event.id);
-      answer.logprobs.push_back(event.logprob);
-    }
-    answer.cached = channel.result.cached_prompt_tokens;
-    return answer;
-  }
-
-  Answer ask(StepLoop& loop, SequenceRequest request) { return read(*submit(loop, request)); }
+  Answer ask(StepLoop& loop, SequenceRequest request) { return read_all(*submit(loop, request)); }
   // In a loop that has never shared anything.
   Answer ask_cold(SequenceRequest request) {
     if (cold_ == nullptr) cold_ = start();
@@ -115,16 +83,38 @@ TEST_P(PrefixSharing, HitsEqualColdRuns) {
       const auto request = make_request(
           branch(static_cast<size_t>(shared), static_cast<size_t>(length), shared), 12);
       const Answer warm = ask(*loop, request);
-      EXPECT_TRUE(warm.same_as(ask_cold(request))) << shared << " of " << length;
+      EXPECT_EQ(warm, ask_cold(request)) << shared << " of " << length;
       const uint32_t most = static_cast<uint32_t>(std::min(shared, length - 1));
-      EXPECT_LE(warm.cached, most);
+      EXPECT_LE(warm.cached_prompt_tokens, most);
       // Without a store every page is there; a part of one counts from 8 tokens on.
       if (GetParam() == KvStoreFormat::kF16) {
-        EXPECT_EQ(warm.cached, most % 32 < 8 ? most / 32 * 32 : most);
+        EXPECT_EQ(warm.cached_prompt_tokens, most % 32 < 8 ? most / 32 * 32 : most);
       }
-      EXPECT_EQ(warm.cached > 0, shared >= 8) << shared << " of " << length;
+      EXPECT_EQ(warm.cached_prompt_tokens > 0, shared >= 8) << shared << " of " << length;
     }
   }
+}
+
+// The same adapters share, others find nothing, and no bit shows either.
+TEST_P(PrefixSharing, HitsWithAdaptersEqualColdRuns) {
+  const auto loop = start();
+  std::vector<Answer> cold;
+  for (const uint32_t seed : {3u, 4u}) {
+    const auto set = adapters_of(*model_, seed);
+    const auto request = [&](size_t shared, size_t length) {
+      SequenceRequest out = make_request(branch(shared, length, 9), 12);
+      out.adapters = set;
+      return out;
+    };
+    EXPECT_EQ(ask(*loop, request(250, 250)).cached_prompt_tokens, 0u) << seed;
+    for (const auto& [shared, length] : {std::pair{size_t{250}, size_t{280}}, {160, 200}}) {
+      const Answer warm = ask(*loop, request(shared, length));
+      EXPECT_GE(warm.cached_prompt_tokens, 128u);
+      cold.push_back(ask_cold(request(shared, length)));
+      EXPECT_EQ(warm, cold.back()) << seed << ": " << shared << " of " << length;
+    }
+  }
+  EXPECT_NE(cold[0], cold[2]);  // the adapters do something
 }
 
 // Some start while others with the same beginning still run, in pages that lie anywhere.
@@ -143,13 +133,13 @@ TEST_P(PrefixSharing, RunningRequestsShareWithRunningOnes) {
   std::vector<std::shared_ptr<SequenceChannel>> channels;
   for (const SequenceRequest& request : requests) channels.push_back(submit(*loop, request));
   for (size_t i = 0; i < requests.size(); ++i) {
-    const Answer warm = read(*channels[i]);
-    EXPECT_TRUE(warm.same_as(ask_cold(requests[i]))) << i;
+    const Answer warm = read_all(*channels[i]);
+    EXPECT_EQ(warm, ask_cold(requests[i])) << i;
     if (i < 3) {
-      EXPECT_GE(warm.cached, 128u) << i;
+      EXPECT_GE(warm.cached_prompt_tokens, 128u) << i;
     }
   }
-  const Answer rest = read(*running);
+  const Answer rest = read_all(*running);
   answer.ids.insert(answer.ids.end(), rest.ids.begin(), rest.ids.end());
   EXPECT_EQ(answer.ids, ask_cold(first).ids);
 }
@@ -159,16 +149,16 @@ TEST_P(PrefixSharing, SaltsAndThoseWhoOptOutShareNothing) {
   SequenceRequest request = make_request(make_prompt(150, 1), 5);
   const Answer first = ask(*loop, request);
   request.cache_salt = "tenant";
-  EXPECT_EQ(ask(*loop, request).cached, 0u);
+  EXPECT_EQ(ask(*loop, request).cached_prompt_tokens, 0u);
   const Answer again = ask(*loop, request);
-  EXPECT_EQ(again.cached, 149u);
-  EXPECT_TRUE(again.same_as(first));
+  EXPECT_EQ(again.cached_prompt_tokens, 149u);
+  EXPECT_EQ(again, first);
   request.cache_salt = "private";
   request.cache_prompt = false;
-  EXPECT_EQ(ask(*loop, request).cached, 0u);
-  EXPECT_EQ(ask(*loop, request).cached, 0u);
+  EXPECT_EQ(ask(*loop, request).cached_prompt_tokens, 0u);
+  EXPECT_EQ(ask(*loop, request).cached_prompt_tokens, 0u);
   request.cache_prompt = true;
-  EXPECT_EQ(ask(*loop, request).cached, 0u);
+  EXPECT_EQ(ask(*loop, request).cached_prompt_tokens, 0u);
 }
 
 // More prompts than fit: pages are lost and computed again, and nothing else changes.
@@ -180,7 +170,7 @@ TEST_P(PrefixSharing, EvictionChangesNothing) {
       const auto request = make_request(branch(100, 250 + static_cast<size_t>(i), 7 * i + 2), 20);
       if (round == 0) cold.push_back(ask_cold(request));
       const Answer warm = ask(*loop, request);
-      EXPECT_TRUE(warm.same_as(cold[static_cast<size_t>(i)])) << round << ", " << i;
+      EXPECT_EQ(warm, cold[static_cast<size_t>(i)]) << round << ", " << i;
     }
   }
   EXPECT_EQ(loop->cache_bytes_used(), 0u);
@@ -200,7 +190,7 @@ TEST_P(PrefixSharing, OutlivesTheLoopInAFile) {
   const auto running = submit(*loop, make_request(make_prompt(100, 3), 200));
   ASSERT_TRUE(loop->save_cache(path, {1, 2}, UINT64_MAX).has_value());
   running->cancelled = true;
-  read(*running);
+  read_all(*running);
   loop->stop();
   ASSERT_TRUE(loop->save_cache(path, {1, 2}, UINT64_MAX).has_value());
   EXPECT_FALSE(loop->has_unsaved_cache());
@@ -210,9 +200,9 @@ TEST_P(PrefixSharing, OutlivesTheLoopInAFile) {
   ASSERT_TRUE(restored.has_value()) << restored.error().message();
   EXPECT_GE(restored->num_blocks, 8u);
   const Answer warm = ask(*loop, request);
-  EXPECT_GE(warm.cached, 224u);
-  EXPECT_TRUE(warm.same_as(cold));
-  EXPECT_TRUE(ask(*loop, longer).same_as(ask_cold(longer)));
+  EXPECT_GE(warm.cached_prompt_tokens, 224u);
+  EXPECT_EQ(warm, cold);
+  EXPECT_EQ(ask(*loop, longer), ask_cold(longer));
 
   // A damaged block is computed again.
   std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(80 + 300).put('x');
@@ -220,13 +210,14 @@ TEST_P(PrefixSharing, OutlivesTheLoopInAFile) {
   const auto damaged = loop->restore_cache(path, {1, 2});
   ASSERT_TRUE(damaged.has_value());
   EXPECT_GE(damaged->num_refused, 1u);
-  EXPECT_TRUE(ask(*loop, request).same_as(cold));
+  EXPECT_EQ(ask(*loop, request), cold);
   fs::remove(path);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, PrefixSharing,
                          testing::Values(KvStoreFormat::kF16, KvStoreFormat::kQ8,
-                                         KvStoreFormat::kQ4));
+                                         KvStoreFormat::kK8V4, KvStoreFormat::kQ4,
+                                         KvStoreFormat::kQ3, KvStoreFormat::kQ2));
 
 }  // namespace
 }  // namespace ruvllm::engine

@@ -61,34 +61,45 @@ int32_t Sampler::arg_max(const float* logits) const {
   return static_cast<int32_t>(std::find(logits, logits + vocab_size_, max) - logits);
 }
 
-double Sampler::log_probability(const float* logits, int32_t token) const {
+double Sampler::log_sum_exp(const float* logits) const {
   if (!all_finite(logits)) return std::numeric_limits<double>::quiet_NaN();
   const float max = kernels_.row_max(logits, vocab_size_);
-  const double sum = kernels_.sum_exp(logits, vocab_size_, max);
-  return static_cast<double>(logits[token]) - max - std::log(sum);
+  return max + std::log(kernels_.sum_exp(logits, vocab_size_, max));
+}
+
+size_t Sampler::top_tokens(const float* logits, std::span<int32_t> ids) {
+  const size_t count = std::min(ids.size(), static_cast<size_t>(vocab_size_));
+  if (count == 0) return 0;
+  select_top(logits, static_cast<int32_t>(count));
+  for (size_t i = 0; i < count; ++i) ids[i] = candidates_[i].id;
+  return count;
 }
 
 void Sampler::select_top(const float* logits, int32_t count) {
-  // A heap of the best so far, its worst in front; most logits fail the first comparison.
+  // A heap of the best so far, its worst in front; most blocks have nothing better.
+  constexpr int32_t kBlock = 256;
   const auto better = [](const Candidate& a, const Candidate& b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   };
   const auto begin = candidates_.begin(), end = begin + count;
   for (int32_t i = 0; i < count; ++i) begin[i] = {logits[i], i};
   std::make_heap(begin, end, better);
-  for (int32_t i = count; i < vocab_size_; ++i) {
-    if (logits[i] <= begin->logit) continue;  // an equal logit has a higher id: not better
-    std::pop_heap(begin, end, better);
-    end[-1] = {logits[i], i};
-    std::push_heap(begin, end, better);
+  for (int32_t first = count; first < vocab_size_; first += kBlock) {
+    const int32_t last = std::min(first + kBlock, vocab_size_);
+    if (kernels_.row_max(logits + first, last - first) <= begin->logit) continue;
+    for (int32_t i = first; i < last; ++i) {
+      if (logits[i] <= begin->logit) continue;  // an equal logit has a higher id: not better
+      std::pop_heap(begin, end, better);
+      end[-1] = {logits[i], i};
+      std::push_heap(begin, end, better);
+    }
   }
   std::sort_heap(begin, end, better);
 }
 
 void Sampler::record_logprobs(int32_t num_logprobs, const float* logits,
                               events::TokenEvent& event) {
-  const float max = kernels_.row_max(logits, vocab_size_);
-  const double log_sum = max + std::log(kernels_.sum_exp(logits, vocab_size_, max));
+  const double log_sum = log_sum_exp(logits);
   event.logprob = static_cast<float>(logits[event.id] - log_sum);
   const int32_t count = std::min(num_logprobs, vocab_size_);
   if (count > 0) select_top(logits, count);

@@ -4,6 +4,7 @@
 // holds what would otherwise be allocated for each token. Not thread-safe.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -32,8 +33,15 @@ class Sampler {
   bool draw(const SamplingParams& params, uint64_t seed, uint64_t draw,
             std::span<const int32_t> history, float* logits, int32_t& id);
 
+  // NaN if the logits are not finite; on any thread.
+  double log_sum_exp(const float* logits) const;
   // Natural log of the probability of `token`; NaN if the logits are not finite.
-  double log_probability(const float* logits, int32_t token) const;
+  double log_probability(const float* logits, int32_t token) const {
+    return static_cast<double>(logits[token]) - log_sum_exp(logits);
+  }
+
+  // The most probable tokens, likeliest first, as many as `ids` holds; returns their number.
+  size_t top_tokens(const float* logits, std::span<int32_t> ids);
 
  private:
   struct Candidate {

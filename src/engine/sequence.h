@@ -1,6 +1,7 @@
 // One request inside the step loop, and what its submitter holds of it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -9,12 +10,17 @@
 #include <vector>
 
 #include "adapters/adapter.h"
+#include "adapters/head/expert_weights.h"
+#include "adapters/head/head_adapter.h"
 #include "base/core/error.h"
 #include "base/threads/spsc_ring.h"
 #include "cache/sequence_pages.h"
+#include "engine/heads/sequence_head.h"
 #include "engine/pooling.h"
 #include "engine/speculation/sequence_drafts.h"
 #include "events/token_event.h"
+#include "events/trace.h"
+#include "events/trajectory.h"
 #include "model/config.h"
 #include <ruvllm/sampling.h>
 
@@ -25,18 +31,36 @@ struct SequenceRequest {
   SamplingParams sampling;
   uint32_t max_tokens = 0;                               // 0: until the context is full
   std::shared_ptr<const adapters::AdapterSet> adapters;  // pinned to the end; none: the model alone
-  std::vector<int32_t> end_ids;                          // tokens that end the answer; sorted
-  int32_t priority = 0;      // -100 to 100; higher ones are served first
-  uint64_t deadline_us = 0;  // monotonic clock: ends with kDeadline when it passes; 0: none
-  std::string tenant;        // those that wait share the places fairly by it
+  // What a user taught, beside the model's own distribution; pinned to the end. None: the model's
+  // logits, bit for bit. Keys and values do not depend on it.
+  std::shared_ptr<const adapters::HeadAdapter> head;
+  // How much each expert of the head is trusted is settled on so many of the prompt's last tokens
+  // before the first is drawn, and then on every token.
+  int32_t hedge_tokens = 64;
+  std::vector<int32_t> end_ids;  // tokens that end the answer; sorted
+  int32_t priority = 0;          // -100 to 100; higher ones are served first
+  uint64_t deadline_us = 0;      // monotonic clock: ends with kDeadline when it passes; 0: none
+  std::string tenant;            // those that wait share the places fairly by it
   // Keys and values are shared with requests of the same salt alone, or with none at all.
   std::string cache_salt;
   bool cache_prompt = true;
-  // Instead of generating: the log-probability of every prompt token but the first.
+  // Instead of generating: the log-probability of every prompt token but the first, of the mixture
+  // if there is a head.
   bool score = false;
-  float* score_logits = nullptr;  // [prompt - 1, vocab] or none; owned by the submitter
+  // [prompt - 1, vocab] or none; owned by the submitter. The model's own.
+  float* score_logits = nullptr;
   // Instead of generating: the prompt's embedding. Not kRank.
   std::optional<model::Pooling> embed;
+
+  // What is recorded: the tokens that are drawn, one that ends the answer among them, or of a
+  // score those of the prompt from first_traced on. Of several choices the first alone.
+  std::shared_ptr<events::Trace> trace;
+  int32_t first_traced = 0;
+  // Of a request that generates: filled in at its end and pushed to the ring, whose only producer
+  // is this step loop; unless the request never began, or its model was damaged or its logits were
+  // not finite. Of several choices the first alone. Both or neither.
+  std::shared_ptr<events::Trajectory> trajectory;
+  std::shared_ptr<events::TrajectoryRing> trajectories;
 
   bool generates() const { return !score && !embed; }
 };
@@ -46,7 +70,7 @@ struct SequenceResult {
   uint64_t prefill_us = 0;
   uint64_t decode_us = 0;
   uint64_t sampling_us = 0;
-  uint64_t lora_us = 0;  // of the steps that it had adapters in
+  uint64_t lora_us = 0;  // of the steps that it had adapters in, and of its head
   uint64_t seed = 0;
   uint32_t cached_prompt_tokens = 0;
   uint32_t preemptions = 0;      // times that it lost its pages and was computed again
@@ -54,6 +78,8 @@ struct SequenceResult {
   uint32_t drafted_tokens = 0;   // speculation: rows computed for guesses
   uint32_t accepted_tokens = 0;  // of them, those that were right
   double nll_sum = 0.0;          // score
+  // Of a request with a head: what each of its experts was trusted with in the end.
+  std::array<double, adapters::kMaxHeadExperts> expert_weights = {};
   std::vector<float> embedding;  // embed: [hidden], or [prompt, hidden] for Pooling::kNone
   std::optional<Error> failure;  // of kModelDamaged
 };
@@ -109,10 +135,20 @@ struct Sequence {
   events::EndReason ended = events::EndReason::kNone;
   std::optional<Pooler> pooler;          // if it embeds
   std::optional<SequenceDrafts> drafts;  // if it generates and speculation is on
+  std::optional<SequenceHead> head;      // if it has an adapter there that changes something
 
   // Until then its choices cannot begin: all but the prompt's last token, which each computes.
   int32_t num_shared() const { return static_cast<int32_t>(num_prompt) - 1; }
   bool is_computing_shared() const { return choices_id != 0 && num_computed < num_shared(); }
+
+  // Rows before `end` are computed next, and among them those that settle the head's weights.
+  bool hedges_before(int32_t end) const { return head && head->hedges_before(end); }
+  // Of its tokens the most that may come from a cache: the last one's logits are wanted, and those
+  // of the rows that settle the head's weights.
+  size_t num_cacheable() const {
+    return head && head->is_hedging() ? static_cast<size_t>(head->next_hedged())
+                                      : tokens.size() - 1;
+  }
 
   // One slot stays free for the end event, which must never be lost.
   bool is_blocked() const { return channel->ring.free_slots() < 2; }

@@ -6,6 +6,7 @@
 #include "base/core/check.h"
 #include "base/system/clock.h"
 #include "base/threads/start_thread.h"
+#include "engine/heads/trajectories.h"
 #include "engine/loop/cache_plan.h"
 #include "engine/loop/request.h"
 
@@ -181,14 +182,17 @@ Result<std::vector<std::shared_ptr<SequenceChannel>>> StepLoop::submit_choices(
   const uint64_t seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
   std::vector<std::unique_ptr<Sequence>> sequences;
   std::vector<std::shared_ptr<SequenceChannel>> channels;
+  std::vector<SequenceRequest> requests(num_choices - 1, request);
+  requests.push_back(std::move(request));
   for (uint32_t i = 0; i < num_choices; ++i) {
     auto sequence = std::make_unique<Sequence>();
-    sequence->request = i + 1 < num_choices ? request : std::move(request);
+    sequence->request = std::move(requests[i]);
+    if (i > 0) forget_records(sequence->request);
     sequence->channel = std::make_shared<SequenceChannel>();
     sequence->channel->bell = bell;
     sequence->channel->result.seed = seed + i;
     sequence->choices_id = choices_id;
-    prepare_sequence(*sequence, options_, speculator_.get());
+    prepare_sequence(*sequence, model_.config(), device_.kernels(), options_, speculator_.get());
     prefixes_.prepare(*sequence);
     channels.push_back(sequence->channel);
     sequences.push_back(std::move(sequence));
@@ -228,7 +232,7 @@ void StepLoop::admit() {
 bool StepLoop::admit_one(const AdmissionRules& rules) {
   if (running_.size() == options_.max_sequences || !waiting_.has_ready()) return false;
   std::unique_ptr<Sequence> next =
-      waiting_.admit_next(entries_, rules, page_budget(cache_, options_));
+      waiting_.admit_next(entries_, rules, page_budget(cache_, options_), prefixes_);
   if (next == nullptr) return false;
   start(std::move(next));
   entries_.push_back(describe(*running_.back()));
@@ -258,6 +262,7 @@ bool StepLoop::fork_choice(Sequence& sequence) {
     if (!other->pages.can_continue_at(cache_, sequence.num_shared())) continue;
     if (!sequence.pages.fork(cache_, other->pages, sequence.num_shared())) return false;
     sequence.num_computed = sequence.num_shared();
+    if (sequence.head) sequence.head->take_prompt_weights(*other->head);
     return true;
   }
   return false;
@@ -302,7 +307,8 @@ void StepLoop::run_step() {
   // Asked before a token goes out, and again because scoring reads weights while it commits.
   Status intact = model_.file().check_intact();
   if (intact) {
-    committer_.commit(running_, plan_.spans, batch_.spans(), (monotonic_ns() - begin_ns) / 1000);
+    committer_.commit(running_, plan_.spans, batch_.spans(), num_steps_,
+                      (monotonic_ns() - begin_ns) / 1000);
     intact = model_.file().check_intact();
   }
   if (!intact) mark_damaged(intact.error());
@@ -395,14 +401,10 @@ void StepLoop::yield_place() {
 }
 
 void StepLoop::execute() {
-  const bool all_generate = std::ranges::all_of(plan_.spans, [&](const ScheduledSpan& span) {
-    return running_[static_cast<size_t>(span.entry_idx)]->request.generates();
-  });
   const ops::BatchView batch = batch_.view();
   workspace_->lora_ns = 0;
   const uint64_t begin_ns = monotonic_ns();
-  model_.step(device_, *workspace_, batch, cache_.view(), batch_.logit_rows(),
-              all_generate ? model::RowsAfter::kDone : model::RowsAfter::kReadable);
+  model_.step(device_, *workspace_, batch, cache_.view(), batch_.logit_rows(), batch_.rows_after());
   const double pass_us = static_cast<double>(monotonic_ns() - begin_ns) / 1e3;
   if (speculator_ != nullptr) {
     speculator_->step_done(batch.num_rows, static_cast<int32_t>(batch_.logit_rows().size()),
@@ -442,6 +444,8 @@ void StepLoop::finish(size_t running_idx) {
     prefixes_.release(sequence);
   }
   publish_cache_use();  // for whoever sees the end
+  if (sequence.head) sequence.head->weights_into(sequence.channel->result.expert_weights);
+  if (is_sound) push_trajectory(sequence);
   push_end(sequence, sequence.ended);
   running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_idx));
 }

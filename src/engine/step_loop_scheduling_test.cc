@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -141,6 +142,25 @@ TEST(Scheduling, APromptThatTheCacheCannotHoldIsRefusedWithBothNumbers) {
   EXPECT_NE(refused.error().message().find("96"), std::string::npos);
   // Who asks for as much as there is gets as much as the cache holds.
   EXPECT_EQ(read_all(*served.submit(make_request(50, 1, 0))).ids.size(), 46u);
+}
+
+// The first waits for its reader in 13 of 16 pages. Beside it there is no room for another such
+// prompt, but for one that shares its pages: nobody needs to make way.
+TEST(Scheduling, PagesThatAreSharedAreNotWaitedFor) {
+  StepLoopOptions options = small_loop(2);
+  options.context_length = 480;
+  options.cache_tokens = 512;
+  const Served served = serve(golden_path("llama-tiny.gguf"), options);
+  for (const bool shares : {true, false}) {
+    const auto first = served.submit(make_request(150, shares ? 1 : 2, 300));
+    while (first->ring.free_slots() > 1) std::this_thread::yield();
+    const auto second = served.submit(make_request(150, shares ? 1 : 3, 4));
+    const Answer answer = read_all(*second);
+    EXPECT_EQ(answer.ids.size(), 4u);
+    EXPECT_EQ(answer.cached_prompt_tokens >= 128, shares);
+    EXPECT_EQ(read_all(*first).ids.size(), 300u);
+    EXPECT_EQ(first->result.preemptions, shares ? 0u : 1u);
+  }
 }
 
 TEST(Scheduling, ADeadlineEndsWhatRunsAndWhatWaits) {

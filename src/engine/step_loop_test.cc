@@ -10,7 +10,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "formats/gguf/gguf.h"
+#include "engine/heads/head_testing.h"
+#include "engine/step_loop_testing.h"
 
 namespace {
 
@@ -46,34 +47,6 @@ void operator delete[](void* data, std::size_t) noexcept { std::free(data); }
 namespace ruvllm::engine {
 namespace {
 
-struct Answer {
-  std::vector<int32_t> ids;
-  events::EndReason end = events::EndReason::kNone;
-  uint32_t cached_prompt_tokens = 0;
-};
-
-Answer read_all(SequenceChannel& channel) {
-  Answer answer;
-  for (;;) {
-    events::TokenEvent event;
-    channel.ring.pop_wait(event);
-    if (event.end != events::EndReason::kNone) {
-      answer.end = event.end;
-      answer.cached_prompt_tokens = channel.result.cached_prompt_tokens;
-      return answer;
-    }
-    answer.ids.push_back(event.id);
-  }
-}
-
-std::vector<int32_t> make_prompt(size_t length, int32_t salt) {
-  std::vector<int32_t> prompt(length);
-  for (size_t i = 0; i < length; ++i) {
-    prompt[i] = static_cast<int32_t>((i * 37 + static_cast<size_t>(salt) * 101) % 250);
-  }
-  return prompt;
-}
-
 SequenceRequest make_request(std::vector<int32_t> prompt, uint32_t max_tokens) {
   SequenceRequest request;
   request.prompt = std::move(prompt);
@@ -92,10 +65,7 @@ class StepLoopTest : public testing::Test {
   void start(uint32_t threads, StepLoopOptions options) {
     loop_.reset();
     device_ = std::move(*device::CpuDevice::create(threads, ""));
-    auto file = formats::GgufFile::open(
-        fmt::format("{}/tests/golden/{}.gguf", RUVLLM_SOURCE_DIR, model_name_));
-    ASSERT_TRUE(file.has_value()) << file.error().message();
-    model_ = std::move(*model::Model::load(std::move(*file), *device_));
+    model_ = load(fmt::format("{}/tests/golden/{}.gguf", RUVLLM_SOURCE_DIR, model_name_), *device_);
     if (drafts_by_itself_) options.speculation.draft_model = model_.get();
     options.kv_store = kv_store_;
     options.kv_tiers = kv_tiers_;
@@ -196,6 +166,7 @@ class StepLoopTest : public testing::Test {
     for (int32_t i = 0; i < 4; ++i) {
       SequenceRequest request = make_request(make_prompt(20, i), 200);
       request.sampling.repetition_penalty = 1.1f;
+      if (learns_) record(request);
       channels.push_back(submit(std::move(request)));
     }
     events::TokenEvent event;
@@ -213,6 +184,15 @@ class StepLoopTest : public testing::Test {
     for (auto& channel : channels) channel->cancelled = true;
   }
 
+  // Serves a head adapter and keeps a trace.
+  void record(SequenceRequest& request) const {
+    const model::ModelConfig& config = model_->config();
+    request.head = make_head({.hidden_dim = config.hidden_dim, .vocab_size = config.vocab_size});
+    request.trace = std::make_shared<events::Trace>(
+        events::TraceShape{.capacity = 80, .hidden_dim = config.hidden_dim, .max_rows = 100});
+  }
+
+  bool learns_ = false;
   std::string model_name_ = "qwen2-k256-mixed";
   kernels::KvStoreFormat kv_store_ = kernels::KvStoreFormat::kF16;
   ops::KvTiers kv_tiers_;
@@ -418,6 +398,15 @@ TEST_F(StepLoopTest, SpeculationAllocatesNothing) {
     drafts_by_itself_ = true;
     expect_steady_decode_to_allocate_nothing({.lookup = true, .always_drafts = num_drafts});
   }
+}
+
+TEST_F(StepLoopTest, LearningAllocatesNothing) {
+#if defined(RUVLLM_HAS_THREAD_SANITIZER)
+  GTEST_SKIP() << "allocations are not counted under ThreadSanitizer";
+#endif
+  learns_ = true;
+  expect_steady_decode_to_allocate_nothing();
+  expect_steady_decode_to_allocate_nothing({.lookup = true, .always_drafts = 5});
 }
 
 TEST_F(ExpertStepLoopTest, SteadyDecodeAllocatesNothing) {

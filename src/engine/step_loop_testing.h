@@ -1,4 +1,4 @@
-// What the tests of the step loop share: a golden model with a loop, requests and answers.
+// What the tests of the step loop share: a golden model with a loop, prompts and answers.
 #pragma once
 
 #include <bit>
@@ -9,12 +9,46 @@
 
 #include <gtest/gtest.h>
 
+#include "adapters/test_adapters.h"
 #include "device/cpu_device.h"
 #include "engine/step_loop.h"
 #include "formats/gguf/gguf.h"
 #include "model/model.h"
 
 namespace ruvllm::engine {
+
+inline std::unique_ptr<const model::Model> load(const std::string& path,
+                                                device::CpuDevice& device) {
+  auto file = formats::GgufFile::open(path);
+  EXPECT_TRUE(file.has_value()) << file.error().message();
+  auto model = model::Model::load(std::move(*file), device);
+  EXPECT_TRUE(model.has_value()) << model.error().message();
+  return std::move(*model);
+}
+
+// Tokens that differ from those of another salt; every golden model has 250 of them at least.
+inline std::vector<int32_t> make_prompt(size_t length, int32_t salt) {
+  std::vector<int32_t> prompt(length);
+  for (size_t i = 0; i < length; ++i) {
+    prompt[i] = static_cast<int32_t>((i * 37 + static_cast<size_t>(salt) * 101) % 250);
+  }
+  return prompt;
+}
+
+// Random adapters of all products; none for a model with experts.
+inline std::shared_ptr<const adapters::AdapterSet> adapters_of(const model::Model& model,
+                                                               uint32_t seed) {
+  const model::ModelConfig& config = model.config();
+  if (config.experts) return nullptr;
+  const adapters::BaseShape base{.architecture = config.architecture,
+                                 .num_layers = config.num_layers,
+                                 .hidden_dim = config.hidden_dim,
+                                 .ffn_dim = config.ffn_dim,
+                                 .num_heads = config.num_heads,
+                                 .num_kv_heads = config.num_kv_heads,
+                                 .head_dim = config.head_dim};
+  return *adapters::AdapterSet::create({{adapters::full_adapter("a", base, 4, seed), 0.1f}});
+}
 
 // A model with its own device and loop.
 struct Served {
@@ -30,14 +64,10 @@ struct Served {
 };
 
 inline Served serve(const std::string& path, StepLoopOptions options, const std::string& isa = "",
-                    bool drafts_by_itself = false) {
+                    bool drafts_by_itself = false, uint32_t num_threads = 1) {
   Served served;
-  served.device = std::move(*device::CpuDevice::create(1, isa));
-  auto file = formats::GgufFile::open(path);
-  EXPECT_TRUE(file.has_value()) << file.error().message();
-  auto model = model::Model::load(std::move(*file), *served.device);
-  EXPECT_TRUE(model.has_value()) << model.error().message();
-  served.model = std::move(*model);
+  served.device = std::move(*device::CpuDevice::create(num_threads, isa));
+  served.model = load(path, *served.device);
   if (drafts_by_itself) options.speculation.draft_model = served.model.get();
   auto loop = StepLoop::create(*served.model, *served.device, options);
   EXPECT_TRUE(loop.has_value()) << loop.error().message();
@@ -47,9 +77,15 @@ inline Served serve(const std::string& path, StepLoopOptions options, const std:
 
 struct Answer {
   std::vector<int32_t> ids;
-  std::vector<uint32_t> logprob_bits;  // a difference in any logit shows
+  // Of each token and of those next to it: a difference in any logit shows.
+  std::vector<uint32_t> logprob_bits;
   events::EndReason end = events::EndReason::kNone;
-  bool operator==(const Answer&) const = default;
+  uint32_t cached_prompt_tokens = 0;
+
+  // What was found in the cache depends on who ran before, the rest does not.
+  bool operator==(const Answer& other) const {
+    return ids == other.ids && logprob_bits == other.logprob_bits && end == other.end;
+  }
 };
 
 inline Answer read_all(SequenceChannel& channel) {
@@ -59,10 +95,15 @@ inline Answer read_all(SequenceChannel& channel) {
     channel.ring.pop_wait(event);
     if (event.end != events::EndReason::kNone) {
       answer.end = event.end;
+      answer.cached_prompt_tokens = channel.result.cached_prompt_tokens;
       return answer;
     }
     answer.ids.push_back(event.id);
     answer.logprob_bits.push_back(std::bit_cast<uint32_t>(event.logprob));
+    for (uint8_t i = 0; i < event.num_top; ++i) {
+      answer.logprob_bits.push_back(static_cast<uint32_t>(event.top[i].id));
+      answer.logprob_bits.push_back(std::bit_cast<uint32_t>(event.top[i].logprob));
+    }
   }
 }
 

@@ -29,6 +29,7 @@ struct TokenEvent {
   uint8_t num_top = 0;
   float logprob = 0.0f;
   uint64_t committed_ns = 0;        // monotonic clock, when its step was done
+  uint64_t step = 0;                // number of that step
   TopLogprob top[kMaxTopLogprobs];  // likeliest first
 };
 

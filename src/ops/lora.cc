@@ -9,59 +9,10 @@
 namespace ruvllm::ops {
 namespace {
 
-constexpr int32_t kPieceRows = 32;
+constexpr int32_t kMaxListedRows = 32;
 constexpr size_t kMaxSpans = 512;  // fetched ahead of one piece of a product; more are left out
 // Products of fewer rows are bound by memory themselves: there is no time to fetch anything in.
 constexpr int32_t kMinRowsToFetch = 16;
-
-// Up to kPieceRows rows, one after the other, that have the same set.
-struct RowPiece {
-  const LoraView* set = nullptr;
-  int32_t first_row = 0;
-  int32_t num_rows = 0;
-};
-
-// function(piece) for each piece of the step; until it returns false.
-template <typename Function>
-void for_each_piece(const BatchView& batch, const Function& function) {
-  RowPiece piece;
-  const auto emit = [&] {
-    const bool goes_on = piece.set == nullptr || piece.num_rows == 0 || function(piece);
-    piece.first_row += piece.num_rows;
-    piece.num_rows = 0;
-    return goes_on;
-  };
-  for (int32_t i = 0; i < batch.num_spans; ++i) {
-    const SpanView& span = batch.spans[i];
-    if (span.lora != piece.set && !emit()) return;
-    if (span.lora != piece.set) piece = {span.lora, span.first_row, 0};
-    for (int32_t left = span.num_rows; left > 0;) {
-      const int32_t count = std::min(left, kPieceRows - piece.num_rows);
-      piece.num_rows += count;
-      left -= count;
-      if (piece.num_rows == kPieceRows && !emit()) return;
-    }
-  }
-  emit();
-}
-
-int64_t count_pieces(const BatchView& batch) {
-  int64_t count = 0;
-  for_each_piece(batch, [&](const RowPiece&) {
-    ++count;
-    return true;
-  });
-  return count;
-}
-
-RowPiece piece_at(const BatchView& batch, int64_t index) {
-  RowPiece found;
-  for_each_piece(batch, [&](const RowPiece& piece) {
-    found = piece;
-    return index-- > 0;
-  });
-  return found;
-}
 
 size_t a_elements(const LoraPart& part, int32_t in_dim) {
   return static_cast<size_t>(part.rank) * static_cast<size_t>(in_dim);
@@ -85,7 +36,7 @@ class FirstThreadTimer {
 };
 
 // inner = scale * A x of every part, [rows of the piece, rank] each, one after the other.
-void project(const kernels::KernelTable& kernels, const RowPiece& piece,
+void project(const kernels::KernelTable& kernels, const LoraRows& piece,
              std::span<const LoraPart> parts, int32_t in_dim, const float* rows, float* inner) {
   kernels::MatmulArgs args;
   args.weight_row_stride = static_cast<size_t>(in_dim) * sizeof(uint16_t);
@@ -115,23 +66,23 @@ struct OutputPiece {
 };
 
 // dst += B inner of every part.
-void expand(const LoraPass& pass, int32_t layer_idx, const OutputPiece& output) {
-  for_each_piece(pass.batch, [&](const RowPiece& piece) {
-    const float* inner = pass.scratch.inner(output.call_idx, piece.first_row);
-    for (const LoraPart& part : piece.set->at(layer_idx, output.target)) {
+void expand(const LoraPass& pass, std::span<const LoraRows> rows, const OutputPiece& output) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int32_t first_row = rows[i].first_row, num_rows = rows[i].num_rows;
+    const float* inner = pass.scratch.inner(output.call_idx, first_row);
+    for (const LoraPart& part : pass.scratch.parts(output.call_idx, i)) {
       pass.kernels.elementwise.add_low_rank(
           {.b = part.b,
            .rank = part.rank,
            .first_col = output.first_col,
            .num_cols = output.num_cols,
            .inner = inner,
-           .num_rows = piece.num_rows,
-           .dst = output.dst + static_cast<size_t>(piece.first_row) * output.dst_stride,
+           .num_rows = num_rows,
+           .dst = output.dst + static_cast<size_t>(first_row) * output.dst_stride,
            .dst_stride = output.dst_stride});
-      inner += static_cast<int64_t>(piece.num_rows) * part.rank;
+      inner += static_cast<int64_t>(num_rows) * part.rank;
     }
-    return true;
-  });
+  }
 }
 
 // What a thread fetches during one piece of a product.
@@ -151,32 +102,31 @@ class FetchList {
 };
 
 // B of a piece of a product: whole slices.
-void fetch_b(const LoraPass& pass, int32_t layer_idx, const OutputPiece& output, FetchList& list) {
+void fetch_b(const LoraPass& pass, size_t num_listed, const OutputPiece& output, FetchList& list) {
   constexpr int32_t kSlice = kernels::kLowRankSlice;
   const int32_t first = output.first_col / kSlice * kSlice;
   const int32_t end = output.first_col + output.num_cols;
-  for_each_piece(pass.batch, [&](const RowPiece& piece) {
-    for (const LoraPart& part : piece.set->at(layer_idx, output.target)) {
+  for (size_t i = 0; i < num_listed; ++i) {
+    for (const LoraPart& part : pass.scratch.parts(output.call_idx, i)) {
       const auto rank = static_cast<size_t>(part.rank);
       list.add(part.b + static_cast<size_t>(first) * rank, static_cast<size_t>(end - first) * rank);
     }
-    return true;
-  });
+  }
 }
 
 // Share `index` of `count` of the group's A.
-void fetch_a(const BatchView& batch, const LoraGroup& group, int64_t index, int64_t count,
+void fetch_a(std::span<const LoraRows> rows, const LoraGroup& group, int64_t index, int64_t count,
              FetchList& list) {
   constexpr int64_t kParts = 64;  // of one matrix
-  const int64_t num_pieces = count_pieces(batch);
-  const int64_t total = num_pieces * static_cast<int64_t>(group.targets.size()) * kParts;
+  const auto num_listed = static_cast<int64_t>(rows.size());
+  const int64_t total = num_listed * static_cast<int64_t>(group.targets.size()) * kParts;
   int64_t begin = total * index / count;
   for (const int64_t end = total * (index + 1) / count; begin < end;) {
     const int64_t unit = begin / kParts;
     const int64_t unit_end = std::min(end, (unit + 1) * kParts);
-    const RowPiece piece = piece_at(batch, unit % num_pieces);
-    const LoraTarget target = group.targets[static_cast<size_t>(unit / num_pieces)];
-    for (const LoraPart& part : piece.set->at(group.layer_idx, target)) {
+    const LoraView& set = *rows[static_cast<size_t>(unit % num_listed)].set;
+    const LoraTarget target = group.targets[static_cast<size_t>(unit / num_listed)];
+    for (const LoraPart& part : set.at(group.layer_idx, target)) {
       const auto share = [&](int64_t position) {
         return a_elements(part, group.in_dim) * static_cast<size_t>(position - unit * kParts) /
                static_cast<size_t>(kParts);
@@ -199,12 +149,46 @@ void LoraScratch::plan(Arena& arena, int32_t max_rows, uint32_t num_threads) {
   max_rows_ = max_rows;
   inner_slot_ = arena.add<float>(kMaxLoraCalls * static_cast<size_t>(max_rows) *
                                  static_cast<size_t>(kMaxLoraRank));
+  rows_slot_ = arena.add<LoraRows>(2 * static_cast<size_t>(max_rows));
+  parts_slot_ = arena.add<std::span<const LoraPart>>(kMaxLoraCalls * static_cast<size_t>(max_rows));
   spans_slot_ = arena.add<kernels::PrefetchSpan>(size_t{num_threads} * kMaxSpans);
 }
 
 void LoraScratch::bind(const Arena& arena) {
   inner_ = arena.at(inner_slot_);
   spans_ = arena.at(spans_slot_);
+  rows_ = arena.at(rows_slot_);
+  parts_ = arena.at(parts_slot_);
+}
+
+void LoraScratch::prepare(const BatchView& batch, const BatchView* narrowed) noexcept {
+  listed_[0] = list(batch, 0);
+  listed_[1] = narrowed != nullptr ? list(*narrowed, static_cast<size_t>(max_rows_)) : Listed{};
+}
+
+LoraScratch::Listed LoraScratch::list(const BatchView& batch, size_t first) noexcept {
+  Listed listed{batch.spans, first, 0};
+  for (int32_t i = 0; i < batch.num_spans; ++i) {
+    const SpanView& span = batch.spans[i];
+    if (span.lora == nullptr) continue;
+    for (int32_t row = span.first_row, end = span.first_row + span.num_rows; row < end;) {
+      LoraRows* last = listed.count > 0 ? &rows_[first + listed.count - 1] : nullptr;
+      if (last == nullptr || last->set != span.lora || last->num_rows == kMaxListedRows ||
+          last->first_row + last->num_rows != row) {
+        last = &rows_[first + listed.count++];
+        *last = {span.lora, row, 0};
+      }
+      const int32_t count = std::min(end - row, kMaxListedRows - last->num_rows);
+      last->num_rows += count;
+      row += count;
+    }
+  }
+  return listed;
+}
+
+std::span<const LoraRows> LoraScratch::rows_of(const BatchView& batch) const {
+  const Listed& listed = batch.spans == listed_[0].spans ? listed_[0] : listed_[1];
+  return {rows_ + listed.first, listed.count};
 }
 
 std::span<kernels::PrefetchSpan> LoraScratch::thread_spans(uint32_t thread_idx) const {
@@ -218,14 +202,18 @@ bool has_lora(const BatchView& batch) noexcept {
 
 void project_lora(ThreadTeam::Worker& worker, const LoraPass& pass, const LoraGroup& group,
                   const float* rows) noexcept {
-  const int64_t num_pieces = count_pieces(pass.batch);
-  const int64_t total = num_pieces * static_cast<int64_t>(group.targets.size());
+  const std::span<const LoraRows> rows_listed = pass.scratch.rows_of(pass.batch);
+  const auto num_listed = static_cast<int64_t>(rows_listed.size());
+  const int64_t total = num_listed * static_cast<int64_t>(group.targets.size());
   worker.for_chunks(total, 1, [&](int64_t i, int64_t) {
     const FirstThreadTimer timer(worker, pass);
-    const RowPiece piece = piece_at(pass.batch, i % num_pieces);
-    const auto call_idx = static_cast<size_t>(i / num_pieces);
-    project(pass.kernels, piece, piece.set->at(group.layer_idx, group.targets[call_idx]),
-            group.in_dim, rows, pass.scratch.inner(call_idx, piece.first_row));
+    const auto listed_idx = static_cast<size_t>(i % num_listed);
+    const auto call_idx = static_cast<size_t>(i / num_listed);
+    const LoraRows& piece = rows_listed[listed_idx];
+    std::span<const LoraPart>& parts = pass.scratch.parts(call_idx, listed_idx);
+    parts = piece.set->at(group.layer_idx, group.targets[call_idx]);
+    project(pass.kernels, piece, parts, group.in_dim, rows,
+            pass.scratch.inner(call_idx, piece.first_row));
   });
 }
 
@@ -233,6 +221,7 @@ void run_linear_with_lora(ThreadTeam::Worker& worker, const LoraPass& pass, cons
                           std::span<const LinearCall> calls, const ActivationBuffer& input,
                           const LoraGroup& next, std::byte* scratch) noexcept {
   const int32_t num_rows = pass.batch.num_rows;
+  const std::span<const LoraRows> rows_listed = pass.scratch.rows_of(pass.batch);
   const auto split = [&](const LinearPlan& plan) {
     return split_linear(plan, plan.out_dim(), num_rows, worker.num_threads());
   };
@@ -253,14 +242,14 @@ void run_linear_with_lora(ThreadTeam::Worker& worker, const LoraPass& pass, cons
                                 calls[call_idx].dst + first, static_cast<size_t>(plan.out_dim())};
     FetchList list(pass.scratch.thread_spans(worker.index()));
     if (num_rows >= kMinRowsToFetch) {
-      fetch_b(pass, group.layer_idx, output, list);
-      fetch_a(pass.batch, next, index, total, list);
+      fetch_b(pass, rows_listed.size(), output, list);
+      fetch_a(rows_listed, next, index, total, list);
     }
     run_linear_piece({&plan, pieces.use_gemm, first, count, input.view(plan.kernel->activation),
                       num_rows, output.dst, output.dst_stride, list.spans()},
                      scratch);
     const FirstThreadTimer timer(worker, pass);
-    expand(pass, group.layer_idx, output);
+    expand(pass, rows_listed, output);
   });
 }
 

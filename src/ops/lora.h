@@ -55,11 +55,32 @@ struct LoraView {
 // Elements of B in slices, with those that must be readable behind it.
 size_t lora_b_elements(int32_t out_dim, int32_t rank);
 
-// Room for the inner vectors A x of a step, and for what each thread fetches ahead.
+// Some rows of a step, one after the other, that have the same set.
+struct LoraRows {
+  const LoraView* set = nullptr;
+  int32_t first_row = 0;
+  int32_t num_rows = 0;
+};
+
+inline constexpr size_t kMaxLoraCalls = 3;  // products that share their input: q, k, v
+
+// Of a step: which rows have which set, the inner vectors A x, and what each thread fetches ahead.
 class LoraScratch {
  public:
   void plan(Arena& arena, int32_t max_rows, uint32_t num_threads);
   void bind(const Arena& arena);
+
+  // Before the team runs: lists the rows of the batches that its layers see, `narrowed` may be
+  // none. Both stay as they are until the step is done.
+  void prepare(const BatchView& batch, const BatchView* narrowed) noexcept;
+  // Of one of these batches.
+  std::span<const LoraRows> rows_of(const BatchView& batch) const;
+
+  // What the set of rows_of()[i] adds to product `call_idx` of a group: from project_lora() to the
+  // product behind it, which has many pieces that all need it.
+  std::span<const LoraPart>& parts(size_t call_idx, size_t i) const {
+    return parts_[call_idx * static_cast<size_t>(max_rows_) + i];
+  }
 
   float* inner(size_t call_idx, int32_t row_idx) const {
     return inner_ + (call_idx * static_cast<size_t>(max_rows_) + static_cast<size_t>(row_idx)) *
@@ -68,14 +89,23 @@ class LoraScratch {
   std::span<kernels::PrefetchSpan> thread_spans(uint32_t thread_idx) const;
 
  private:
+  struct Listed {
+    const SpanView* spans = nullptr;  // of the batch
+    size_t first = 0, count = 0;      // in rows_
+  };
+  Listed list(const BatchView& batch, size_t first) noexcept;
+
+  Arena::Slot<LoraRows> rows_slot_;
+  Arena::Slot<std::span<const LoraPart>> parts_slot_;
+  LoraRows* rows_ = nullptr;                    // [2 * max_rows]
+  std::span<const LoraPart>* parts_ = nullptr;  // [kMaxLoraCalls, max_rows]
+  Listed listed_[2];
   Arena::Slot<float> inner_slot_;
   Arena::Slot<kernels::PrefetchSpan> spans_slot_;
   float* inner_ = nullptr;                  // [kMaxLoraCalls, max_rows, kMaxLoraRank]
   kernels::PrefetchSpan* spans_ = nullptr;  // [num_threads, spans of a piece]
   int32_t max_rows_ = 0;
 };
-
-inline constexpr size_t kMaxLoraCalls = 3;  // products that share their input: q, k, v
 
 // The products of one layer that share their input; empty: none.
 struct LoraGroup {
@@ -89,7 +119,7 @@ bool has_lora(const BatchView& batch) noexcept;
 
 struct LoraPass {
   const kernels::KernelTable& kernels;
-  const BatchView& batch;
+  const BatchView& batch;  // that `scratch` was prepared for
   const LoraScratch& scratch;
   uint64_t* first_thread_ns = nullptr;  // time that the first thread spent on adapters, added up
 };

@@ -121,6 +121,7 @@ Result run(const std::vector<SpanView>& spans, int32_t num_rows, const std::vect
     calls.push_back({&products.plans[i], result.dst[i].data()});
     base_calls.push_back({&products.plans[i], result.base[i].data()});
   }
+  scratch.prepare(batch, nullptr);
   const LoraPass pass = {device->kernels(), batch, scratch};
   const LoraGroup group = {1, kTargets, kIn};
   device->team().run([&](ThreadTeam::Worker& worker) {

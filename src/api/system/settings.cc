@@ -59,6 +59,7 @@ constexpr Entry kEntries[] = {
     {"decode_batch", &Settings::decode_batch},
     {"lora_batch", &Settings::lora_batch},
     {"batch_for_memory", &Settings::batch_for_memory},
+    {"max_step_ms", &Settings::max_step_ms},
     {"cache_dir", &Settings::cache_dir},
     {"cache_mib", &Settings::cache_mib},
 };

@@ -12,10 +12,10 @@ namespace {
 class SettingsTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name :
-         {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE", "RUVLLM_CPU_ISA",
-          "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT", "RUVLLM_CACHE_DIR",
-          "RUVLLM_CACHE_MIB", "RUVLLM_LORA_BATCH", "RUVLLM_BATCH_FOR_MEMORY", "NO_COLOR"}) {
+    for (const char* name : {"RUVLLM_MODEL", "RUVLLM_THREADS", "RUVLLM_CTX", "RUVLLM_DEVICE",
+                             "RUVLLM_CPU_ISA", "RUVLLM_CONFIG", "RUVLLM_SPECULATE", "RUVLLM_DRAFT",
+                             "RUVLLM_CACHE_DIR", "RUVLLM_CACHE_MIB", "RUVLLM_LORA_BATCH",
+                             "RUVLLM_BATCH_FOR_MEMORY", "RUVLLM_MAX_STEP_MS", "NO_COLOR"}) {
       ::unsetenv(name);
     }
     ::setenv("XDG_CONFIG_HOME", testing::TempDir().c_str(), 1);
@@ -31,7 +31,8 @@ TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   const std::string path = write_config(
       "model = \"a.gguf\"\nthreads = 3\nctx = 512\n"
       "speculate = \"off\"\ndraft = \"b.gguf\"\ncache_dir = \"kept\"\ncache_mib = 7\n"
-      "prefill_batch = 2\ndecode_batch = 6\nlora_batch = 9\nbatch_for_memory = 7.5\n");
+      "prefill_batch = 2\ndecode_batch = 6\nlora_batch = 9\nbatch_for_memory = 7.5\n"
+      "max_step_ms = 40\n");
   ::setenv("RUVLLM_LORA_BATCH", "32", 1);
   ::setenv("RUVLLM_SPECULATE", "lookup", 1);
   ::setenv("RUVLLM_THREADS", "5", 1);
@@ -49,6 +50,7 @@ TEST_F(SettingsTest, EnvironmentGoesOverFile) {
   EXPECT_EQ(settings->decode_batch, 6u);
   EXPECT_EQ(settings->lora_batch, 32u);
   EXPECT_EQ(settings->batch_for_memory, "7.5");
+  EXPECT_EQ(settings->max_step_ms, 40u);
   EXPECT_FALSE(settings->device.has_value());
   EXPECT_TRUE(settings->no_color);
 }

@@ -1,18 +1,19 @@
 // Bounded single-producer single-consumer queue; the consumer can sleep until something comes.
 //
-// The producer never waits and never locks: push() fails on a full ring. T is trivially copyable.
+// The producer never waits and never locks: push() fails on a full ring.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ruvllm {
 
 template <typename T>
 class SpscRing {
-  static_assert(std::is_trivially_copyable_v<T>);
+  static_assert(std::is_nothrow_move_assignable_v<T>);
 
  public:
   // Holds up to `capacity` elements, a power of two.
@@ -24,10 +25,12 @@ class SpscRing {
         tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire);
     return mask_ + 1 - used;
   }
-  bool push(const T& value) {
+  // A value that finds no room is left as it is.
+  template <typename U>
+  bool push(U&& value) {
     if (free_slots() == 0) return false;
     const uint32_t tail = tail_.load(std::memory_order_relaxed);
-    slots_[tail & mask_] = value;
+    slots_[tail & mask_] = std::forward<U>(value);
     tail_.store(tail + 1, std::memory_order_release);
     tail_.notify_one();
     return true;
@@ -37,7 +40,7 @@ class SpscRing {
   bool pop(T& value) {
     const uint32_t head = head_.load(std::memory_order_relaxed);
     if (tail_.load(std::memory_order_acquire) == head) return false;
-    value = slots_[head & mask_];
+    value = std::move(slots_[head & mask_]);
     head_.store(head + 1, std::memory_order_release);
     return true;
   }

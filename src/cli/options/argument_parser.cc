@@ -16,6 +16,16 @@ void set_or_throw(const CommandParser::ValueSetter& set, const std::string& name
   if (!status) throw CLI::ValidationError(names, status.error().message());
 }
 
+// "learn train", as far as the words were known.
+std::string chosen_words(const CLI::App& app) {
+  std::string words;
+  for (std::vector<CLI::App*> chosen = app.get_subcommands(); !chosen.empty();
+       chosen = chosen.front()->get_subcommands()) {
+    words += (words.empty() ? "" : " ") + chosen.front()->get_name();
+  }
+  return words;
+}
+
 bool is_visible(const CLI::App* command) { return !command->get_group().empty(); }
 
 }  // namespace
@@ -122,9 +132,19 @@ ProgramParser::ProgramParser(const std::string& name, const std::string& descrip
 
 ProgramParser::~ProgramParser() = default;
 
+void ProgramParser::add_family(const std::string& name, const std::string& description,
+                               const std::string& group) {
+  app_->add_subcommand(name, description)->group(group)->require_subcommand(1);
+}
+
 CommandParser ProgramParser::add_command(const std::string& name, const std::string& description,
                                          const std::string& group) {
-  return CommandParser(app_->add_subcommand(name, description)->group(group));
+  const size_t space = name.find(' ');
+  if (space == std::string::npos) {
+    return CommandParser(app_->add_subcommand(name, description)->group(group));
+  }
+  CLI::App* family = app_->get_subcommand(name.substr(0, space));
+  return CommandParser(family->add_subcommand(name.substr(space + 1), description)->group(group));
 }
 
 void ProgramParser::footer(const std::string& text) { app_->footer(text); }
@@ -153,8 +173,7 @@ ParseOutcome ProgramParser::parse(std::vector<std::string> arguments) {
   } catch (const CLI::ParseError& error) {
     outcome.kind = ParseOutcome::Kind::kUsageError;
     outcome.text = error.what();
-    const std::vector<CLI::App*> chosen = app_->get_subcommands();
-    if (!chosen.empty()) outcome.command = chosen.front()->get_name();
+    outcome.command = chosen_words(*app_);
     outcome.unexpected = app_->remaining();
   }
   return outcome;

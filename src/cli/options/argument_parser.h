@@ -86,12 +86,15 @@ class ProgramParser {
                 const std::string& version);
   ~ProgramParser();
 
+  // A word before commands of its own: add_command("learn train", ...) belongs to "learn".
+  void add_family(const std::string& name, const std::string& description,
+                  const std::string& group);
   // Commands without a group are hidden from help.
   CommandParser add_command(const std::string& name, const std::string& description,
                             const std::string& group);
   void footer(const std::string& text);
 
-  // Without those that are hidden.
+  // First words, without those that are hidden.
   std::vector<std::string> command_names() const;
 
   // Fills the targets. Arguments without the program's own name.

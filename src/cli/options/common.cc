@@ -81,6 +81,9 @@ void add_batch_flags(CommandParser& command, CommonFlags& flags) {
                   "what is free")
       .value_name("GB")
       .group(kCommonGroup);
+  add_count(
+      command, "--max-step-ms", flags.max_step_ms,
+      "Milliseconds that a step with decodes may take because of prompts beside them; 0: any");
 }
 
 Result<std::optional<double>> batch_memory(const std::optional<std::string>& text) {
@@ -169,6 +172,7 @@ Result<CommonOptions> merge_settings(const CommonFlags& flags, const Settings& s
   RUVLLM_ASSIGN(
       options.batch_memory_gb,
       batch_memory(flags.batch_for_memory ? flags.batch_for_memory : settings.batch_for_memory));
+  options.max_step_ms = merged(flags.max_step_ms, settings.max_step_ms);
   options.kv_mib = flags.kv_mib.value_or(settings.kv_mib.value_or(0));
   if (settings.speculate) {
     RUVLLM_ASSIGN(options.speculate, speculation_of_name(*settings.speculate));

@@ -27,6 +27,7 @@ struct CommonFlags {
   std::optional<uint32_t> decode_batch;
   std::optional<uint32_t> lora_batch;
   std::optional<std::string> batch_for_memory;
+  std::optional<uint32_t> max_step_ms;
   std::optional<uint32_t> kv_mib;
   std::string config_path;
   bool json = false;
@@ -58,6 +59,7 @@ struct CommonOptions {
   KvCacheConfig kv_cache;
   BatchConfig batch;
   std::optional<double> batch_memory_gb;  // 0: what is free
+  uint32_t max_step_ms = 0;               // 0: no limit
   uint32_t kv_mib = 0;                    // 0: as EngineOptions::max_cache_bytes
   // For the flags of request/speculation.h, which not all commands have.
   std::optional<Speculation> speculate;

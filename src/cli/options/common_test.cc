@@ -55,7 +55,9 @@ TEST(CommonFlags, AllForms) {
                                    "--lora-batch",
                                    "9",
                                    "--batch-for-memory",
-                                   "auto"})
+                                   "auto",
+                                   "--max-step-ms",
+                                   "25"})
                                 .value();
   EXPECT_EQ(flags.model, "a.gguf");
   EXPECT_EQ(flags.threads, 3u);
@@ -70,6 +72,7 @@ TEST(CommonFlags, AllForms) {
   EXPECT_EQ(flags.decode_batch, 5u);
   EXPECT_EQ(flags.lora_batch, 9u);
   EXPECT_EQ(flags.batch_for_memory, "auto");
+  EXPECT_EQ(flags.max_step_ms, 25u);
   EXPECT_EQ(flags.config_path, "c.toml");
   EXPECT_TRUE(flags.json);
 }
@@ -128,6 +131,11 @@ TEST(MergeSettings, FlagThenSettingThenDefault) {
   EXPECT_EQ(from_flags->ctx, 9u);
   EXPECT_EQ(from_flags->device, DeviceType::Cpu);
   EXPECT_EQ(from_flags->cpu_isa, "generic");
+
+  EXPECT_EQ(defaults->max_step_ms, 0u);
+  settings.max_step_ms = 40;
+  EXPECT_EQ(merge_settings({}, settings)->max_step_ms, 40u);
+  EXPECT_EQ(merge_settings(parse({"--max-step-ms", "25"}).value(), settings)->max_step_ms, 25u);
 
   settings.decode_batch = 6;
   settings.lora_batch = 9;

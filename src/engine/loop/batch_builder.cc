@@ -18,6 +18,7 @@ void BatchBuilder::clear() {
     list->clear();
   }
   spans_.clear();
+  rows_after_ = model::RowsAfter::kDone;
 }
 
 void BatchBuilder::add(Sequence& sequence, int32_t num_rows) {
@@ -39,7 +40,10 @@ void BatchBuilder::add(Sequence& sequence, int32_t num_rows) {
   spans_.push_back({first_row, num_rows, first, sequence.pages.block_table(),
                     adapters != nullptr ? &adapters->view() : nullptr, sequence.pages.store_table(),
                     sequence.pages.first_unstored_page()});
-  if (!sequence.request.generates()) return;
+  if (!sequence.request.generates() || sequence.hedges_before(end)) {
+    rows_after_ = model::RowsAfter::kReadable;
+    return;
+  }
   for (int32_t position = known - 1; position < end; ++position) {
     logit_rows_.push_back(first_row + position - first);
   }

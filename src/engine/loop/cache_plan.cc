@@ -9,6 +9,15 @@ cache::PageShape page_shape(const model::ModelConfig& config) {
   return {config.num_layers, config.num_kv_heads, config.head_dim};
 }
 
+Result<uint32_t> pool_pages(uint64_t pages, uint32_t max_sequences, uint32_t context_length,
+                            std::string_view owner) {
+  if (pages > UINT32_MAX) {
+    return fail(ErrorCode::kOutOfMemory, "{}{} sequences of {} tokens need {} cache pages", owner,
+                max_sequences, context_length, pages);
+  }
+  return static_cast<uint32_t>(pages);
+}
+
 Result<cache::KvCache> create_cache(const model::ModelConfig& config,
                                     const StepLoopOptions& options) {
   const uint64_t pages_of_one = cache::pages_for_tokens(options.context_length);
@@ -18,13 +27,11 @@ Result<cache::KvCache> create_cache(const model::ModelConfig& config,
     pages = std::min<uint64_t>(
         pages, cache::pages_for_tokens(std::min(options.cache_tokens, most_tokens)));
   }
-  if (pages > UINT32_MAX) {
-    return fail(ErrorCode::kOutOfMemory, "{} sequences of {} tokens need {} cache pages",
-                options.max_sequences, options.context_length, pages);
-  }
+  RUVLLM_ASSIGN(const uint32_t num_pages,
+                pool_pages(pages, options.max_sequences, options.context_length));
   cache::KvCacheOptions cache_options;
   cache_options.shape = page_shape(config);
-  cache_options.num_pages = static_cast<uint32_t>(pages);
+  cache_options.num_pages = num_pages;
   cache_options.format = options.kv_store;
   cache_options.tiers = options.kv_tiers;
   if (options.kv_store != kernels::KvStoreFormat::kF16) {
@@ -34,8 +41,8 @@ Result<cache::KvCache> create_cache(const model::ModelConfig& config,
     const uint64_t tail_pages = cache::pages_for_tokens(tail_tokens) + kBorders;
     const uint64_t needed =
         tail_pages * 2 * options.max_sequences + cache::pages_for_tokens(options.max_batch_tokens);
-    cache_options.num_pages = static_cast<uint32_t>(std::min(pages, needed));
-    cache_options.num_stored_pages = static_cast<uint32_t>(pages);
+    cache_options.num_pages = static_cast<uint32_t>(std::min<uint64_t>(num_pages, needed));
+    cache_options.num_stored_pages = num_pages;
   }
   return cache::KvCache::create(cache_options);
 }

@@ -3,6 +3,14 @@
 #include <span>
 
 namespace ruvllm::engine {
+namespace {
+
+// The last token is computed in any case: its logits are wanted.
+std::span<const int32_t> adoptable(const Sequence& sequence) {
+  return std::span<const int32_t>(sequence.tokens).first(sequence.num_cacheable());
+}
+
+}  // namespace
 
 void KeptPrefixes::prepare(Sequence& sequence) const {
   const SequenceRequest& request = sequence.request;
@@ -13,10 +21,15 @@ void KeptPrefixes::prepare(Sequence& sequence) const {
 
 void KeptPrefixes::adopt(Sequence& sequence) {
   if (!sequence.pages.is_sharing()) return;
-  // The last token is computed in any case: its logits are wanted.
-  const auto tokens = std::span<const int32_t>(sequence.tokens).first(sequence.tokens.size() - 1);
+  const std::span<const int32_t> tokens = adoptable(sequence);
   sequence.num_computed = sequence.pages.adopt(cache_, tokens);
   if (sequence.drafts) speculator_->adopt(sequence, tokens);
+}
+
+PageCounts KeptPrefixes::count_in_use(Sequence& sequence) const {
+  if (!sequence.pages.is_sharing()) return {};
+  const cache::PagesInUse found = sequence.pages.count_in_use(cache_, adoptable(sequence));
+  return {found.half, found.stored};
 }
 
 void KeptPrefixes::keep(Sequence& sequence) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cache/kv_cache.h"
+#include "engine/scheduling/page_budget.h"
 #include "engine/sequence.h"
 #include "engine/speculation/speculator.h"
 
@@ -20,6 +21,8 @@ class KeptPrefixes {
   // The rest on the engine thread, allocating nothing. A sequence that starts, or starts again,
   // takes over the longest prefix of its tokens that there is.
   void adopt(Sequence& sequence);
+  // Of the pages that adopt() would take over, those that others hold now.
+  PageCounts count_in_use(Sequence& sequence) const;
   // A sequence that ends or gives way leaves its pages to others, or to nobody.
   void keep(Sequence& sequence);
   void release(Sequence& sequence);

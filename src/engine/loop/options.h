@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/speculation/speculator.h"
+#include "engine/speculation/options.h"
 #include "kernels/cpu/kv_store.h"
 #include "ops/kv_tiers.h"
 

@@ -42,6 +42,29 @@ Status check_choices(const SequenceRequest& request, uint32_t num_choices,
               "{} choices of an answer were asked for; expected 1 to {}", num_choices, most);
 }
 
+Status check_learning(const SequenceRequest& request, const model::ModelConfig& config) {
+  if (request.head != nullptr) RUVLLM_TRY(check_head(*request.head, config));
+  if (request.hedge_tokens < 0 || request.first_traced < 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                "hedge_tokens is {} and first_traced {}; neither may be negative",
+                request.hedge_tokens, request.first_traced);
+  }
+  if ((request.trajectory == nullptr) != (request.trajectories == nullptr)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a trajectory needs a ring that it goes to, and a ring a trajectory");
+  }
+  if (request.trace == nullptr) return {};
+  const events::TraceShape& shape = request.trace->shape();
+  const size_t num_rows = request.head != nullptr ? request.head->row_tokens.size() : 0;
+  if (shape.hidden_dim != config.hidden_dim || static_cast<size_t>(shape.max_rows) < num_rows) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the trace was made for {} dimensions and {} rows of a head adapter; the model has "
+                "{} dimensions, the adapter {} rows",
+                shape.hidden_dim, shape.max_rows, config.hidden_dim, num_rows);
+  }
+  return {};
+}
+
 }  // namespace
 
 uint64_t fresh_seed() {
@@ -69,6 +92,7 @@ Status check_request(const SequenceRequest& request, uint32_t num_choices,
     return fail(ErrorCode::kInvalidArgument, "priority is {}; expected -{} to {}", request.priority,
                 kMaxPriority, kMaxPriority);
   }
+  RUVLLM_TRY(check_learning(request, config));
   for (const int32_t id : request.prompt) {
     if (id < 0 || id >= vocab_size) {
       return fail(ErrorCode::kInvalidArgument, "token {} is not in the vocabulary of {}", id,
@@ -78,7 +102,14 @@ Status check_request(const SequenceRequest& request, uint32_t num_choices,
   return check_sampling(request.sampling, vocab_size);
 }
 
-void prepare_sequence(Sequence& sequence, const StepLoopOptions& options,
+void forget_records(SequenceRequest& request) {
+  request.trace.reset();
+  request.trajectory.reset();
+  request.trajectories.reset();
+}
+
+void prepare_sequence(Sequence& sequence, const model::ModelConfig& config,
+                      const kernels::KernelTable& kernels, const StepLoopOptions& options,
                       const Speculator* speculator) {
   const SequenceRequest& request = sequence.request;
   sequence.num_prompt = static_cast<uint32_t>(request.prompt.size());
@@ -94,6 +125,12 @@ void prepare_sequence(Sequence& sequence, const StepLoopOptions& options,
   sequence.tokens = request.prompt;
   sequence.pages.plan(sequence.max_total);
   if (request.generates() && speculator != nullptr) speculator->prepare(sequence);
+  if (request.head != nullptr && !request.embed && changes_logits(*request.head)) {
+    // A score counts the whole prompt, from the experts' prior on.
+    const int32_t last = static_cast<int32_t>(sequence.num_prompt) - 1;
+    const int32_t num_hedged = request.generates() ? std::min(request.hedge_tokens, last) : 0;
+    sequence.head.emplace(request.head, kernels, config.hidden_dim, last - num_hedged, last);
+  }
 }
 
 }  // namespace ruvllm::engine

@@ -78,24 +78,24 @@ std::unique_ptr<Sequence> WaitingRoom::take(size_t idx) {
   return taken;
 }
 
-// Tokens whose pages it finds with another choice of its request.
-int32_t WaitingRoom::num_shared(const Sequence& sequence) const {
-  const bool finds_them =
-      sequence.choices_id != 0 &&
-      std::ranges::any_of(running_, [&](const std::unique_ptr<Sequence>& other) {
-        return other->choices_id == sequence.choices_id;
-      });
-  return finds_them ? sequence.num_shared() : 0;
+// That it finds with those that run: another choice of its request, or one that begins alike.
+PageCounts WaitingRoom::shared_pages(Sequence& sequence, const PageBudget& pages,
+                                     const KeptPrefixes& prefixes) const {
+  const bool is_choice = sequence.choices_id != 0 &&
+                         std::ranges::any_of(running_, [&](const std::unique_ptr<Sequence>& other) {
+                           return other->choices_id == sequence.choices_id;
+                         });
+  return is_choice ? pages.held(sequence.num_shared()) : prefixes.count_in_use(sequence);
 }
 
 std::unique_ptr<Sequence> WaitingRoom::admit_next(std::span<const SchedulerEntry> running,
                                                   const AdmissionRules& rules,
-                                                  const PageBudget& pages) {
+                                                  const PageBudget& pages,
+                                                  const KeptPrefixes& prefixes) {
   entries_.clear();
   for (const auto& sequence : waiting_) {
     const SequenceRequest& request = sequence->request;
     entries_.push_back({.num_known = static_cast<int32_t>(sequence->tokens.size()),
-                        .num_shared = num_shared(*sequence),
                         .blocked = !may_try(*sequence),
                         .preempted = sequence->preempted,
                         .priority = request.priority,
@@ -105,9 +105,15 @@ std::unique_ptr<Sequence> WaitingRoom::admit_next(std::span<const SchedulerEntry
                         .line_served_us = lines_.served_us(sequence->line_idx),
                         .tenant_turn = lines_.turn(sequence->line_idx)});
   }
-  const int32_t chosen = next_to_admit(entries_, running, rules, pages);
+  const int32_t chosen = next_in_line(entries_, static_cast<int32_t>(running.size()), rules);
   if (chosen < 0) return nullptr;
-  std::unique_ptr<Sequence> next = take(static_cast<size_t>(chosen));
+  const auto idx = static_cast<size_t>(chosen);
+  // Its prefix is looked for only if it would not fit without.
+  if (!has_room(entries_[idx], {}, running, pages) &&
+      !has_room(entries_[idx], shared_pages(*waiting_[idx], pages, prefixes), running, pages)) {
+    return nullptr;
+  }
+  std::unique_ptr<Sequence> next = take(idx);
   lines_.serve(next->line_idx, rules.now_us);
   return next;
 }

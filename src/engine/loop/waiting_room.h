@@ -10,6 +10,7 @@
 
 #include "base/core/error.h"
 #include "engine/loop/inbox.h"
+#include "engine/loop/kept_prefixes.h"
 #include "engine/scheduling/admission.h"
 #include "engine/scheduling/waiting_lines.h"
 #include "engine/sequence.h"
@@ -32,9 +33,10 @@ class WaitingRoom {
   // Takes in what arrived, and ends those that were cancelled or are overdue.
   void update(uint64_t now_us);
   void put_back(std::unique_ptr<Sequence> preempted);
-  // The one to admit now, or none (next_to_admit).
+  // The one to admit now, or none: nobody is ready, or there are too few pages.
   std::unique_ptr<Sequence> admit_next(std::span<const SchedulerEntry> running,
-                                       const AdmissionRules& rules, const PageBudget& pages);
+                                       const AdmissionRules& rules, const PageBudget& pages,
+                                       const KeptPrefixes& prefixes);
   // Whether somebody waits who could run if there were a place.
   bool has_ready() const;
   void end_all(events::EndReason reason, const std::optional<Error>& failure);
@@ -42,7 +44,8 @@ class WaitingRoom {
  private:
   void join_line(Sequence& sequence);
   bool may_try(const Sequence& sequence) const;
-  int32_t num_shared(const Sequence& sequence) const;
+  PageCounts shared_pages(Sequence& sequence, const PageBudget& pages,
+                          const KeptPrefixes& prefixes) const;
   std::unique_ptr<Sequence> take(size_t idx);
 
   Inbox& inbox_;

@@ -30,23 +30,27 @@ bool goes_before(const WaitingEntry& a, const WaitingEntry& b, const AdmissionRu
   return order_key(a, rules) < order_key(b, rules);
 }
 
-int32_t next_to_admit(std::span<const WaitingEntry> waiting,
-                      std::span<const SchedulerEntry> running, const AdmissionRules& rules,
-                      const PageBudget& pages) {
-  if (std::ssize(running) >= rules.max_running) return -1;
+int32_t next_in_line(std::span<const WaitingEntry> waiting, int32_t num_running,
+                     const AdmissionRules& rules) {
+  if (num_running >= rules.max_running) return -1;
   const WaitingEntry* best = nullptr;
   for (const WaitingEntry& entry : waiting) {
     if (entry.blocked) continue;
     if (best == nullptr || goes_before(entry, *best, rules)) best = &entry;
   }
-  if (best == nullptr) return -1;
-  const int32_t idx = static_cast<int32_t>(best - waiting.data());
-  if (running.empty()) return idx;
-  PageCounts wanted = pages.held(best->num_known + kGrowthTokens) - pages.held(best->num_shared);
-  for (const SchedulerEntry& entry : running) {
-    wanted = wanted + pages.held(entry.num_known + kGrowthTokens) - pages.held(entry.num_computed);
+  return best == nullptr ? -1 : static_cast<int32_t>(best - waiting.data());
+}
+
+bool has_room(const WaitingEntry& entry, const PageCounts& shared,
+              std::span<const SchedulerEntry> running, const PageBudget& pages) {
+  if (running.empty()) return true;
+  const PageCounts own = pages.held(entry.num_known + kGrowthTokens) - shared;
+  // What it shares in one tier and needs in the other makes no room for others.
+  PageCounts wanted = {std::max<int64_t>(own.half, 0), std::max<int64_t>(own.stored, 0)};
+  for (const SchedulerEntry& other : running) {
+    wanted = wanted + pages.held(other.num_known + kGrowthTokens) - pages.held(other.num_computed);
   }
-  return wanted.fits(pages.free) ? idx : -1;
+  return wanted.fits(pages.free);
 }
 
 }  // namespace ruvllm::engine

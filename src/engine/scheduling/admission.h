@@ -16,7 +16,6 @@ inline constexpr uint64_t kNoDeadline = std::numeric_limits<uint64_t>::max();
 // Times are microseconds of one clock.
 struct WaitingEntry {
   int32_t num_known = 0;
-  int32_t num_shared = 0;  // of them, whose pages it shares with one that runs
   bool blocked = false;    // its reader is behind
   bool preempted = false;  // had a place before
   int32_t priority = 0;    // higher first
@@ -42,10 +41,14 @@ struct AdmissionRules {
 // and within a line only those can overtake that came within the same aging_us.
 bool goes_before(const WaitingEntry& a, const WaitingEntry& b, const AdmissionRules& rules);
 
-// The index of the one to admit now, or -1: no place, or not enough pages for all that it knows
-// beside what those that run need soon. Nobody overtakes one that waits for pages.
-int32_t next_to_admit(std::span<const WaitingEntry> waiting,
-                      std::span<const SchedulerEntry> running, const AdmissionRules& rules,
-                      const PageBudget& pages);
+// The index of the one to admit next, or -1: none is ready, or `num_running` have all places.
+int32_t next_in_line(std::span<const WaitingEntry> waiting, int32_t num_running,
+                     const AdmissionRules& rules);
+
+// Whether it can begin now: there are enough pages for all that it knows beside what those that run
+// need soon, or nobody runs. `shared`: of its pages, those that it finds with those that run; they
+// cost nothing more. Nobody overtakes one that waits for pages.
+bool has_room(const WaitingEntry& entry, const PageCounts& shared,
+              std::span<const SchedulerEntry> running, const PageBudget& pages);
 
 }  // namespace ruvllm::engine

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <random>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -15,6 +16,7 @@ namespace ruvllm::engine {
 namespace {
 
 constexpr uint64_t kStepUs = 1000;
+constexpr int32_t kPage = kernels::kPageTokens;
 
 struct Job {
   uint64_t arrival_us = 0;
@@ -25,6 +27,8 @@ struct Job {
   uint64_t tenant = 0;
   int32_t adapter = -1;
   int32_t blocked_percent = 0;  // of the steps its reader is behind
+  int32_t family = -1;          // those of one have `num_common` tokens in common
+  int32_t num_common = 0;
 
   // State.
   int32_t num_known = 0;
@@ -72,6 +76,7 @@ class Simulation {
 
   const std::vector<Job>& jobs() const { return load_.jobs; }
   int64_t num_preemptions() const { return num_preemptions_; }
+  size_t most_running() const { return most_running_; }
   uint64_t num_steps() const { return num_steps_; }
 
  private:
@@ -110,11 +115,54 @@ class Simulation {
     });
   }
 
-  // Counted from what runs, not by adding and subtracting.
+  using Page = std::tuple<int32_t, int32_t, bool>;  // family, place, in the store
+
+  // Those of `num_computed` tokens that others of its family have, too.
+  std::vector<Page> common_pages(const Job& now, int32_t num_computed) const {
+    std::vector<Page> pages;
+    if (now.family < 0) return pages;
+    const int64_t num_stored = load_.pages.held(num_computed).stored;
+    for (int32_t i = 0; i < std::min(num_computed, now.num_common) / kPage; ++i) {
+      pages.emplace_back(now.family, i, i > 0 && i <= num_stored);
+    }
+    return pages;
+  }
+
+  static PageCounts count(const auto& pages) {
+    PageCounts counts;
+    for (const Page& page : pages) ++(std::get<bool>(page) ? counts.stored : counts.half);
+    return counts;
+  }
+
+  std::set<Page> pages_in_use() {
+    std::set<Page> in_use;
+    for (const size_t idx : running_) {
+      for (const Page& page : common_pages(job(idx), job(idx).num_computed)) in_use.insert(page);
+    }
+    return in_use;
+  }
+
+  // Counted from what runs, not by adding and subtracting; each common page once.
   PageCounts free_pages() {
-    PageCounts free = load_.pages.free;
-    for (const size_t idx : running_) free = free - load_.pages.held(job(idx).num_computed);
+    PageCounts free = load_.pages.free - count(pages_in_use());
+    for (const size_t idx : running_) {
+      const Job& now = job(idx);
+      free = free + count(common_pages(now, now.num_computed)) - load_.pages.held(now.num_computed);
+    }
     return free;
+  }
+
+  // How many tokens it finds the pages of with those that run.
+  int32_t num_found(const Job& now) {
+    const std::set<Page> in_use = pages_in_use();
+    for (int32_t tokens = std::min(now.num_common, now.num_known - 1) / kPage * kPage; tokens > 0;
+         tokens -= kPage) {
+      const std::vector<Page> wanted = common_pages(now, tokens);
+      if (std::ranges::all_of(wanted, [&](const Page& page) { return in_use.contains(page); })) {
+        return tokens;
+      }
+    }
+    return 0;
   }
 
   PageBudget budget() {
@@ -153,18 +201,27 @@ class Simulation {
                            .line_served_us = lines_.served_us(now.line_idx),
                            .tenant_turn = lines_.turn(now.line_idx)});
       }
-      const int32_t chosen = next_to_admit(
-          waiting, entries_,
-          {.now_us = now_us_, .aging_us = load_.aging_us, .max_running = load_.max_running},
-          budget());
+      const int32_t chosen = next_in_line(
+          waiting, static_cast<int32_t>(std::ssize(entries_)),
+          {.now_us = now_us_, .aging_us = load_.aging_us, .max_running = load_.max_running});
       if (chosen < 0) break;
       const size_t idx = waiting_[static_cast<size_t>(chosen)];
+      const int32_t found = num_found(job(idx));
+      const PageCounts before = free_pages();
+      if (!has_room(waiting[static_cast<size_t>(chosen)], count(common_pages(job(idx), found)),
+                    entries_, budget())) {
+        break;
+      }
       waiting_.erase(waiting_.begin() + chosen);
       lines_.serve(job(idx).line_idx, now_us_);
       job(idx).last_step = num_steps_;
+      job(idx).num_computed = found;
       running_.push_back(idx);
+      ASSERT_EQ(free_pages().half, before.half);  // what it found was there
+      ASSERT_EQ(free_pages().stored, before.stored);
       describe();
     }
+    most_running_ = std::max(most_running_, running_.size());
     ASSERT_LE(std::ssize(running_), load_.max_running);
     ASSERT_FALSE(running_.empty() && !waiting_.empty());
   }
@@ -263,6 +320,7 @@ class Simulation {
   size_t num_arrived_ = 0, num_ended_ = 0;
   uint64_t now_us_ = 0, num_steps_ = 0;
   int64_t num_preemptions_ = 0;
+  size_t most_running_ = 0;
 };
 
 class RandomWorkload : public testing::TestWithParam<uint64_t> {};
@@ -302,6 +360,10 @@ Workload random_workload(uint64_t seed) {
     job.tenant = static_cast<uint64_t>(below(4));
     job.adapter = below(6) - 1;
     job.blocked_percent = below(5) == 0 ? 50 : 0;
+    if (below(3) == 0) {
+      job.family = below(3);
+      job.num_common = std::min((1 + job.family) * 2 * kPage, job.prompt / kPage * kPage);
+    }
     if (below(4) == 0) job.deadline_us = now_us + static_cast<uint64_t>(below(400)) * kStepUs;
     load.jobs.push_back(job);
   }
@@ -336,6 +398,33 @@ Workload make_load(int32_t max_rows, int32_t max_running) {
   load.limits.max_rows = max_rows;
   load.max_running = max_running;
   return load;
+}
+
+// Eight pages of a prompt are there once, and twelve remain: for one that shares nothing that is
+// too little, for those that begin alike it is enough for all.
+TEST(Simulation, PagesThatAreSharedAreNotWaitedFor) {
+  for (const bool has_store : {false, true}) {
+    for (const int32_t num_common : {0, 8 * kPage}) {
+      Workload load = make_load(64, 4);
+      load.pages.free = {20, has_store ? 20 : 0};
+      load.pages.longest = 400;
+      if (has_store) {
+        load.pages.has_store = true;
+        load.pages.tiers = {.tail_tokens = 3 * kPage, .batch_tokens = kPage};
+        load.pages.free = {12, 10};
+      }
+      for (uint64_t i = 0; i < 4; ++i) {
+        load.jobs.push_back({.arrival_us = 20 * i * kStepUs,
+                             .prompt = 8 * kPage + 1,
+                             .answer = 100,
+                             .family = 1,
+                             .num_common = num_common});
+      }
+      Simulation simulation(load);
+      ASSERT_TRUE(simulation.run(10'000));
+      EXPECT_EQ(simulation.most_running(), num_common == 0 ? 2u : 4u) << has_store;
+    }
+  }
 }
 
 // Twice as much as can be served, of high priority, and one request of low priority.

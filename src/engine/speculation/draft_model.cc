@@ -14,14 +14,11 @@ Result<std::unique_ptr<DraftModel>> DraftModel::create(const model::Model& model
   const model::ModelConfig& config = model.config();
   const uint32_t context =
       std::min(limits.context_length, static_cast<uint32_t>(config.context_length));
-  const uint64_t pages = uint64_t{cache::pages_for_tokens(context)} * limits.max_sequences;
-  if (pages > UINT32_MAX) {
-    return fail(ErrorCode::kOutOfMemory, "draft model: {} sequences of {} tokens need {} pages",
-                limits.max_sequences, context, pages);
-  }
+  RUVLLM_ASSIGN(const uint32_t num_pages,
+                pool_pages(uint64_t{cache::pages_for_tokens(context)} * limits.max_sequences,
+                           limits.max_sequences, context, "draft model: "));
   RUVLLM_ASSIGN(cache::KvCache kv_cache,
-                cache::KvCache::create(
-                    {.shape = page_shape(config), .num_pages = static_cast<uint32_t>(pages)}));
+                cache::KvCache::create({.shape = page_shape(config), .num_pages = num_pages}));
   RUVLLM_ASSIGN(auto workspace, model::Workspace::create(
                                     device, config, model.weights(),
                                     {.max_rows = static_cast<int32_t>(limits.max_rows),

@@ -11,63 +11,24 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "adapters/test_adapters.h"
-#include "engine/step_loop.h"
-#include "formats/gguf/gguf.h"
+#include "engine/step_loop_testing.h"
 
 namespace ruvllm::engine {
 namespace {
-
-using events::EndReason;
 
 std::string golden_path(const std::string& name) {
   return fmt::format("{}/tests/golden/{}.gguf", RUVLLM_SOURCE_DIR, name);
 }
 
-std::unique_ptr<const model::Model> load(const std::string& path, device::CpuDevice& device) {
-  auto file = formats::GgufFile::open(path);
-  EXPECT_TRUE(file.has_value()) << file.error().message();
-  auto model = model::Model::load(std::move(*file), device);
-  EXPECT_TRUE(model.has_value()) << model.error().message();
-  return std::move(*model);
-}
-
-struct Answer {
-  std::vector<int32_t> ids;
-  std::vector<uint32_t> logprob_bits;  // of the token and of those next to it
-  EndReason end = EndReason::kNone;
-  uint32_t cached_prompt_tokens = 0;
-
-  // What was found in the cache depends on who ran before, the rest does not.
-  bool operator==(const Answer& other) const {
-    return ids == other.ids && logprob_bits == other.logprob_bits && end == other.end;
-  }
-};
-
 struct Totals {
+  // Of a sequence that has ended.
+  void add(const SequenceChannel& channel) {
+    drafted += channel.result.drafted_tokens;
+    accepted += channel.result.accepted_tokens;
+  }
+
   uint32_t drafted = 0, accepted = 0;
 };
-
-Answer read_all(SequenceChannel& channel, Totals& totals) {
-  Answer answer;
-  for (;;) {
-    events::TokenEvent event;
-    channel.ring.pop_wait(event);
-    if (event.end != EndReason::kNone) {
-      answer.end = event.end;
-      answer.cached_prompt_tokens = channel.result.cached_prompt_tokens;
-      totals.drafted += channel.result.drafted_tokens;
-      totals.accepted += channel.result.accepted_tokens;
-      return answer;
-    }
-    answer.ids.push_back(event.id);
-    answer.logprob_bits.push_back(std::bit_cast<uint32_t>(event.logprob));
-    for (uint8_t i = 0; i < event.num_top; ++i) {
-      answer.logprob_bits.push_back(static_cast<uint32_t>(event.top[i].id));
-      answer.logprob_bits.push_back(std::bit_cast<uint32_t>(event.top[i].logprob));
-    }
-  }
-}
 
 // A large model, perhaps a draft model, and a loop; restarted for each kind of speculation.
 class SpeculationTest : public testing::TestWithParam<const char*> {
@@ -102,12 +63,15 @@ class SpeculationTest : public testing::TestWithParam<const char*> {
     }
     totals_ = {};
     std::vector<Answer> all;
-    for (auto& channel : channels) all.push_back(read_all(*channel, totals_));
+    for (auto& channel : channels) {
+      all.push_back(read_all(*channel));
+      totals_.add(*channel);
+    }
     return all;
   }
 
   // Repeats itself after `period` tokens.
-  static std::vector<int32_t> make_prompt(size_t length, size_t period, int32_t salt) {
+  static std::vector<int32_t> make_repeating(size_t length, size_t period, int32_t salt) {
     std::vector<int32_t> prompt(length);
     for (size_t i = 0; i < length; ++i) {
       prompt[i] = static_cast<int32_t>(((i % period) * 37 + static_cast<size_t>(salt) * 101) % 250);
@@ -125,7 +89,7 @@ class SpeculationTest : public testing::TestWithParam<const char*> {
     for (size_t i = 0; i < 42; ++i) {
       SequenceRequest request;
       request.prompt =
-          make_prompt(lengths[i % lengths.size()], 3 + i % 11, static_cast<int32_t>(i));
+          make_repeating(lengths[i % lengths.size()], 3 + i % 11, static_cast<int32_t>(i));
       request.max_tokens = limits[i % limits.size()];
       request.sampling.temperature = temperatures[(i / 2) % temperatures.size()];
       request.sampling.seed = i * 7;
@@ -142,23 +106,10 @@ class SpeculationTest : public testing::TestWithParam<const char*> {
       if (i % 5 == 2) {  // dense enough to end some answers, also on a kept draft
         for (int32_t id = 12; id < 250; id += 25) request.end_ids.push_back(id);
       }
-      if (i % 7 == 3) request.adapters = adapters();
+      if (i % 7 == 3) request.adapters = adapters_of(*model_, 3);
       requests.push_back(std::move(request));
     }
     return requests;
-  }
-
-  std::shared_ptr<const adapters::AdapterSet> adapters() const {
-    const model::ModelConfig& config = model_->config();
-    if (config.experts) return nullptr;
-    const adapters::BaseShape base{.architecture = config.architecture,
-                                   .num_layers = config.num_layers,
-                                   .hidden_dim = config.hidden_dim,
-                                   .ffn_dim = config.ffn_dim,
-                                   .num_heads = config.num_heads,
-                                   .num_kv_heads = config.num_kv_heads,
-                                   .head_dim = config.head_dim};
-    return *adapters::AdapterSet::create({{adapters::full_adapter("a", base, 4, 3), 0.1f}});
   }
 
   std::unique_ptr<device::CpuDevice> device_;
@@ -223,7 +174,7 @@ TEST_P(SpeculationTest, ATwinIsAlwaysRight) {
 TEST_P(SpeculationTest, SampledTokensAreThoseOfTheirSeed) {
   std::vector<SequenceRequest> requests(200);
   for (size_t i = 0; i < requests.size(); ++i) {
-    requests[i].prompt = make_prompt(40, 5, 3);
+    requests[i].prompt = make_repeating(40, 5, 3);
     requests[i].max_tokens = 12;
     requests[i].sampling.seed = i;
     requests[i].sampling.temperature = 1.0f;
@@ -248,7 +199,7 @@ TEST_P(SpeculationTest, NextTurnsAndPagesAreThoseOfPlainDecoding) {
        {SpeculationOptions{}, SpeculationOptions{.lookup = true, .always_drafts = kMaxDrafts},
         SpeculationOptions{.draft_model = draft_.get(), .always_drafts = kMaxDrafts}}) {
     start(speculation, 2);
-    std::vector<int32_t> history = make_prompt(21, 4, 2);
+    std::vector<int32_t> history = make_repeating(21, 4, 2);
     std::vector<Answer>& all = turns.emplace_back();
     std::vector<uint32_t>& hits = cached.emplace_back();
     for (uint32_t turn = 0; turn < 6; ++turn) {
@@ -284,7 +235,7 @@ TEST_P(SpeculationTest, ADraftModelsPagesNeverRunOut) {
   draft_ = load(golden_path(GetParam()), *device_);
   std::vector<SequenceRequest> requests(12);
   for (size_t i = 0; i < requests.size(); ++i) {
-    requests[i].prompt = make_prompt(100 + i * 6, 7, static_cast<int32_t>(i));
+    requests[i].prompt = make_repeating(100 + i * 6, 7, static_cast<int32_t>(i));
     requests[i].max_tokens = 0;
     requests[i].sampling.seed = i;
   }
@@ -298,7 +249,7 @@ TEST_P(SpeculationTest, ADraftModelsPagesNeverRunOut) {
 
 TEST_P(SpeculationTest, ASlowReaderGetsTheSame) {
   SequenceRequest request;
-  request.prompt = make_prompt(20, 4, 1);
+  request.prompt = make_repeating(20, 4, 1);
   request.sampling.temperature = 0.0f;
   std::vector<Answer> all;
   for (const bool lookup : {false, true}) {
@@ -314,7 +265,7 @@ TEST_P(SpeculationTest, ASlowReaderGetsTheSame) {
     auto channel = *loop_->submit(request);
     // More than the ring holds: the sequence must wait for its reader, between drafts, too.
     while (channel->ring.free_slots() > 1) std::this_thread::yield();
-    all.push_back(read_all(*channel, totals_));
+    all.push_back(read_all(*channel));
   }
   EXPECT_EQ(all[0].ids.size(), 480u);
   EXPECT_EQ(all[1], all[0]);
@@ -327,7 +278,7 @@ TEST_P(SpeculationTest, ADamagedDraftModelEndsNothing) {
                              std::filesystem::copy_options::overwrite_existing);
   draft_ = load(path, *device_);
   SequenceRequest request;
-  request.prompt = make_prompt(20, 4, 1);
+  request.prompt = make_repeating(20, 4, 1);
   request.sampling.seed = 3;
   start({});
   const std::vector<Answer> expected = answers({request});

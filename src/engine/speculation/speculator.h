@@ -19,20 +19,12 @@
 #include "engine/scheduling/step_cost.h"
 #include "engine/sequence.h"
 #include "engine/speculation/draft_model.h"
+#include "engine/speculation/options.h"
 #include "engine/speculation/planning/acceptance.h"
 #include "engine/speculation/planning/draft_planner.h"
 #include "model/model.h"
 
 namespace ruvllm::engine {
-
-struct SpeculationOptions {
-  bool lookup = false;
-  const model::Model* draft_model = nullptr;  // with the vocabulary of the large one; outlives all
-  // Draft so many whatever it costs, for tests and measurements; 0: as many as pay.
-  int32_t always_drafts = 0;
-
-  bool is_on() const { return lookup || draft_model != nullptr; }
-};
 
 struct SpeculatorLimits {
   uint32_t context_length = 0;
