@@ -19,4 +19,8 @@ struct TokenEvidence {
   double weight = 1;
 };
 
+// Its sizes fit, its numbers are finite, its candidates ascend, the target is among them, and no
+// logit exceeds the log of the sum over all.
+bool is_consistent(const TokenEvidence& token, int32_t hidden_dim);
+
 }  // namespace ruvllm::sona

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "adapters/head/features.h"
+#include "adapters/head/hidden_space/hidden_space.h"
 #include "base/numeric/random_stream.h"
 #include "sona/instant/token_evidence.h"
 
@@ -93,6 +94,16 @@ class ToyModel {
   std::vector<float> centres_ = std::vector<float>(kSubjects * kHidden);
   std::vector<int32_t> all_tokens_ = std::vector<int32_t>(kVocab);
   std::shared_ptr<const adapters::HeadFeatures> features_;
+};
+
+// Any output matrix will do.
+class ToyRows final : public adapters::HeadRows {
+ public:
+  int32_t num_tokens() const override { return ToyModel::kVocab; }
+  void read(int32_t token, std::span<float> row) const override {
+    const RandomStream random(static_cast<uint64_t>(token));
+    for (size_t i = 0; i < row.size(); ++i) row[i] = static_cast<float>(random.uniform(i) - 0.5);
+  }
 };
 
 }  // namespace ruvllm::sona

@@ -2,6 +2,7 @@ list(APPEND sona_sources
   store/archive/archive_reader.cc
   store/archive/archive_writer.cc
   store/files/durable_files.cc
+  store/housekeeping.cc
   store/records.cc
   store/sha256.cc
   store/sqlite/database.cc
@@ -19,5 +20,6 @@ list(APPEND sona_tests
   store/testing/crash_test.cc
   store/testing/faults_test.cc
   store/testing/forget_test.cc
+  store/testing/housekeeping_test.cc
   store/testing/recovery_test.cc
   store/testing/sqlite_store_test.cc)

@@ -1,6 +1,7 @@
 #include "sona/instant/head/consolidation.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ruvllm::sona {
 
@@ -46,9 +47,21 @@ void HeadConsolidation::clear() {
   num_tokens_ = 0;
 }
 
-void HeadConsolidation::end_task(std::span<const float> weights) {
+bool HeadConsolidation::is_consistent(size_t num_slots) const {
+  for (const std::vector<float>* rows : {&current_, &fishers_, &anchors_}) {
+    if (rows->size() % width_ != 0 || rows->size() > num_slots * width_) return false;
+  }
+  const auto is_information = [](float value) { return value >= 0.0f && std::isfinite(value); };
+  return num_tokens_ >= 0 && fishers_.size() == anchors_.size() &&
+         std::ranges::all_of(current_, is_information) &&
+         std::ranges::all_of(fishers_, is_information) &&
+         std::ranges::all_of(anchors_, [](float value) { return std::isfinite(value); });
+}
+
+void HeadConsolidation::end_task(std::span<const float> weights, double decay) {
   fishers_.resize(weights.size());
   anchors_.assign(weights.begin(), weights.end());
+  for (float& fisher : fishers_) fisher *= static_cast<float>(decay);
   const float scale = num_tokens_ == 0 ? 0.0f : 1.0f / static_cast<float>(num_tokens_);
   for (size_t i = 0; i < std::min(current_.size(), fishers_.size()); ++i) {
     fishers_[i] += current_[i] * scale;

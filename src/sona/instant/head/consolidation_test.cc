@@ -68,5 +68,17 @@ TEST(Consolidation, FisherIsTheVarianceOfTheModelsOwnGradient) {
   }
 }
 
+TEST(Consolidation, InformationAboutManyTasksFades) {
+  HeadConsolidation consolidation(1);
+  const std::vector<float> weights(1), phi = {1.0f};
+  for (int task = 0; task < 100; ++task) {
+    consolidation.observe(0, 0.5, phi);
+    consolidation.count_tokens(1);
+    consolidation.end_task(weights, 0.9);
+  }
+  // 0.25 a task, in all no more than 1 / (1 - 0.9) tasks' worth.
+  EXPECT_NEAR(consolidation.fisher(0)[0], 2.5f, 0.01f);
+}
+
 }  // namespace
 }  // namespace ruvllm::sona

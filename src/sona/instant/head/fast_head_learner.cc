@@ -5,25 +5,10 @@
 #include <cstddef>
 
 #include "base/core/check.h"
+#include "base/numeric/dot.h"
 
 namespace ruvllm::sona {
 namespace {
-
-// In eight sums, which compilers turn into vectors.
-double squared_norm(std::span<const float> x) {
-  constexpr size_t kLanes = 8;
-  double sums[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes) {
-    for (size_t l = 0; l < kLanes; ++l) {
-      sums[l] += static_cast<double>(x[i + l]) * static_cast<double>(x[i + l]);
-    }
-  }
-  for (; i < x.size(); ++i) sums[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  double sum = 0;
-  for (const double part : sums) sum += part;
-  return sum;
-}
 
 void add_scaled(float scale, std::span<const float> x, std::span<float> dst) {
   for (size_t i = 0; i < dst.size(); ++i) dst[i] += scale * x[i];
@@ -54,6 +39,12 @@ void FastHeadLearner::start_row(int32_t slot) {
   store_row(slot);
   pulled_at_[static_cast<size_t>(slot)] = num_tokens_;
   consolidation_.forget(slot);
+}
+
+void FastHeadLearner::set_row(int32_t slot, std::span<const float> weights) {
+  std::ranges::copy(weights, row_of(weights_, slot).begin());
+  store_row(slot);
+  pulled_at_[static_cast<size_t>(slot)] = num_tokens_;
 }
 
 void FastHeadLearner::store_row(int32_t slot) {
@@ -157,7 +148,7 @@ void FastHeadLearner::take_step() {
 }
 
 void FastHeadLearner::end_task() {
-  consolidation_.end_task(weights_);
+  consolidation_.end_task(weights_, options_.ewc_decay);
   std::ranges::fill(pulled_at_, num_tokens_);
 }
 
@@ -168,6 +159,38 @@ void FastHeadLearner::clear() {
   pulled_at_.clear();
   harm_ = {};
   consolidation_.clear();
+}
+
+bool FastHeadLearner::is_consistent() const {
+  const size_t num_slots = pulled_at_.size();
+  if (weights_.size() != num_slots * width_ || num_tokens_ < 0 ||
+      !consolidation_.is_consistent(num_slots) || !std::isfinite(harm_.measured) ||
+      !std::isfinite(harm_.certificate)) {
+    return false;
+  }
+  // Beyond it exponentials of shifts are not finite. Merged rows may exceed max_shift.
+  constexpr double kMaxShift = 600;
+  const double max_norm = kMaxShift / std::sqrt(adapters::HeadFeatures::kSquaredNorm);
+  for (size_t slot = 0; slot < num_slots; ++slot) {
+    if (pulled_at_[slot] < 0 || pulled_at_[slot] > num_tokens_) return false;
+    // A NaN fails too.
+    if (!(squared_norm(row_of(weights_, static_cast<int32_t>(slot))) <= max_norm * max_norm)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void FastHeadLearner::serve_all() {
+  const size_t num_slots = pulled_at_.size();
+  served_.assign(num_slots * (width_ / kBlock32), {});
+  place_.assign(num_slots, -1);
+  for (size_t slot = 0; slot < num_slots; ++slot) store_row(static_cast<int32_t>(slot));
+}
+
+size_t FastHeadLearner::bytes() const {
+  return weights_.size() * sizeof(float) + served_.size() * sizeof(BlockQ8_0) +
+         consolidation_.bytes();
 }
 
 adapters::FastHeadRows FastHeadLearner::snapshot(std::span<const RowTable::Entry> entries) const {

@@ -27,6 +27,9 @@ struct FastHeadOptions {
   // whatever was learned, by Hoeffding's lemma. For a cap of K nats choose sqrt(2 K).
   double max_shift = 16;
   double ewc_lambda = 0;
+  // What each ended task leaves of the information about earlier ones: below 1, many tasks weigh no
+  // more than 1 / (1 - ewc_decay) of them.
+  double ewc_decay = 1;
 };
 
 // A batch: positions with phi of each.
@@ -47,6 +50,8 @@ class FastHeadLearner {
 
   // A slot that has a new token: all zeros.
   void start_row(int32_t slot);
+  // weights [width].
+  void set_row(int32_t slot, std::span<const float> weights);
   // Predicts, then learns; `weight` multiplies the tokens' own. The inputs of `products` are u(h)
   // of the batch. Returns the sum of log p' - log p_0 of the targets before the step.
   double learn(const FeatureBatch& batch, adapters::RowProducts& products, double weight = 1);
@@ -62,9 +67,30 @@ class FastHeadLearner {
   // The rows in the order of `entries`, as served.
   adapters::FastHeadRows snapshot(std::span<const RowTable::Entry> entries) const;
   std::span<const float> row(int32_t slot) const { return row_of(weights_, slot); }
+  size_t bytes() const;
   const HeadConsolidation& consolidation() const { return consolidation_; }
+  int32_t num_slots() const { return static_cast<int32_t>(place_.size()); }
+
+  // state/fields.h
+  template <typename Self, typename Fields>
+  static void exchange(Self& self, Fields& fields) {
+    fields.number("num_tokens", self.num_tokens_);
+    fields.array("weights", self.weights_);
+    fields.array("pulled_at", self.pulled_at_);
+    fields.number("harm_measured", self.harm_.measured);
+    fields.number("harm_certificate", self.harm_.certificate);
+    HeadConsolidation::exchange(self.consolidation_, fields);
+    if constexpr (Fields::kReads) {
+      const bool is_whole = self.is_consistent();
+      fields.require(is_whole, "weights", "they do not fit each other, or are too large");
+      if (is_whole) self.serve_all();
+    }
+  }
 
  private:
+  bool is_consistent() const;
+  // Rebuilds what follows from weights_.
+  void serve_all();
   std::span<const float> row_of(const std::vector<float>& rows, int32_t slot) const;
   std::span<float> row_of(std::vector<float>& rows, int32_t slot);
   void predict(const FeatureBatch& batch, adapters::RowProducts& products);

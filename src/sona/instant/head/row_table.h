@@ -16,7 +16,8 @@ class RowTable {
   };
   struct Taken {
     int32_t slot;
-    bool is_new;  // the slot's values belong to another token, or to none
+    bool is_new;      // the slot's values belong to another token, or to none
+    int32_t evicted;  // that token, or -1
   };
 
   explicit RowTable(int32_t max_rows) : max_rows_(max_rows) {}
@@ -29,8 +30,21 @@ class RowTable {
   Taken take(int32_t token);
   void clear();
 
+  // state/fields.h
+  template <typename Self, typename Fields>
+  static void exchange(Self& self, Fields& fields) {
+    fields.number("now", self.now_);
+    fields.array("entries", self.entries_);
+    fields.array("last_used", self.last_used_);
+    if constexpr (Fields::kReads) {
+      fields.require(self.is_consistent(), "entries", "rows do not fit each other");
+    }
+  }
+
  private:
-  int32_t free_slot();
+  // And the token that it belonged to, or -1.
+  Taken free_slot();
+  bool is_consistent() const;
 
   int32_t max_rows_;
   uint64_t now_ = 0;

@@ -124,6 +124,16 @@ class ListBuilder {
 
 }  // namespace
 
+void MemoryStates::append(const MemoryStates& states) {
+  if (!masses.empty() || !states.masses.empty()) {
+    masses.resize(targets.size(), 1.0f);
+    masses.insert(masses.end(), states.masses.begin(), states.masses.end());
+    masses.resize(targets.size() + states.targets.size(), 1.0f);
+  }
+  rows.insert(rows.end(), states.rows.begin(), states.rows.end());
+  targets.insert(targets.end(), states.targets.begin(), states.targets.end());
+}
+
 std::shared_ptr<const adapters::MemorySegment> build_lists(const kernels::KernelTable& kernels,
                                                            int32_t padded_dim,
                                                            MemoryStates states) {
@@ -141,11 +151,18 @@ std::shared_ptr<const adapters::MemorySegment> build_lists(const kernels::Kernel
   std::vector<int32_t> next(segment->list_begin.begin(), segment->list_begin.end() - 1);
   segment->rows.resize(states.rows.size());
   segment->targets.resize(states.targets.size());
+  segment->masses.resize(states.masses.size());
   for (size_t s = 0; s < states.targets.size(); ++s) {
     const size_t place = static_cast<size_t>(next[static_cast<size_t>(lists[s])]++);
     std::copy_n(states.rows.begin() + static_cast<ptrdiff_t>(s * blocks_per_row), blocks_per_row,
                 segment->rows.begin() + static_cast<ptrdiff_t>(place * blocks_per_row));
     segment->targets[place] = states.targets[s];
+    if (!states.masses.empty()) segment->masses[place] = states.masses[s];
+  }
+  if (!states.masses.empty()) {
+    double sum = 0;
+    for (const float mass : states.masses) sum += static_cast<double>(mass);
+    segment->mean_mass = static_cast<float>(sum / static_cast<double>(states.masses.size()));
   }
   return segment;
 }

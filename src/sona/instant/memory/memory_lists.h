@@ -14,6 +14,9 @@ namespace ruvllm::sona {
 struct MemoryStates {
   std::vector<BlockQ8_0> rows;  // [num_states, padded_dim / 32], unit vectors
   std::vector<int32_t> targets;
+  std::vector<float> masses;  // empty: all 1
+
+  void append(const MemoryStates& states);
 };
 
 // States to a list, on average.

@@ -88,11 +88,12 @@ TEST_F(Faults, HoldsWhatItAcknowledgedThroughPowerLoss) {
   };
   std::vector<Moment> moments;
   {
-    FaultVfs vfs;
-    auto store = std::move(try_open(FaultVfs::kName).value().store);
+    // The hook is called until the store is closed.
     size_t num_acked = 0;
     uint64_t current = 0;
     uint64_t num_calls = 0;
+    FaultVfs vfs;
+    auto store = std::move(try_open(FaultVfs::kName).value().store);
     vfs.set_hook([&] {
       if (num_calls++ % 9 > 1) return;
       moments.push_back({vfs.after_power_loss(num_calls), num_acked, current});
