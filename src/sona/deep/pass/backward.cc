@@ -37,6 +37,7 @@ const MatrixView& matrix_of(const model::LayerWeights& layer, LoraTarget target)
 
 void TrainingPass::backward(const LoraParameters& parameters, float* gradients) noexcept {
   for (int32_t layer = config().num_layers - 1; layer >= 0; --layer) {
+    before_layer();
     backward_feed_forward(layer, parameters, gradients);
     backward_attention(layer, parameters, gradients);
   }

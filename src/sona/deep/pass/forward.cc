@@ -32,6 +32,7 @@ void TrainingPass::forward(const TrainingExample& example,
                            const LoraParameters* parameters) noexcept {
   embed(example);
   for (int32_t layer = 0; layer < config().num_layers; ++layer) {
+    before_layer();
     forward_attention(layer, parameters);
     forward_feed_forward(layer, parameters);
   }

@@ -65,6 +65,22 @@ void TrainingPass::run_output(size_t count) noexcept {
   });
 }
 
+// By inverting the distribution function; a function of the seed and the row.
+int32_t TrainingPass::draw_token(const float* logits, float max, double log_sum,
+                                 int32_t row) const noexcept {
+  const LogSum own = {max, log_sum};
+  double left = drawn_targets_->uniform(static_cast<uint64_t>(row));
+  int32_t last = 0;
+  for (int32_t token = 0; token < config().vocab_size; ++token) {
+    const double probability = own.probability(logits[token]);
+    if (probability <= 0.0) continue;
+    last = token;
+    left -= probability;
+    if (left < 0.0) break;
+  }
+  return last;  // rounding may leave a little: then the last one that can be drawn
+}
+
 // Losses of target `first + i`, whose logits are row i; they become their own gradient.
 void TrainingPass::head_row(const TrainingExample& example, size_t first, size_t i, float factor,
                             bool wants_gradient) noexcept {
@@ -73,9 +89,11 @@ void TrainingPass::head_row(const TrainingExample& example, size_t first, size_t
   float* logits = workspace_->logits + i * static_cast<size_t>(vocab);
   const float* teacher = buffers_.teacher_logits + i * static_cast<size_t>(vocab);
   const size_t token = static_cast<size_t>(target_rows_[first + i]) + 1;
-  const int32_t target = example.tokens[token];
   const float weight = example.token_weights[token], kl = example.kl_weight(token);
   const LogSum own = log_sum_of(elementwise, logits, vocab);
+  const int32_t target = drawn_targets_
+                             ? draw_token(logits, own.max, own.log_sum, target_rows_[first + i])
+                             : example.tokens[token];
   if (weight != 0.0f) row_nll_[first + i] = -own.log_probability(logits[target]);
   LogSum base = {};
   if (kl != 0.0f) {

@@ -10,18 +10,6 @@ namespace ruvllm::sona {
 using adapters::Adapter;
 using ops::LoraTarget;
 
-adapters::BaseShape base_shape_of(const model::ModelConfig& config) {
-  return {.architecture = config.architecture,
-          .num_layers = config.num_layers,
-          .hidden_dim = config.hidden_dim,
-          .ffn_dim = config.ffn_dim,
-          .num_heads = config.num_heads,
-          .num_kv_heads = config.num_kv_heads,
-          .head_dim = config.head_dim,
-          .interleaved_rope = config.rope_style == model::RopeStyle::kInterleaved,
-          .has_experts = config.experts.has_value()};
-}
-
 LoraParameters::LoraParameters(adapters::BaseShape base, const LoraShape& shape)
     : base_(std::move(base)), shape_(shape) {
   values_.resize(offset(base_.num_layers, LoraTarget::kQ));
@@ -54,7 +42,7 @@ Result<LoraParameters> LoraParameters::create(const model::ModelConfig& config,
   if (!std::isfinite(shape.alpha) || shape.alpha <= 0.0f) {
     return fail(ErrorCode::kInvalidArgument, "LoRA alpha {}: it must be more than 0", shape.alpha);
   }
-  LoraParameters parameters(base_shape_of(config), shape);
+  LoraParameters parameters(config.lora_base(), shape);
   const RandomStream random(seed);
   for (int32_t layer = 0; layer < config.num_layers; ++layer) {
     for (size_t t = 0; t < ops::kNumLoraTargets; ++t) {

@@ -21,10 +21,9 @@ inline constexpr int32_t kMaxTrainedRank = 64;
 struct LoraShape {
   int32_t rank = 8;     // 1 to kMaxTrainedRank
   float alpha = 16.0f;  // the products' scale is alpha / rank
-};
 
-// The shape that adapters for the model are checked against.
-adapters::BaseShape base_shape_of(const model::ModelConfig& config);
+  bool operator==(const LoraShape&) const = default;
+};
 
 // Owns the values; thread-safe to read.
 class LoraParameters {

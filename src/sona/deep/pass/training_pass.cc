@@ -233,6 +233,21 @@ Result<ExampleLoss> TrainingPass::run(const TrainingExample& example,
   return loss;
 }
 
+Result<ExampleLoss> TrainingPass::add_sampled_gradients(const TrainingExample& example,
+                                                        const LoraParameters& parameters,
+                                                        uint64_t seed, float* gradients) {
+  TrainingExample weighed = example;
+  weighed.kl_weights.clear();
+  for (size_t i = 0; i < std::min(example.tokens.size(), example.token_weights.size()); ++i) {
+    const float kl = i < example.kl_weights.size() ? example.kl_weights[i] : 0.0f;
+    weighed.token_weights[i] = std::sqrt(std::abs(example.token_weights[i]) + kl);
+  }
+  drawn_targets_.emplace(seed);
+  Result<ExampleLoss> loss = run(weighed, &parameters, 1.0f, gradients);
+  drawn_targets_.reset();
+  return loss;
+}
+
 Result<ExampleLoss> TrainingPass::loss(const TrainingExample& example,
                                        const LoraParameters* parameters) {
   return run(example, parameters, 0.0f, nullptr);

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,7 @@
 
 #include "base/core/error.h"
 #include "base/memory/arena.h"
+#include "base/numeric/random_stream.h"
 #include "cache/kv_cache.h"
 #include "device/cpu_device.h"
 #include "model/model.h"
@@ -43,6 +45,8 @@ struct TrainingPassOptions {
   int32_t max_tokens = 512;  // of an example
   int32_t max_rank = 8;      // of the parameters
   AttentionForm attention = AttentionForm::kServed;
+  // Called before each layer of each half, by the thread that calls the pass; may wait.
+  std::function<void()> before_layer = {};
 };
 
 // Model and device must outlive it. Not thread-safe; while it runs, the device's team is its own.
@@ -62,6 +66,13 @@ class TrainingPass {
   Result<ExampleLoss> add_gradients(const TrainingExample& example,
                                     const LoraParameters& parameters, float factor,
                                     float* gradients);
+  // The same of targets that are drawn from the model's own distribution, each on its own given the
+  // example's tokens before it, and with the square root of the example's weight: the squares of
+  // such gradients have the Fisher information's diagonal as their mean (lora_consolidation.h). The
+  // loss is that of the drawn targets.
+  Result<ExampleLoss> add_sampled_gradients(const TrainingExample& example,
+                                            const LoraParameters& parameters, uint64_t seed,
+                                            float* gradients);
 
   // -log p of each scored token of the last example, in order; 0 where token_weights is 0.
   std::span<const double> token_nll() const { return {row_nll_.data(), target_rows_.size()}; }
@@ -77,6 +88,9 @@ class TrainingPass {
   void bind_saves();
   void fill_rope();
   void find_targets(const TrainingExample& example);
+  void before_layer() const noexcept {
+    if (options_.before_layer) options_.before_layer();
+  }
   Result<ExampleLoss> run(const TrainingExample& example, const LoraParameters* parameters,
                           float factor, float* gradients);
 
@@ -101,6 +115,7 @@ class TrainingPass {
                   bool wants_gradient) noexcept;
   void head_row(const TrainingExample& example, size_t first, size_t i, float factor,
                 bool wants_gradient) noexcept;
+  int32_t draw_token(const float* logits, float max, double log_sum, int32_t row) const noexcept;
   void save_teacher_states() noexcept;
   void run_output(size_t count) noexcept;
 
@@ -131,9 +146,10 @@ class TrainingPass {
   const model::Model& model_;
   device::CpuDevice& device_;
   TrainingPassOptions options_;
-  int32_t max_rows_ = 0;   // an example's last token is only a target
-  int32_t head_rows_ = 0;  // whose logits are there at once
-  int32_t num_rows_ = 0;   // of the example at hand
+  int32_t max_rows_ = 0;                       // an example's last token is only a target
+  int32_t head_rows_ = 0;                      // whose logits are there at once
+  int32_t num_rows_ = 0;                       // of the example at hand
+  std::optional<RandomStream> drawn_targets_;  // while they are drawn
   std::unique_ptr<model::Workspace> workspace_;
   std::optional<cache::KvCache> cache_;  // of one layer, used by all in turn
   std::vector<uint32_t> block_table_;

@@ -18,7 +18,10 @@ float learning_rate(const AdamWConfig& config, int32_t step, int32_t num_steps) 
 }
 
 AdamW::AdamW(const AdamWConfig& config, size_t num_parameters)
-    : config_(config), first_moments_(num_parameters), second_moments_(num_parameters) {}
+    : config_(config),
+      first_moments_(num_parameters),
+      second_moments_(num_parameters),
+      step_sizes_(num_parameters) {}
 
 double AdamW::step(std::span<const float> gradients, float rate, std::span<float> parameters) {
   double squares = 0.0;
@@ -42,7 +45,9 @@ double AdamW::step(std::span<const float> gradients, float rate, std::span<float
     float& v = second_moments_[i];
     m = config_.beta1 * m + (1.0f - config_.beta1) * gradient;
     v = config_.beta2 * v + (1.0f - config_.beta2) * gradient * gradient;
-    const float direction = m * unbias1 / (std::sqrt(v * unbias2) + config_.epsilon);
+    const float spread = std::sqrt(v * unbias2) + config_.epsilon;
+    const float direction = m * unbias1 / spread;
+    step_sizes_[i] = rate * scale / spread;
     parameters[i] -= rate * (direction + config_.weight_decay * parameters[i]);
   }
   return norm;

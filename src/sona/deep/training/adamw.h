@@ -31,11 +31,13 @@ class AdamW {
   // One step with the given rate. Returns the norm of the gradients before clipping; if it is not
   // finite, nothing changes.
   double step(std::span<const float> gradients, float rate, std::span<float> parameters);
+  // What the last step multiplied each parameter's gradient by, moments aside: its step size.
+  std::span<const float> step_sizes() const { return step_sizes_; }
 
  private:
   AdamWConfig config_;
   int64_t num_steps_ = 0;
-  std::vector<float> first_moments_, second_moments_;
+  std::vector<float> first_moments_, second_moments_, step_sizes_;
 };
 
 }  // namespace ruvllm::sona

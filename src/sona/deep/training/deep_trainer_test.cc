@@ -71,10 +71,11 @@ std::vector<TrainingExample> toy_set(const model::ModelConfig& config, size_t co
 }
 
 DeepTrainingConfig quick_config() {
-  return {.lora = {.rank = 4, .alpha = 8.0f},
-          .optimizer = {.peak_rate = 1e-2f},
-          .num_steps = 40,
-          .examples_per_step = 3};
+  return {.lora = {.rank = 4, .alpha = 8.0f}, .optimizer = {.peak_rate = 1e-2f}, .num_steps = 40};
+}
+
+std::vector<ExamplePool> one_pool(std::vector<TrainingExample> examples, int32_t per_step = 3) {
+  return {{.examples = std::move(examples), .per_step = per_step}};
 }
 
 // Random tokens can only be learned by heart, and with trained adapters the served model has.
@@ -83,14 +84,14 @@ class OverfitTest : public testing::TestWithParam<const char*> {};
 TEST_P(OverfitTest, LossFallsToATenth) {
   const TestModel opened = open_test_model(golden(GetParam()), 2);
   auto trainer = DeepTrainer::create(*opened.model, *opened.device, quick_config(),
-                                     toy_set(opened.model->config(), 3, 1), {});
+                                     one_pool(toy_set(opened.model->config(), 3, 1)), {});
   ASSERT_TRUE(trainer.has_value()) << trainer.error().message();
   double first = 0.0, last = 0.0;
   while ((*trainer)->state() == TrainingState::kRunning) {
     const auto report = (*trainer)->step();
     ASSERT_TRUE(report.has_value()) << report.error().message();
-    if (report->step == 1) first = report->loss.mean();
-    last = report->loss.mean();
+    if (report->step == 1) first = report->loss.mean;
+    last = report->loss.mean;
   }
   EXPECT_LT(last, 0.1 * first);
   EXPECT_EQ((*trainer)->state(), TrainingState::kStepsDone);
@@ -111,8 +112,8 @@ TEST(DeepTrainerTest, HasTheSameBitsForAnyNumberOfThreads) {
     DeepTrainingConfig config = quick_config();
     config.num_steps = 4;
     auto trainer = DeepTrainer::create(*opened.model, *opened.device, config,
-                                       toy_set(opened.model->config(), 5, 1),
-                                       toy_set(opened.model->config(), 1, 1));
+                                       one_pool(toy_set(opened.model->config(), 5, 1)),
+                                       one_pool(toy_set(opened.model->config(), 1, 1)));
     ASSERT_TRUE(trainer.has_value());
     while ((*trainer)->state() == TrainingState::kRunning) {
       ASSERT_TRUE((*trainer)->step().has_value());
@@ -130,29 +131,30 @@ TEST(DeepTrainerTest, StopsEarlyAndKeepsTheBest) {
   config.validation_interval = 2;
   config.patience = 3;
   const std::vector<TrainingExample> validation = toy_set(opened.model->config(), 2, 50);
-  auto trainer = DeepTrainer::create(*opened.model, *opened.device, config,
-                                     toy_set(opened.model->config(), 3, 1), validation);
+  auto trainer =
+      DeepTrainer::create(*opened.model, *opened.device, config,
+                          one_pool(toy_set(opened.model->config(), 3, 1)), one_pool(validation));
   ASSERT_TRUE(trainer.has_value());
-  double best = (*trainer)->first_validation()->mean(), last = best;
+  double best = (*trainer)->first_validation()->mean, last = best;
   while ((*trainer)->state() == TrainingState::kRunning) {
     const auto report = (*trainer)->step();
     ASSERT_TRUE(report.has_value());
     EXPECT_EQ(report->validation.has_value(), report->step % 2 == 0);
     if (report->validation) {
-      last = report->validation->mean();
+      last = report->validation->mean;
       best = std::min(best, last);
     }
   }
   EXPECT_EQ((*trainer)->state(), TrainingState::kStoppedEarly);
   EXPECT_GT(last, best);
-  EXPECT_NEAR((*trainer)->best_validation()->mean(), best, config.min_improvement);
+  EXPECT_NEAR((*trainer)->best_validation()->mean, best, config.min_improvement);
   auto pass = TrainingPass::create(*opened.model, *opened.device, {.max_tokens = 64});
   ASSERT_TRUE(pass.has_value());
   ExampleLoss again;
   for (const TrainingExample& example : validation) {
     again += *(*pass)->loss(example, &(*trainer)->best());
   }
-  EXPECT_EQ(again.mean(), (*trainer)->best_validation()->mean());
+  EXPECT_EQ(again.mean(), (*trainer)->best_validation()->mean);
 }
 
 // Gradients of several examples add up to that of all: one step over two equal examples is the
@@ -163,9 +165,8 @@ TEST(DeepTrainerTest, AccumulatesOverExamples) {
   config.num_steps = 1;
   std::vector<double> norms;
   for (const int32_t count : {1, 2}) {
-    config.examples_per_step = count;
     auto trainer = DeepTrainer::create(*opened.model, *opened.device, config,
-                                       toy_set(opened.model->config(), 1, 1), {});
+                                       one_pool(toy_set(opened.model->config(), 1, 1), count), {});
     ASSERT_TRUE(trainer.has_value());
     norms.push_back((*trainer)->step()->gradient_norm);
   }
@@ -186,13 +187,9 @@ TEST(DeepTrainerTest, KlTermGuardsOtherText) {
   for (const bool guarded : {false, true}) {
     std::vector<TrainingExample> examples = toy_set(c, 2, 1);
     DeepTrainingConfig config = quick_config();
-    config.examples_per_step = 2;
-    if (guarded) {
-      examples.push_back(guard);
-      config.examples_per_step = 3;
-    }
-    auto trainer =
-        DeepTrainer::create(*opened.model, *opened.device, config, std::move(examples), {});
+    std::vector<ExamplePool> pools = one_pool(std::move(examples), 2);
+    if (guarded) pools.push_back({.examples = {guard}, .per_step = 1, .weight = 1.0});
+    auto trainer = DeepTrainer::create(*opened.model, *opened.device, config, std::move(pools), {});
     ASSERT_TRUE(trainer.has_value());
     while ((*trainer)->state() == TrainingState::kRunning) ASSERT_TRUE((*trainer)->step());
     drifts.push_back((*pass)->loss(guard, &(*trainer)->best())->mean());
@@ -206,7 +203,8 @@ TEST(DeepTrainerTest, RefusesSettingsThatCannotBeUsed) {
   const std::vector<TrainingExample> examples = toy_set(opened.model->config(), 1, 1);
   const auto refuses = [&](const DeepTrainingConfig& config,
                            const std::vector<TrainingExample>& set) {
-    const auto trainer = DeepTrainer::create(*opened.model, *opened.device, config, set, {});
+    const auto trainer =
+        DeepTrainer::create(*opened.model, *opened.device, config, one_pool(set), {});
     return !trainer.has_value() && trainer.error().code() == ErrorCode::kInvalidArgument;
   };
   EXPECT_FALSE(refuses({}, examples));
