@@ -5,7 +5,7 @@ set -eu
 
 build="clang-19 lld-19 cmake ninja-build pkg-config libstdc++-12-dev libfmt-dev nlohmann-json3-dev
   libcli11-dev libtomlplusplus-dev libpcre2-dev libutf8proc-dev libedit-dev
-  libcurl4-openssl-dev libssl-dev libhwloc-dev libsqlite3-dev"
+  libcurl4-openssl-dev libssl-dev libhwloc-dev libsqlite3-dev libhnswlib-dev"
 test="g++-12 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19 binutils python3
   libgtest-dev libgmock-dev libbenchmark-dev
   g++-12-aarch64-linux-gnu qemu-user googletest"

@@ -101,6 +101,9 @@ struct GenerationRequest {
   int32_t priority = 0;      // -100 to 100; higher ones are served first, nobody waits for ever
   uint64_t deadline_ms = 0;  // ends it with FinishReason::kDeadline so long after submit(); 0: none
   std::string tenant = {};   // those that wait take turns by it
+  // With whose learned state it answers (ruvllm/learning/sona.h); one who was never taught anything
+  // gets the model's own answer. "": nobody's, and the answer is not kept for feedback.
+  std::string user = {};
   // Prompts that begin alike share what was computed for them, if they have the same salt: one for
   // each tenant keeps them apart. False: this one shares nothing.
   std::string cache_salt = {};
@@ -124,6 +127,7 @@ struct GenerationEvent {
   std::string text;
   float logprob = 0.0f;  // if num_logprobs >= 0
   std::vector<TokenLogprob> top_logprobs;
+  uint64_t step = 0;  // number of the engine's step that it was computed in
 };
 
 struct GenerationSummary {
@@ -137,6 +141,8 @@ struct GenerationSummary {
   uint32_t preemptions = 0;      // times that it made way for others and was computed again
   uint64_t seed = 0;
   LatencyBreakdown latency;
+  std::string response_id;          // by which feedback refers to it; "": it had no user
+  uint64_t learned_generation = 0;  // of the user's state that answered; 0: the model alone
 };
 
 // A running request. One reader; cancel() from any thread. Destroying it cancels.
@@ -168,6 +174,7 @@ struct ScoreOptions {
   std::string logits_path =
       {};  // "": none; else float32 logits of every scored position, row by row
   std::optional<std::vector<AdapterUse>> adapters = {};  // as in GenerationRequest
+  std::string user = {};                                 // as in GenerationRequest
 };
 struct ScoreProgress {
   uint64_t tokens_done = 0;
@@ -286,6 +293,7 @@ struct BenchOptions {
   // products, given to its sequences in turn.
   uint32_t num_adapters = 0;
   uint32_t adapter_rank = 8;
+  std::string user = {};  // with whose learned state all runs decode, as in GenerationRequest
   uint32_t repetitions = 3;
   uint32_t shared_prefix = 0;  // tokens that two prompts begin with; 0: not measured
 };
@@ -320,6 +328,8 @@ struct BenchReport {
   uint64_t adapter_bytes = 0;  // of one of BenchOptions::num_adapters
   MemoryReport memory;         // after the last run
 };
+
+class Sona;
 
 class RUVLLM_API Engine {
  public:
@@ -372,6 +382,7 @@ class RUVLLM_API Engine {
   Status save_cache();
 
  private:
+  friend class Sona;
   struct Impl;
   explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -12,6 +12,8 @@
 #include <ruvllm/inspect.h>
 #include <ruvllm/kernels/attention.h>
 #include <ruvllm/latency.h>
+#include <ruvllm/learning/sona.h>
+#include <ruvllm/learning/sona_config.h>
 #include <ruvllm/quantize.h>
 #include <ruvllm/sampling.h>
 #include <ruvllm/settings.h>

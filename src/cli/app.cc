@@ -51,6 +51,7 @@ CommandLine::CommandLine()
   add_imatrix_command(*this);
   add_synth_command(*this);
   add_merge_command(*this);
+  add_learn_commands(*this);
   add_doctor_command(*this);
   add_reference_commands(*this);
 }
@@ -61,6 +62,10 @@ CommandLine::Command& CommandLine::add(const std::string& name, const std::strin
       commands_.emplace_back(Command{parser_.add_command(name, description, "Commands")});
   add_common_flags(command.parser, command.flags, common);
   return command;
+}
+
+void CommandLine::add_family(const std::string& name, const std::string& description) {
+  parser_.add_family(name, description, "Commands");
 }
 
 CommandLine::Command& CommandLine::add_hidden(const std::string& name,

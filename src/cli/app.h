@@ -34,7 +34,9 @@ class CommandLine {
     CommonFlags flags = {};
     CommandFunction run = {};
   };
+  // A name of two words belongs to a family that was added before.
   Command& add(const std::string& name, const std::string& description, CommonSet common);
+  void add_family(const std::string& name, const std::string& description);
   // Called by help output, the man page and completions; no common flags.
   Command& add_hidden(const std::string& name, const std::string& description);
 

@@ -865,6 +865,102 @@ class Measures(CommandTest):
         self.assertIn("qwen2.5-1.5b", self.run_command("synth", "--list")[0])
 
 
+class Learning(CommandTest):
+    QUESTION = "What is the code for amber birch?"
+    RIGHT = "The code is 4821."
+
+    def ask(self, user, question=QUESTION):
+        arguments = ["--user", user] if user else []
+        return self.json_of("run", *arguments, "-p", question, "-n", "16", "--temp", "0")
+
+    def fix(self, user, *more):
+        response = self.ask(user)["response_id"]
+        return self.json_of("learn", "feedback", "--user", user, "--response", response,
+                            "--fix", self.RIGHT, *more)
+
+    def test_a_correction_is_answered_from_then_on(self):
+        alone = self.ask("")
+        self.assertNotIn("response_id", alone)
+        learned = self.fix("ada")
+        self.assertEqual((learned["generation"], learned["new"]), (1, True))
+        self.assertGreater(learned["tokens"], 4)
+        taught = self.ask("ada")
+        self.assertEqual(taught["text"], self.RIGHT)
+        self.assertEqual(taught["learned_generation"], 1)
+        self.assertEqual(self.ask("bob")["token_ids"], alone["token_ids"])
+        self.assertEqual(self.ask("")["token_ids"], alone["token_ids"])
+
+        [user] = self.json_of("learn", "status")["users"]
+        self.assertEqual((user["user"], user["generation"], user["feedback"]), ("ada", 1, 1))
+        archive = self.path("state.ruvllm")
+        self.assertEqual(self.json_of("learn", "export", archive)["feedback"], 1)
+
+        self.assertEqual(self.json_of("learn", "rollback", "--user", "ada")["generation"], 2)
+        self.assertEqual(self.ask("ada")["token_ids"], alone["token_ids"])
+        self.json_of("learn", "forget", "--user", "ada")
+        self.assertEqual(self.json_of("learn", "status")["users"], [])
+
+        other = {"XDG_DATA_HOME": self.path("elsewhere")}
+        self.json_of("learn", "import", archive, environment=other)
+        again = self.json_of("run", "--user", "ada", "-p", self.QUESTION, "-n", "16", "--temp",
+                             "0", environment=other)
+        self.assertEqual(again["token_ids"], taught["token_ids"])
+
+    def test_train_reports_what_it_measured(self):
+        text = self.path("notes.txt", "".join(
+            f"Entry {i}: the amber birch stands beside the grey mill.\n" for i in range(60)))
+        report = self.json_of("learn", "train", "--user", "ada", "--file", text)
+        self.assertEqual(report["measure"], "prequential")
+        self.assertLess(report["nll_after"], report["nll_before"])
+        self.assertLess(report["ci"][1], 0)
+        self.assertGreater(report["tokens"], 500)
+        base = self.json_of("perplexity", "--file", text)["nll"]
+        taught = self.json_of("perplexity", "--file", text, "--adapter", "ada")["nll"]
+        self.assertLess(taught, base)
+        out, _ = self.run_command("learn", "train", "--user", "ada", "--file", text)
+        self.assertIn("learned before", out)
+
+    def test_errors_name_thing_and_remedy(self):
+        _, error = self.run_command("learn", "status", "--user", "nobody", status=1)
+        self.assertIn("nobody", error)
+        _, error = self.run_command("learn", "feedback", "--user", "ada", "--response", "resp-0",
+                                    "--good", status=1)
+        self.assertIn("resp-0", error)
+        _, error = self.run_command("learn", "feedback", "--user", "ada", "--good", status=2)
+        self.assertIn("--response", error)
+        self.run_command("learn", status=2)
+        self.run_command("learn", "nonsense", status=2)
+        feedback = self.path("feedback.jsonl", '{"prompt": "Hello"}\n')
+        _, error = self.run_command("learn", "train", "--user", "ada", "--file", feedback,
+                                    status=1)
+        self.assertIn("feedback.jsonl:1", error)
+        _, error = self.run_command("perplexity", "--file", feedback, "--adapter", "nobody",
+                                    status=1)
+        self.assertIn("nobody", error)
+
+    def test_what_was_acknowledged_survives_kill_9(self):
+        """Feedback whose process is killed: what it reported is there, and counts once."""
+        keys = []
+        lines = "".join(json.dumps({"text": f"The mill of number {i} is grey."}) + "\n"
+                        for i in range(40))
+        file = self.path("lessons.jsonl", lines)
+        for delay in (0.3, 0.6, 1.0, 1.5):
+            process = subprocess.Popen(
+                [RUVLLM, "learn", "train", "--user", "ada", "--file", file, "--json"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
+            try:
+                process.communicate(timeout=delay)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+            users = self.json_of("learn", "status")["users"]
+            keys.append(users[0]["feedback"] if users else 0)
+        self.assertEqual(keys, sorted(keys))
+        self.json_of("learn", "train", "--user", "ada", "--file", file)
+        [user] = self.json_of("learn", "status")["users"]
+        self.assertEqual(user["feedback"], 40)
+
+
 class Terminal:
     """A program on a pseudo-terminal."""
 
@@ -965,6 +1061,21 @@ class Chat(CommandTest):
                 if "history" in name:
                     return os.path.join(folder, name)
         self.fail("no history file")
+
+    def test_feedback_shows_its_effect(self):
+        terminal = self.start("--user", "ada")
+        self.assertIn("no answer yet", self.ask(terminal, "/good"))
+        self.ask(terminal, "What is the code for amber birch?")
+        fixed = self.ask(terminal, "/fix The code is 4821.")
+        self.assertIn("generation 1", fixed)
+        self.assertIn("The code is 4821.", fixed)
+        self.assertIn("generation 2", self.ask(terminal, "/good"))
+        terminal.type("/exit\r")
+        self.assertEqual(terminal.finish(), 0)
+        terminal = self.start()
+        self.assertIn("--user", self.ask(terminal, "/good"))
+        terminal.type("/exit\r")
+        self.assertEqual(terminal.finish(), 0)
 
     def test_multi_line_message(self):
         terminal = self.start("-n", "2")

@@ -1,7 +1,6 @@
 // Adapters of an engine: loading by name, and the set that a request uses.
 #include "adapters/files/loader.h"
 #include "api/engine/engine_impl.h"
-#include "api/models/adapters/base_shape.h"
 
 namespace ruvllm {
 namespace {
@@ -25,12 +24,59 @@ Result<std::shared_ptr<const adapters::AdapterSet>> Engine::Impl::adapter_set(
   return adapters::AdapterSet::create(std::move(scaled));
 }
 
+std::shared_ptr<api::LearnedUsers> Engine::Impl::learned_users() const {
+  const std::lock_guard lock(learned_mutex);
+  return learned;
+}
+
+void Engine::Impl::set_learned_users(std::shared_ptr<api::LearnedUsers> users) {
+  const std::lock_guard lock(learned_mutex);
+  learned = std::move(users);
+}
+
+Result<ChosenAdapters> Engine::Impl::choose_adapters(
+    const std::optional<std::vector<AdapterUse>>& uses, const std::string& user) const {
+  ChosenAdapters chosen;
+  chosen.user = user;
+  const std::shared_ptr<api::LearnedUsers> users = learned_users();
+  std::optional<std::vector<AdapterUse>> lora = uses;
+  if (users != nullptr && lora) {
+    for (auto use = lora->begin(); use != lora->end();) {
+      bool is_user = false;
+      if (!registry.find(use->name)) {
+        RUVLLM_ASSIGN(is_user, users->knows(use->name));
+      }
+      if (!is_user) {
+        ++use;
+        continue;
+      }
+      if (use->scale != 1.0f || (!chosen.user.empty() && chosen.user != use->name)) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "'{}' names a user's learned state: a request has one user's, at scale 1",
+                    use->name);
+      }
+      chosen.user = use->name;
+      use = lora->erase(use);
+    }
+  }
+  RUVLLM_ASSIGN(chosen.lora, adapter_set(lora));
+  if (chosen.user.empty()) return chosen;
+  if (users == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a request of user '{}', but nobody learns for this engine; open a Sona over it",
+                chosen.user);
+  }
+  RUVLLM_ASSIGN(chosen.use, users->use(chosen.user));
+  chosen.learned = users;
+  return chosen;
+}
+
 Status Engine::Impl::load_default_adapters(const std::vector<AdapterSource>& sources) {
   if (sources.empty()) return {};
   std::vector<adapters::ScaledAdapter> scaled;
   for (const AdapterSource& source : sources) {
-    RUVLLM_ASSIGN(auto adapter, adapters::load_adapter(source.path, source.name,
-                                                       api::base_shape(model->config())));
+    RUVLLM_ASSIGN(auto adapter,
+                  adapters::load_adapter(source.path, source.name, model->config().lora_base()));
     scaled.push_back({registry.put(std::move(adapter)).adapter, source.scale});
   }
   RUVLLM_ASSIGN(default_adapters, adapters::AdapterSet::create(std::move(scaled)));
@@ -48,7 +94,7 @@ uint64_t Engine::Impl::default_adapter_bytes() const {
 
 Result<AdapterInfo> Engine::load_adapter(const AdapterSource& source) {
   RUVLLM_ASSIGN(auto adapter, adapters::load_adapter(source.path, source.name,
-                                                     api::base_shape(impl_->model->config())));
+                                                     impl_->model->config().lora_base()));
   return describe(impl_->registry.put(std::move(adapter)));
 }
 

@@ -5,7 +5,6 @@
 
 #include "api/engine/bandwidth.h"
 #include "api/engine/engine_impl.h"
-#include "api/models/adapters/base_shape.h"
 #include "base/numeric/random_stream.h"
 #include "base/system/clock.h"
 #include "base/system/memory_info.h"
@@ -45,6 +44,7 @@ using Adapters = std::shared_ptr<const adapters::AdapterSet>;
 struct Target {
   engine::StepLoop& loop;
   std::vector<Adapters> adapters;
+  std::shared_ptr<const adapters::HeadAdapter> head = {};
 
   Adapters of_sequence(size_t index) const {
     return adapters.empty() ? nullptr : adapters[index % adapters.size()];
@@ -80,6 +80,7 @@ Result<std::shared_ptr<engine::SequenceChannel>> submit(const Target& target,
                                                         uint32_t max_tokens, size_t index) {
   engine::SequenceRequest request;
   request.adapters = target.of_sequence(index);
+  request.head = target.head;
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
   request.sampling.temperature = 0.0f;
@@ -245,11 +246,12 @@ Result<BenchReport> Engine::benchmark(const BenchOptions& options) {
   BenchReport report;
   report.load_ms = impl_->info.load_ms;
   report.isa = impl_->info.isa;
-  Target target{*impl_->loop, {}};
+  RUVLLM_ASSIGN(const ChosenAdapters chosen, impl_->choose_adapters({}, options.user));
+  Target target{.loop = *impl_->loop, .adapters = {}, .head = chosen.use.head};
   if (impl_->default_adapters != nullptr) target.adapters.push_back(impl_->default_adapters);
-  Target adapted{*impl_->loop, {}};
+  Target adapted{.loop = *impl_->loop, .adapters = {}, .head = chosen.use.head};
   for (uint32_t i = 0; i < options.num_adapters; ++i) {
-    RUVLLM_ASSIGN(auto adapter, random_adapter(api::base_shape(impl_->model->config()),
+    RUVLLM_ASSIGN(auto adapter, random_adapter(impl_->model->config().lora_base(),
                                                options.adapter_rank, uint64_t{i} << 32));
     report.adapter_bytes = adapter->adapters()[0].adapter->bytes();
     adapted.adapters.push_back(std::move(adapter));

@@ -3,11 +3,13 @@
 
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "adapters/registry.h"
+#include "api/learning/learned_users.h"
 #include "api/text/chat_encoder.h"
 #include "api/text/stop_matcher.h"
 #include "base/memory/buffer.h"
@@ -23,6 +25,14 @@ namespace ruvllm {
 // Bytes that packed copies of matrices may have.
 uint64_t packed_room(const EngineOptions& options);
 model::ModelOptions model_options(const EngineOptions& options);
+
+// What a request is answered with beside the model.
+struct ChosenAdapters {
+  std::shared_ptr<const adapters::AdapterSet> lora;  // may be none
+  std::string user;                                  // "": nobody's learned state
+  std::shared_ptr<api::LearnedUsers> learned;        // if there is a user
+  api::LearnedUse use;
+};
 
 struct Engine::Impl {
   Impl() = default;
@@ -41,6 +51,9 @@ struct Engine::Impl {
   adapters::AdapterRegistry registry;
   std::shared_ptr<const adapters::AdapterSet> default_adapters;  // of EngineOptions; may be none
   std::unique_ptr<engine::StepLoop> loop;
+  // Who learns for this engine; none: nobody. Through learned_users() and set_learned_users().
+  std::shared_ptr<api::LearnedUsers> learned;
+  mutable std::mutex learned_mutex;
   uint64_t tokenizer_bytes = 0;  // on the heap, with the chat template
   std::string cache_file;        // of the prefixes; "": none
   Hash128 cache_fingerprint;
@@ -58,6 +71,13 @@ struct Engine::Impl {
   // None: the default ones. An empty list: no adapters, nullptr.
   Result<std::shared_ptr<const adapters::AdapterSet>> adapter_set(
       const std::optional<std::vector<AdapterUse>>& uses) const;
+
+  std::shared_ptr<api::LearnedUsers> learned_users() const;
+  void set_learned_users(std::shared_ptr<api::LearnedUsers> users);
+  // What a request pins: of `uses`, one may name a user who has taught something instead of an
+  // adapter, which is as if `user` were that name.
+  Result<ChosenAdapters> choose_adapters(const std::optional<std::vector<AdapterUse>>& uses,
+                                         const std::string& user) const;
 };
 
 struct Generation::Impl {
@@ -66,6 +86,7 @@ struct Generation::Impl {
     text::Detokenizer detokenizer;
     api::StopMatcher stops;
     GenerationSummary summary;
+    std::vector<TokenId> answer;  // if it is kept for feedback
     bool finished = false;
 
     void cancel() const { channel->cancelled.store(true, std::memory_order_relaxed); }
@@ -73,12 +94,17 @@ struct Generation::Impl {
   };
   std::vector<Choice> choices;
   bool wants_logprobs = false;
-  size_t next_choice = 0;  // to look at first, so that none is read before all others
+  // Of a user's request, where answers go when they have ended.
+  std::shared_ptr<api::LearnedUsers> learned;
+  api::KeptResponse response;  // without id and answer
+  size_t next_choice = 0;      // to look at first, so that none is read before all others
 
   // The next event of a choice, which is returned; none: all have ended.
   Choice* wait_for(events::TokenEvent& event);
   Choice* poll(events::TokenEvent& event);
   GenerationEvent event_of(Choice& choice, const events::TokenEvent& event) const;
+  // Hands the answer on to those who learn.
+  void keep(Choice& choice) const;
 };
 
 struct Scorer::Impl {
@@ -88,7 +114,7 @@ struct Scorer::Impl {
   engine::StepLoop& loop;
   std::vector<TokenId> tokens;
   ScoreOptions options;
-  std::shared_ptr<const adapters::AdapterSet> adapters;
+  ChosenAdapters adapters;
   ScoreProgress progress;
   uint64_t start_us = 0;
   size_t vocab_size = 0;

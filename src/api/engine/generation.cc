@@ -59,10 +59,11 @@ Result<Generation> Engine::submit(GenerationRequest request) {
   RUVLLM_TRY(check_stops(request.stop));
   engine::SequenceRequest sequence;
   const uint32_t prompt_tokens = static_cast<uint32_t>(request.prompt.size());
-  sequence.prompt = std::move(request.prompt);
   sequence.sampling = request.sampling;
   sequence.max_tokens = request.max_tokens;
-  RUVLLM_ASSIGN(sequence.adapters, impl_->adapter_set(request.adapters));
+  RUVLLM_ASSIGN(ChosenAdapters chosen, impl_->choose_adapters(request.adapters, request.user));
+  sequence.adapters = std::move(chosen.lora);
+  sequence.head = std::move(chosen.use.head);
   sequence.cache_salt = std::move(request.cache_salt);
   sequence.cache_prompt = request.cache_prompt;
   if (!request.ignore_end) {
@@ -74,16 +75,32 @@ Result<Generation> Engine::submit(GenerationRequest request) {
   if (request.deadline_ms != 0) {
     sequence.deadline_us = monotonic_us() + std::min(request.deadline_ms, kLongestMs) * 1000;
   }
+  api::KeptResponse response;
+  if (chosen.learned != nullptr) {
+    response = {.user = chosen.user,
+                .id = {},
+                .model = {},
+                .generation = chosen.use.generation,
+                .prompt = request.prompt,
+                .answer = {}};
+  }
+  sequence.prompt = std::move(request.prompt);
   RUVLLM_ASSIGN(auto channels,
                 impl_->loop->submit_choices(std::move(sequence), request.num_choices));
   auto generation = std::make_unique<Generation::Impl>();
   generation->wants_logprobs = request.sampling.num_logprobs >= 0;
+  generation->learned = std::move(chosen.learned);
+  generation->response = std::move(response);
   for (std::shared_ptr<engine::SequenceChannel>& channel : channels) {
     generation->choices.push_back({.channel = std::move(channel),
                                    .detokenizer = text::Detokenizer(impl_->text_tokenizer),
                                    .stops = api::StopMatcher(request.stop),
-                                   .summary = {}});
-    generation->choices.back().summary.prompt_tokens = prompt_tokens;
+                                   .summary = {},
+                                   .answer = {}});
+    GenerationSummary& summary = generation->choices.back().summary;
+    summary.prompt_tokens = prompt_tokens;
+    summary.learned_generation = generation->response.generation;
+    if (generation->learned != nullptr) summary.response_id = api::new_response_id();
   }
   return Generation(std::move(generation));
 }
@@ -159,8 +176,10 @@ GenerationEvent Generation::Impl::event_of(Choice& choice, const events::TokenEv
   GenerationEvent out;
   out.choice = static_cast<uint32_t>(&choice - choices.data());
   out.id = event.id;
+  out.step = event.step;
   out.text = choice.stops.push(choice.detokenizer.push(event.id));
   ++choice.summary.completion_tokens;
+  if (learned != nullptr) choice.answer.push_back(event.id);
   if (choice.stops.stopped()) choice.cancel();
   if (wants_logprobs) {
     out.logprob = event.logprob;
@@ -170,6 +189,14 @@ GenerationEvent Generation::Impl::event_of(Choice& choice, const events::TokenEv
   }
   choice.summary.latency.tokenization_us += monotonic_us() - begin;
   return out;
+}
+
+void Generation::Impl::keep(Choice& choice) const {
+  if (learned == nullptr) return;
+  api::KeptResponse kept = response;
+  kept.id = choice.summary.response_id;
+  kept.answer = std::move(choice.answer);
+  learned->keep(std::move(kept));
 }
 
 Result<std::optional<GenerationEvent>> Generation::next() {
@@ -182,6 +209,7 @@ Result<std::optional<GenerationEvent>> Generation::next() {
     const bool is_damaged = event.end == events::EndReason::kModelDamaged;
     if (!is_damaged && event.end != events::EndReason::kNumericError) {
       choice->finish(event.end);
+      impl_->keep(*choice);
       continue;
     }
     cancel();

@@ -20,7 +20,7 @@ Result<Scorer> Engine::score(std::vector<TokenId> tokens, const ScoreOptions& op
   auto impl = std::make_unique<Scorer::Impl>(*impl_->loop);
   impl->tokens = std::move(tokens);
   impl->options = options;
-  RUVLLM_ASSIGN(impl->adapters, impl_->adapter_set(options.adapters));
+  RUVLLM_ASSIGN(impl->adapters, impl_->choose_adapters(options.adapters, options.user));
   impl->vocab_size = impl_->info.vocab_size;
   impl->progress.tokens_total = impl->tokens.size();
   if (!options.logits_path.empty()) {
@@ -61,7 +61,8 @@ Result<bool> Scorer::step() {
   const auto begin = impl.tokens.begin() + static_cast<ptrdiff_t>(first);
   request.prompt.assign(begin, begin + static_cast<ptrdiff_t>(count));
   request.score = true;
-  request.adapters = impl.adapters;
+  request.adapters = impl.adapters.lora;
+  request.head = impl.adapters.use.head;
   float* const logits = reinterpret_cast<float*>(impl.logits.data());
   request.score_logits = logits;
   RUVLLM_ASSIGN(const auto channel, impl.loop.submit(std::move(request)));

@@ -16,6 +16,7 @@
 #include "cli/chat/command.h"
 #include "cli/chat/conversation.h"
 #include "cli/chat/multiline.h"
+#include "cli/commands/learn/learn.h"
 #include "cli/generation/answer.h"
 #include "cli/options/request/chat_template.h"
 #include "cli/options/values.h"
@@ -50,6 +51,11 @@ class Chat {
   Status execute(const ChatCommand& command);
   Status answer();
   Result<GenerationRequest> next_request(uint64_t& tokenization_us);
+
+  // Feedback on the last answer, and what it did.
+  Status teach(const ChatCommand& command);
+  Status learn_message(const std::string& message);
+  void show_outcome(const LearnOutcome& outcome) const;
 
   Status save(const std::string& path) const;
   Status load(const std::string& path);
@@ -124,6 +130,7 @@ bool Chat::handle(const std::string& message) {
     conversation_.add("user", message);
     status = answer();
     if (!status) conversation_.undo();
+    if (status && options_.learns_messages) status = learn_message(message);
   }
   if (!status)
     report_error(output_, error_code_name(status.error().code()), status.error().message());
@@ -152,6 +159,7 @@ Result<GenerationRequest> Chat::next_request(uint64_t& tokenization_us) {
   }
   GenerationRequest request = make_request(options_.generation, std::move(ids));
   if (!templated_) request.stop.emplace_back(kPlainTranscriptStop);
+  request.user = options_.user;
   const auto elapsed = std::chrono::steady_clock::now() - start;
   tokenization_us =
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
@@ -172,6 +180,37 @@ Status Chat::answer() {
   return {};
 }
 
+void Chat::show_outcome(const LearnOutcome& outcome) const {
+  print(output_.err_style().dim(fmt::format("{}: {}", options_.user, describe(outcome))));
+}
+
+Status Chat::teach(const ChatCommand& command) {
+  if (options_.sona == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "nobody is taught here: start the chat with `ruvllm run --user NAME`");
+  }
+  if (!last_summary_ || last_summary_->response_id.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "there is no answer yet that feedback could be about");
+  }
+  const std::string& response = last_summary_->response_id;
+  if (command.kind != ChatCommandKind::kFix) {
+    const double score = command.kind == ChatCommandKind::kGood ? 1.0 : 0.0;
+    RUVLLM_ASSIGN(const LearnOutcome outcome, options_.sona->rate(options_.user, response, score));
+    show_outcome(outcome);
+    return {};
+  }
+  RUVLLM_ASSIGN(const LearnOutcome outcome,
+                options_.sona->correct(options_.user, response, command.argument));
+  show_outcome(outcome);
+  return conversation_.drop_answer() ? answer() : Status();
+}
+
+Status Chat::learn_message(const std::string& message) {
+  RUVLLM_ASSIGN(const LearnOutcome outcome, options_.sona->learn_text(options_.user, message));
+  show_outcome(outcome);
+  return {};
+}
+
 Status Chat::execute(const ChatCommand& command) {
   switch (command.kind) {
     case ChatCommandKind::kHelp:
@@ -179,6 +218,7 @@ Status Chat::execute(const ChatCommand& command) {
       return {};
     case ChatCommandKind::kClear:
       conversation_.clear();
+      last_summary_.reset();
       return {};
     case ChatCommandKind::kSystem:
       conversation_.set_system(command.argument);
@@ -201,6 +241,10 @@ Status Chat::execute(const ChatCommand& command) {
     case ChatCommandKind::kUndo:
       if (conversation_.undo()) return {};
       return fail(ErrorCode::kInvalidArgument, "/undo: nothing was said yet");
+    case ChatCommandKind::kGood:
+    case ChatCommandKind::kBad:
+    case ChatCommandKind::kFix:
+      return teach(command);
     case ChatCommandKind::kStats:
       show_stats();
       return {};

@@ -19,6 +19,9 @@ enum class ChatCommandKind {
   kLoad,
   kRegenerate,
   kUndo,
+  kGood,
+  kBad,
+  kFix,
   kStats,
   kExit,
 };

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/learn/learn.h"
 #include "cli/commands/memory_report.h"
 #include "cli/commands/model.h"
 #include "cli/options/request/adapter.h"
@@ -25,6 +26,7 @@ struct BenchFlags {
   BenchOptions bench;
   std::vector<AdapterSource> adapters;
   SpeculationFlags speculation;
+  LearnFlags learn;
 };
 
 Json prefix_json(const std::optional<BenchPrefix>& prefix) {
@@ -111,9 +113,10 @@ std::string bench_table(const BenchReport& report, const BenchOptions& options,
   return facts.render() + "\n" + speeds.render() + "\n" + memory_table(report.memory);
 }
 
-Status bench(const BenchFlags& flags, CommandContext& context) {
+Status bench(BenchFlags& flags, CommandContext& context) {
   const BenchOptions& options = flags.bench;
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, flags.model));
+  RUVLLM_TRY(split_learned(flags.adapters, flags.learn));
   engine_settings.adapters = flags.adapters;
   // What is compared is the speed of decoding, not how often a model repeats itself.
   RUVLLM_TRY(
@@ -122,6 +125,8 @@ Status bench(const BenchFlags& flags, CommandContext& context) {
   if (engine_settings.weights == WeightForm::kAuto) engine_settings.weights = WeightForm::kPacked;
   engine_settings.max_sequences = std::ranges::max(options.batch_sizes);
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
+  RUVLLM_ASSIGN(const std::unique_ptr<Sona> sona, open_sona(*engine, flags.learn, context.output));
+  flags.bench.user = flags.learn.user;
   RUVLLM_ASSIGN(const BenchReport report, engine->benchmark(options));
   if (context.output.json()) {
     context.output.write_json(bench_json(report, options, engine->info()));
@@ -180,6 +185,8 @@ void add_bench_command(CommandLine& line) {
       .value_name("R")
       .show_default();
   add_adapter_flag(parser, flags->adapters);
+  add_user_flag(parser, flags->learn);
+  add_state_flags(parser, flags->learn.state);
   add_speculation_flags(parser, flags->speculation, "off");
   parser.footer(
       "Examples:\n  ruvllm bench model.gguf -p 512 -n 64 -b 1,8\n"

@@ -20,6 +20,7 @@ void add_quantize_command(CommandLine& line);
 void add_imatrix_command(CommandLine& line);
 void add_synth_command(CommandLine& line);
 void add_merge_command(CommandLine& line);
+void add_learn_commands(CommandLine& line);  // all of learn/
 void add_doctor_command(CommandLine& line);
 // Hidden: __man and __completion, for `make install`.
 void add_reference_commands(CommandLine& line);

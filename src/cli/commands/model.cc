@@ -34,6 +34,7 @@ Result<EngineOptions> engine_options(const CommandContext& context, const std::s
   options.batch = context.options.batch;
   options.batch_memory_gb = context.options.batch_memory_gb;
   if (options.batch_memory_gb) options.max_sequences = 0;
+  options.max_step_ms = context.options.max_step_ms;
   options.max_cache_bytes = uint64_t{context.options.kv_mib} << 20;
   return options;
 }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/learn/learn.h"
 #include "cli/commands/model.h"
 #include "cli/options/request/adapter.h"
 #include "cli/options/text_tokens.h"
@@ -30,6 +31,7 @@ struct PerplexityOptions {
   std::string logits_file;
   uint64_t num_tokens = 0;  // 0: all
   std::vector<AdapterSource> adapters;
+  LearnFlags learn;
 };
 
 Status report(const ScoreProgress& progress, uint32_t window, Output& output) {
@@ -55,12 +57,15 @@ Status report(const ScoreProgress& progress, uint32_t window, Output& output) {
   return {};
 }
 
-Status perplexity(const PerplexityOptions& options, CommandContext& context) {
+Status perplexity(PerplexityOptions& options, CommandContext& context) {
   RUVLLM_ASSIGN(EngineOptions engine_settings, engine_options(context, options.model));
   const uint32_t window = context.options.ctx > 0 ? context.options.ctx : kDefaultWindow;
   engine_settings.context_length = window;
+  RUVLLM_TRY(split_learned(options.adapters, options.learn));
   engine_settings.adapters = options.adapters;
   RUVLLM_ASSIGN(const std::unique_ptr<Engine> engine, Engine::create(engine_settings));
+  RUVLLM_ASSIGN(const std::unique_ptr<Sona> sona,
+                open_sona(*engine, options.learn, context.output));
   RUVLLM_ASSIGN(std::vector<TokenId> ids,
                 read_tokens(engine->tokenizer(), options.file, options.num_tokens));
   if (ids.size() < 2) {
@@ -69,7 +74,8 @@ Status perplexity(const PerplexityOptions& options, CommandContext& context) {
                 ids.size());
   }
   RUVLLM_ASSIGN(Scorer scorer, engine->score(std::move(ids), {.context_length = window,
-                                                              .logits_path = options.logits_file}));
+                                                              .logits_path = options.logits_file,
+                                                              .user = options.learn.user}));
   InterruptScope interrupt;
   Progress bar(context.output, "perplexity", ProgressUnit::kTokens, scorer.progress().tokens_total);
   RUVLLM_TRY(run_steps(scorer, interrupt, "the loss of the whole text is not known", [&] {
@@ -98,6 +104,8 @@ void add_perplexity_command(CommandLine& line) {
       .add_option("--logits-out", options->logits_file, "Write float32 logits of scored positions")
       .value_name("FILE");
   add_adapter_flag(parser, options->adapters);
+  add_user_flag(parser, options->learn);
+  add_state_flags(parser, options->learn.state);
   parser.footer(
       "Windows of --ctx tokens (default 512) without overlap; every token but the first of a\n"
       "window is scored.\n\n"

@@ -12,6 +12,7 @@
 
 #include "cli/chat/chat.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/learn/learn.h"
 #include "cli/commands/model.h"
 #include "cli/generation/answer.h"
 #include "cli/options/request/adapter.h"
@@ -37,6 +38,8 @@ struct RunOptions {
   std::vector<AdapterSource> adapters;
   SpeculationFlags speculation;
   CacheFlags cache;
+  LearnFlags learn;
+  bool learns_messages = false;
 };
 
 // "Why is the sky blue?" is no file name; "model.gguf" and "hello" may be.
@@ -118,9 +121,11 @@ Status answer_once(Engine& engine, const RunOptions& options, Output& output) {
   if (!note.empty()) output.note(note);
   RUVLLM_ASSIGN(EncodedPrompt prompt, encode_prompt(engine, options));
   const bool streams = !output.json();
+  GenerationRequest request = make_request(options.generation, std::move(prompt.ids));
+  request.user = options.learn.user;
   RUVLLM_ASSIGN(const Answer answer,
-                generate_answer(engine, make_request(options.generation, std::move(prompt.ids)),
-                                prompt.microseconds, [&output, streams](std::string_view text) {
+                generate_answer(engine, std::move(request), prompt.microseconds,
+                                [&output, streams](std::string_view text) {
                                   return !streams || output.write(text);
                                 }));
   if (output.json()) {
@@ -148,7 +153,11 @@ Status run(RunOptions& options, CommandContext& context) {
                 settings.error().message(), quote(options.model));
   }
   RUVLLM_ASSIGN(EngineOptions engine_settings, std::move(settings));
+  if (options.learns_messages && options.learn.user.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "run: --learn needs --user NAME");
+  }
   RUVLLM_ASSIGN(engine_settings.chat_template, resolve_chat_template(options.chat_template));
+  RUVLLM_TRY(split_learned(options.adapters, options.learn));
   engine_settings.adapters = options.adapters;
   engine_settings.max_sequences = options.generation.num_choices;
   RUVLLM_TRY(
@@ -172,12 +181,17 @@ Status run(RunOptions& options, CommandContext& context) {
                 engine_settings.model_path, engine->info().architecture);
   }
   note_cache_warning(*engine, context.output);
+  RUVLLM_ASSIGN(const std::unique_ptr<Sona> sona,
+                open_sona(*engine, options.learn, context.output));
   const Status done = chat ? run_chat(*engine,
                                       {.generation = options.generation,
                                        .system = options.system,
                                        .template_variables = options.chat_template.variables,
                                        .raw = options.raw,
-                                       .verbose = options.verbose},
+                                       .verbose = options.verbose,
+                                       .user = options.learn.user,
+                                       .sona = sona.get(),
+                                       .learns_messages = options.learns_messages},
                                       context.output)
                            : answer_once(*engine, options, context.output);
   save_cache(*engine, context.output);
@@ -208,6 +222,10 @@ void add_run_command(CommandLine& line) {
   add_chat_template_flags(parser, options->chat_template);
   add_generation_flags(parser, options->generation);
   add_adapter_flag(parser, options->adapters);
+  add_user_flag(parser, options->learn);
+  parser.add_flag("--learn", options->learns_messages,
+                  "In a chat: learn from what the user writes, too (with --user)");
+  add_state_flags(parser, options->learn.state);
   add_speculation_flags(parser, options->speculation, "auto");
   add_cache_flags(parser, options->cache);
   parser.footer(

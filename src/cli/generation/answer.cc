@@ -107,6 +107,10 @@ Json answer_json(const Answer& answer, const Tokenizer& tokenizer) {
              {"accepted_tokens", summary.accepted_tokens}}},
            {"latency", latency_json(summary.latency)},
            {"seed", summary.seed}};
+  if (!summary.response_id.empty()) {
+    out["response_id"] = summary.response_id;
+    out["learned_generation"] = summary.learned_generation;
+  }
   if (!answer.choices.empty()) out["choices"] = choices_json(answer.choices);
   if (!answer.events.empty()) out["logprobs"] = logprobs_json(answer.events, tokenizer);
   return out;

@@ -41,11 +41,26 @@ std::string all_flags(const std::vector<OptionReference>& options) {
   return out;
 }
 
-std::string command_names(const ProgramReference& program) {
+// "learn" of "learn train", "" of "run".
+std::string family_of(const CommandReference& command) {
+  const size_t space = command.name.find(' ');
+  return space == std::string::npos ? "" : command.name.substr(0, space);
+}
+
+// "train" of "learn train", "run" of "run".
+std::string last_word(const CommandReference& command) {
+  return command.name.substr(command.name.rfind(' ') + 1);
+}
+
+// The words that come first ("" as family), or those after the family's.
+std::string command_words(const ProgramReference& program, std::string_view family) {
   std::string out;
+  const auto add = [&out](const std::string& word) { out += (out.empty() ? "" : " ") + word; };
   for (const CommandReference& command : program.commands) {
-    out += (out.empty() ? "" : " ") + command.name;
+    if (family_of(command) == family) add(last_word(command));
   }
+  if (!family.empty()) return out;
+  for (const FamilyReference& each : program.families) add(each.name);
   return out;
 }
 
@@ -54,7 +69,8 @@ std::string command_names(const ProgramReference& program) {
 std::string bash_values(const CommandReference& command, const OptionReference& option) {
   std::string pattern;
   for (const std::string& flag : option.flags) {
-    pattern += fmt::format("{}{}:{}", pattern.empty() ? "" : "|", command.name, flag);
+    pattern +=
+        fmt::format("{}{}:{}", pattern.empty() ? "" : "|", escape(command.name, " ", "\\"), flag);
   }
   std::string words;
   if (!option.choices.empty()) {
@@ -75,7 +91,7 @@ std::string bash_arguments(const CommandReference& command) {
   }
   return fmt::format(
       "    {}) if [[ \"$current\" == -* ]]; then words={}; else words={}; files={}; fi ;;\n",
-      command.name, shell_quote(all_flags(command.options)),
+      escape(command.name, " ", "\\"), shell_quote(all_flags(command.options)),
       shell_quote(words.empty() ? "" : words.substr(1)), files ? 1 : 0);
 }
 
@@ -102,7 +118,7 @@ std::string zsh_option(const OptionReference& option) {
 }
 
 std::string zsh_command(const CommandReference& command) {
-  std::string out = fmt::format("      {})\n        _arguments \\\n", command.name);
+  std::string out = fmt::format("      {})\n        _arguments \\\n", last_word(command));
   for (const OptionReference& option : command.options) out += "  " + zsh_option(option);
   size_t index = 1;
   for (const OptionReference& argument : command.arguments) {
@@ -111,6 +127,36 @@ std::string zsh_command(const CommandReference& command) {
     out += fmt::format("          {} \\\n", shell_quote(spec));
   }
   return out + "          && return 0\n        ;;\n";
+}
+
+std::string zsh_described(std::string_view name, std::string_view description) {
+  return fmt::format("      {}\n",
+                     shell_quote(fmt::format("{}:{}", name, escape(description, ":\\", "\\"))));
+}
+
+// Its second word, and then what the command with both words takes.
+std::string zsh_family(const ProgramReference& program, const FamilyReference& family) {
+  std::string out = fmt::format(
+      "      {})\n"
+      "        if (( CURRENT == 2 )); then\n"
+      "          local -a members\n"
+      "          members=(\n",
+      family.name);
+  std::string cases;
+  for (const CommandReference& command : program.commands) {
+    if (family_of(command) != family.name) continue;
+    out += zsh_described(last_word(command), command.description);
+    cases += zsh_command(command);
+  }
+  return out +
+         "          )\n"
+         "          _describe command members\n"
+         "          return\n"
+         "        fi\n"
+         "        shift words\n"
+         "        (( CURRENT-- ))\n"
+         "        case $words[1] in\n" +
+         cases + "        esac\n        ;;\n";
 }
 
 // ---- fish
@@ -141,8 +187,20 @@ std::string render_bash_completion(const ProgramReference& program) {
       "  COMPREPLY=()\n"
       "  if [[ \"$COMP_CWORD\" -eq 1 ]]; then\n";
   out += fmt::format("    mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\")\n",
-                     shell_quote(command_names(program) + " " + all_flags(program.options)));
-  out += "    return\n  fi\n  case \"$command:$previous\" in\n";
+                     shell_quote(command_words(program, "") + " " + all_flags(program.options)));
+  out += "    return\n  fi\n";
+  for (const FamilyReference& family : program.families) {
+    out += fmt::format(
+        "  if [[ \"$command\" == {} ]]; then\n"
+        "    if [[ \"$COMP_CWORD\" -eq 2 ]]; then\n"
+        "      mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\")\n"
+        "      return\n"
+        "    fi\n"
+        "    command=\"$command ${{COMP_WORDS[2]}}\"\n"
+        "  fi\n",
+        family.name, shell_quote(command_words(program, family.name)));
+  }
+  out += "  case \"$command:$previous\" in\n";
   for (const CommandReference& command : program.commands) {
     for (const OptionReference& option : command.options) {
       if (!option.value_name.empty()) out += bash_values(command, option);
@@ -179,9 +237,10 @@ std::string render_zsh_completion(const ProgramReference& program) {
       "    local -a commands\n"
       "    commands=(\n";
   for (const CommandReference& command : program.commands) {
-    out += fmt::format(
-        "      {}\n",
-        shell_quote(fmt::format("{}:{}", command.name, escape(command.description, ":\\", "\\"))));
+    if (family_of(command).empty()) out += zsh_described(command.name, command.description);
+  }
+  for (const FamilyReference& family : program.families) {
+    out += zsh_described(family.name, family.description);
   }
   out +=
       "    )\n"
@@ -189,7 +248,10 @@ std::string render_zsh_completion(const ProgramReference& program) {
       "    ;;\n"
       "  argument)\n"
       "    case $words[1] in\n";
-  for (const CommandReference& command : program.commands) out += zsh_command(command);
+  for (const CommandReference& command : program.commands) {
+    if (family_of(command).empty()) out += zsh_command(command);
+  }
+  for (const FamilyReference& family : program.families) out += zsh_family(program, family);
   return out + "    esac\n    ;;\n  esac\n}\n_ruvllm \"$@\"\n";
 }
 
@@ -198,10 +260,22 @@ std::string render_fish_completion(const ProgramReference& program) {
   for (const OptionReference& option : program.options) {
     out += fish_option("__fish_use_subcommand", option);
   }
+  for (const FamilyReference& family : program.families) {
+    out += fmt::format("complete -c ruvllm -n __fish_use_subcommand -a {} -d {}\n", family.name,
+                       fish_quote(family.description));
+  }
   for (const CommandReference& command : program.commands) {
-    out += fmt::format("complete -c ruvllm -n __fish_use_subcommand -a {} -d {}\n", command.name,
+    const std::string word = last_word(command);
+    std::string condition = "__fish_seen_subcommand_from " + word;
+    std::string place = "__fish_use_subcommand";
+    if (const std::string family = family_of(command); !family.empty()) {
+      const std::string in_family = "__fish_seen_subcommand_from " + family;
+      place = fish_quote(in_family + "; and not __fish_seen_subcommand_from " +
+                         command_words(program, family));
+      condition = in_family + "; and " + condition;
+    }
+    out += fmt::format("complete -c ruvllm -n {} -a {} -d {}\n", place, word,
                        fish_quote(command.description));
-    const std::string condition = "__fish_seen_subcommand_from " + command.name;
     for (const OptionReference& option : command.options) out += fish_option(condition, option);
     for (const OptionReference& argument : command.arguments) {
       if (!argument.choices.empty()) {

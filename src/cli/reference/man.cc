@@ -136,6 +136,7 @@ Settings:
 .BR kv_mib ,
 .BR kv_store ,
 .BR kv_tail ,
+.BR max_step_ms ,
 .B cache_dir
 and
 .BR cache_mib .

@@ -53,6 +53,16 @@ std::vector<OptionReference> describe_options(const CLI::App& app, bool position
   return out;
 }
 
+CommandReference describe_command(const CLI::App& command, const std::string& name) {
+  CommandReference reference;
+  reference.name = name;
+  reference.description = command.get_description();
+  reference.arguments = describe_options(command, true);
+  reference.options = describe_options(command, false);
+  split_footer(command.get_footer(), reference);
+  return reference;
+}
+
 }  // namespace
 
 ProgramReference describe_program(const ProgramParser& parser) {
@@ -63,13 +73,13 @@ ProgramReference describe_program(const ProgramParser& parser) {
   out.options = describe_options(app, false);
   const auto visible = [](const CLI::App* command) { return !command->get_group().empty(); };
   for (const CLI::App* command : app.get_subcommands(visible)) {
-    CommandReference reference;
-    reference.name = command->get_name();
-    reference.description = command->get_description();
-    reference.arguments = describe_options(*command, true);
-    reference.options = describe_options(*command, false);
-    split_footer(command->get_footer(), reference);
-    out.commands.push_back(std::move(reference));
+    const std::string& name = command->get_name();
+    const std::vector<const CLI::App*> members = command->get_subcommands(visible);
+    if (!members.empty()) out.families.push_back({name, command->get_description()});
+    for (const CLI::App* member : members) {
+      out.commands.push_back(describe_command(*member, name + " " + member->get_name()));
+    }
+    if (members.empty()) out.commands.push_back(describe_command(*command, name));
   }
   return out;
 }

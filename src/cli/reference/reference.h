@@ -28,11 +28,18 @@ struct CommandReference {
   std::vector<std::string> examples;  // command lines of the footer
 };
 
+// A word before several commands.
+struct FamilyReference {
+  std::string name;
+  std::string description;
+};
+
 struct ProgramReference {
   std::string name;
   std::string description;
   std::vector<OptionReference> options;
-  std::vector<CommandReference> commands;  // hidden ones left out
+  std::vector<CommandReference> commands;  // hidden ones left out; "learn train" is one
+  std::vector<FamilyReference> families;
 };
 
 ProgramReference describe_program(const ProgramParser& parser);

@@ -1,9 +1,8 @@
 #include "api/engine/cache/prefix_file.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <span>
 
+#include "api/models/fingerprint.h"
 #include <ruvllm/settings.h>
 
 namespace ruvllm::api {
@@ -12,18 +11,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Hash128 kFingerprintKey{0x7275766c6c6d2e6bu, 0x762d63616368652eu};  // no secret
-// Of a tensor: so many pieces of so many bytes, evenly spread.
-constexpr size_t kPieces = 16;
-constexpr size_t kPieceBytes = 4096;
-
-void add_sample(SipHasher& hasher, std::span<const std::byte> data) {
-  if (data.size() <= kPieces * kPieceBytes) return hasher.add(data);
-  for (size_t i = 0; i < kPieces; ++i) {
-    const size_t begin = (data.size() - kPieceBytes) / (kPieces - 1) * i;
-    hasher.add(data.subspan(begin, kPieceBytes));
-  }
-}
-
 }  // namespace
 
 Hash128 cache_fingerprint(const formats::GgufFile& file, const engine::StepLoopOptions& options,
@@ -35,20 +22,7 @@ Hash128 cache_fingerprint(const formats::GgufFile& file, const engine::StepLoopO
   hasher.add_value(options.kv_tiers.tail_tokens);
   hasher.add_value(options.kv_tiers.batch_tokens);
   hasher.add_value(kernels::kPageTokens);
-  for (const formats::GgufEntry& entry : file.entries()) {
-    hasher.add_text(entry.key);
-    hasher.add_value(entry.type);
-    const std::span<const std::byte> value = file.encoded_value(entry.key);
-    hasher.add_value(uint64_t{value.size()});
-    hasher.add(value);
-  }
-  for (const formats::GgufTensor& tensor : file.tensors()) {
-    hasher.add_text(tensor.name);
-    hasher.add_value(tensor.dtype);
-    for (const uint64_t dim : tensor.dims) hasher.add_value(dim);
-    hasher.add_value(uint64_t{tensor.data.size()});
-    add_sample(hasher, tensor.data);
-  }
+  add_model(hasher, file);
   return hasher.finish();
 }
 
