@@ -1,10 +1,8 @@
 #include "sona/patterns/pattern_bank.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -297,35 +295,6 @@ TEST_F(PatternBankTest, DamageIsAnErrorOrABankThatWorks) {
   smaller = options;
   smaller.dim = kDim / 2;
   EXPECT_FALSE(PatternBank::decode("patterns", whole, smaller));
-}
-
-TEST_F(PatternBankTest, IsReadWhileItChanges) {
-  const auto made = bank({.max_patterns = 100, .max_clusters = 8});
-  std::vector<std::vector<float>> all;
-  for (size_t i = 0; i < 400; ++i) all.push_back(noise());
-  ASSERT_TRUE(made->add(pattern(all[0], "0", 1)));
-  for (int i = 0; i < 50; ++i) made->record_use(1, 1);  // never evicted
-  std::atomic<bool> is_done = false;
-  std::atomic<size_t> num_lost = 0;
-  const auto read = [&] {
-    while (!is_done) {
-      if (made->find(all[0], 2, -1e9).at(0).id != 1) ++num_lost;
-      made->nearest_cluster(all[1]);
-    }
-  };
-  std::thread first(read);
-  std::thread second(read);
-  for (size_t i = 1; i < all.size(); ++i) {
-    EXPECT_TRUE(made->add(pattern(all[i], std::to_string(i))));
-    if (i % 50 == 0) made->cluster(i);
-    if (i % 7 == 0) made->record_use(i, 0.3);
-    if (i % 90 == 0) made->decay(0.9);
-  }
-  is_done = true;
-  first.join();
-  second.join();
-  EXPECT_EQ(num_lost, 0u);
-  EXPECT_EQ(made->size(), 100u);
 }
 
 }  // namespace

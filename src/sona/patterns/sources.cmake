@@ -5,4 +5,5 @@ list(APPEND sona_sources
   patterns/pattern_blob.cc)
 list(APPEND sona_tests
   patterns/clusters_test.cc
-  patterns/pattern_bank_test.cc)
+  patterns/pattern_bank_test.cc
+  patterns/pattern_bank_threads_test.cc)
